@@ -1,0 +1,163 @@
+"""Finding rules: those that packages register under the entry-point group ``archlint.rules``, and files.
+
+An entry point names a package, a module or one class; of a package, every module is read.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import importlib.util
+import inspect
+import pkgutil
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from archlint.core.rule import Rule
+
+GROUP = "archlint.rules"
+BUILT_IN = "archlint.rules"
+
+
+class RuleLoadError(Exception):
+    """A plugin or a rule file could not be loaded; the message says which, and why."""
+
+
+class UnknownRuleError(Exception):
+    """A selection names a code that no rule has; the message holds the nearest one."""
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """All known rules, by code."""
+
+    rules: Mapping[str, type[Rule]]
+    failures: tuple[RuleLoadError, ...] = ()
+    """Plugins that are installed but could not be loaded."""
+
+    @classmethod
+    def load(cls, files: Iterable[Path] = ()) -> Catalog:
+        """Every registered rule, and those in ``files``.
+
+        Raises:
+            RuleLoadError: a file cannot be loaded, holds no rule, or two rules have one code.
+        """
+        failures: list[RuleLoadError] = []
+        rules: dict[str, type[Rule]] = {}
+        # without installed metadata (a plain checkout) the built-in rules are there all the same
+        registered = dict.fromkeys([BUILT_IN, *(point.value for point in entry_points(group=GROUP))])
+        for target in registered:
+            try:
+                rules = _joined(rules, _rules_of(_resolve(target)))
+            except RuleLoadError as error:
+                failures.append(RuleLoadError(f"rule plugin {target}: {error}"))
+            except Exception as error:
+                failures.append(RuleLoadError(f"rule plugin {target}: {type(error).__name__}: {error}"))
+        for file in files:
+            rules = _joined(rules, _rules_of_file(file))
+        return cls(dict(sorted(rules.items())), tuple(failures))
+
+    def select(
+        self,
+        select: Sequence[str] | None = None,
+        ignore: Sequence[str] = (),
+        extend: Sequence[str] = (),
+    ) -> list[type[Rule]]:
+        """The rules to run. A code may be shortened to a prefix (``ARC5``) or be ``ALL``.
+
+        Raises:
+            UnknownRuleError: a code fits no rule.
+        """
+        chosen = set(self.rules) if not select else self._matching(select)
+        chosen |= self._matching(extend)
+        chosen -= self._matching(ignore)
+        return [rule for code, rule in self.rules.items() if code in chosen]
+
+    def get(self, code: str) -> type[Rule]:
+        """The rule with this code or name.
+
+        Raises:
+            UnknownRuleError: there is none.
+        """
+        for rule in self.rules.values():
+            if code.upper() == rule.code or code.lower() == rule.name:
+                return rule
+        raise self._unknown(code)
+
+    def _matching(self, codes: Iterable[str]) -> set[str]:
+        matching: set[str] = set()
+        for code in codes:
+            fits = {known for known in self.rules if known.startswith(code.upper()) or code.upper() == "ALL"}
+            fits |= {known for known, rule in self.rules.items() if rule.name == code.lower()}
+            if not fits or not code:
+                raise self._unknown(code)
+            matching |= fits
+        return matching
+
+    def _unknown(self, code: str) -> UnknownRuleError:
+        names = [*self.rules, *(rule.name for rule in self.rules.values())]
+        near = difflib.get_close_matches(code.upper(), names, 1) or difflib.get_close_matches(code.lower(), names, 1)
+        hint = f" Did you mean {near[0]}?" if near else " `archlint rules` lists them."
+        return UnknownRuleError(f"no rule {code!r}.{hint}")
+
+
+def _resolve(target: str) -> Any:
+    module, _, attribute = target.partition(":")
+    found: Any = importlib.import_module(module)
+    for part in filter(None, attribute.split(".")):
+        found = getattr(found, part)
+    return found
+
+
+def _rules_of(found: Any) -> Iterator[type[Rule]]:
+    if isinstance(found, type):
+        if not issubclass(found, Rule):
+            raise RuleLoadError(f"{found.__qualname__} is no rule (a class that inherits from archlint.Rule)")
+        yield found
+        return
+    modules = [found]
+    if hasattr(found, "__path__"):
+        walk = pkgutil.walk_packages(found.__path__, f"{found.__name__}.")
+        modules += [importlib.import_module(module.name) for module in walk]
+    for module in modules:
+        yield from _defined_in(module)
+
+
+def _defined_in(module: ModuleType) -> Iterator[type[Rule]]:
+    for member in vars(module).values():
+        is_rule = isinstance(member, type) and issubclass(member, Rule) and not inspect.isabstract(member)
+        if is_rule and member.__module__ == module.__name__:
+            yield member
+
+
+def _rules_of_file(file: Path) -> list[type[Rule]]:
+    name = str(file.resolve())  # no module of a package can have it
+    spec = importlib.util.spec_from_file_location(name, file)
+    if spec is None or spec.loader is None or not file.is_file():
+        raise RuleLoadError(f"{file}: no Python file with rules")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise RuleLoadError(f"{file}: {type(error).__name__}: {error}") from error
+    rules = list(_defined_in(module))
+    if not rules:
+        raise RuleLoadError(f"{file}: defines no rule (a class that inherits from archlint.Rule)")
+    return rules
+
+
+def _joined(known: Mapping[str, type[Rule]], found: Iterable[type[Rule]]) -> dict[str, type[Rule]]:
+    rules = dict(known)
+    for rule in found:
+        for attribute in ("code", "name", "severity", "why"):
+            if not hasattr(rule, attribute):
+                raise RuleLoadError(f"{rule.__module__}.{rule.__qualname__} has no {attribute}")
+        if rules.setdefault(rule.code, rule) is not rule:
+            raise RuleLoadError(f"{rule.code} is claimed by {rules[rule.code].__module__} and {rule.__module__}")
+    return rules

@@ -1,0 +1,113 @@
+"""What archlint says: findings, their evidence and their remedies."""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+from archlint.core.blueprint import Fold, TypeInfo
+from archlint.core.folding import without_indices
+
+
+class Severity(str, enum.Enum):
+    """How bad it is: see the module's users for what each promises.
+
+    ``ERROR``: training raises or crashes. ``WARNING``: training runs, but silently wrong. ``INFO``: a trait
+    worth knowing, which harms no plan tried.
+    """
+
+    ERROR = "error"
+    WARNING = "warning"
+    INFO = "info"
+
+    @property
+    def rank(self) -> int:
+        """0 for an error, growing as it gets milder."""
+        return list(Severity).index(self)
+
+
+class Evidence(str, enum.Enum):
+    """How a finding is known: read from the structure, PEFT was run, or the adapted model was run."""
+
+    STATIC = "static"
+    INJECTED = "injected"
+    FORWARDED = "forwarded"
+
+
+class Safety(str, enum.Enum):
+    """Whether a remedy keeps what the model computes and trains, or gives something up."""
+
+    EXACT = "exact"
+    LOSSY = "lossy"
+
+
+@dataclass(frozen=True, slots=True)
+class Remedy:
+    """A fix: words for a person, a value for a program, and whether it was proven by a trial."""
+
+    kind: str
+    text: str
+    value: Any = None
+    safety: Safety = Safety.EXACT
+    proven: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FoldedSites:
+    """Where a finding applies: a symbolic path, and what stands there."""
+
+    pattern: str
+    count: int
+    type: str
+    kind: str
+    role: str
+
+    @classmethod
+    def of(cls, fold: Fold) -> FoldedSites:
+        return cls(fold.pattern, fold.count, fold.type.name, fold.kind.value, fold.role.value)
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """A line of source code: the definition of the class that the finding is about."""
+
+    file: str
+    line: int
+
+    @classmethod
+    def of(cls, type_info: TypeInfo) -> Location | None:
+        if type_info.file is None or type_info.line is None:
+            return None
+        return cls(type_info.file, type_info.line)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One rule's statement about a fold of sites, or about the model as a whole."""
+
+    code: str
+    name: str
+    severity: Severity
+    message: str
+    why: str
+    evidence: Evidence = Evidence.STATIC
+    sites: tuple[FoldedSites, ...] = ()
+    location: Location | None = None
+    remedies: tuple[Remedy, ...] = ()
+    proof: tuple[str, ...] = ()
+    """What was run and what came of it, one line each."""
+    unchecked: bool = False
+    """It says that something could not be checked, which has an exit code of its own."""
+
+    @property
+    def count(self) -> int:
+        """Number of sites."""
+        return sum(fold.count for fold in self.sites)
+
+    @property
+    def fingerprint(self) -> str:
+        """The same as long as the finding is: indices of layers, counts, wording and severity do not matter."""
+        places = sorted({(fold.type, without_indices(fold.pattern)) for fold in self.sites})
+        return hashlib.sha256(repr((self.code, places or self.message)).encode()).hexdigest()[:16]

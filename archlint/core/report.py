@@ -1,0 +1,88 @@
+"""What a run gives back. Renderers read these types and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from archlint.core.blueprint import ModelInfo, Scope
+from archlint.core.finding import Finding, Severity
+from archlint.core.trial import Trial
+
+
+@dataclass(frozen=True, slots=True)
+class Unchecked:
+    """Something that could not be checked, and why: never the same as clean."""
+
+    what: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """Versions that a result depends on; ``None`` where a package is not installed."""
+
+    python: str
+    torch: str | None = None
+    transformers: str | None = None
+    accelerate: str | None = None
+    peft: str | None = None
+    trl: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What archlint says about one source."""
+
+    source: str
+    model: ModelInfo | None = None
+    scope: Scope = Scope.TEXT
+    findings: tuple[Finding, ...] = ()
+    recipe: Trial | None = None
+    """The best plan found, with its trial; ``None`` where nothing could be proposed."""
+    plan: Trial | None = None
+    stock: tuple[Trial, ...] = ()
+    unchecked: tuple[Unchecked, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What the reader should know of how this came about, such as that a family's representative was taken."""
+    seconds: float = 0.0
+
+    @property
+    def status(self) -> str:
+        """``unchecked`` where something could not be checked, else ``findings`` (error or warning) or ``clean``."""
+        if self.unchecked:
+            return "unchecked"
+        return "clean" if all(f.severity is Severity.INFO for f in self.findings) else "findings"
+
+    def of(self, severity: Severity) -> tuple[Finding, ...]:
+        """The findings of one severity."""
+        return tuple(finding for finding in self.findings if finding.severity is severity)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """All reports of one call."""
+
+    environment: Environment
+    reports: tuple[Report, ...] = ()
+
+    @property
+    def findings(self) -> Iterator[Finding]:
+        return (finding for report in self.reports for finding in report.findings)
+
+    def count(self, severity: Severity) -> int:
+        return sum(finding.severity is severity for finding in self.findings)
+
+    @property
+    def unchecked(self) -> int:
+        return sum(len(report.unchecked) for report in self.reports)
+
+    def exit_code(self, fail_on: Severity | None) -> int:
+        """1 where a finding is at or above ``fail_on`` (never, where that is ``None``), else 3 or 0.
+
+        3 means that something could not be checked.
+        """
+        judged = (finding for finding in self.findings if not finding.unchecked)
+        if fail_on is not None and any(finding.severity.rank <= fail_on.rank for finding in judged):
+            return 1
+        return 3 if self.unchecked else 0

@@ -1,0 +1,83 @@
+"""What was tried on a model, and what happened. Plain data; the trials themselves are made in ``proving``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A way to place adapters: a name and the arguments of a ``LoraConfig`` (JSON values)."""
+
+    name: str
+    lora: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def says_all(self) -> bool:
+        """Whether it asks for every linear layer."""
+        targets = self.lora.get("target_modules")
+        return isinstance(targets, str) and targets.lower() == "all-linear"
+
+    @property
+    def is_default(self) -> bool:
+        """Whether it leaves the choice of targets to PEFT."""
+        return not self.lora.get("target_modules") and not self.lora.get("target_parameters")
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What PEFT raised: the exception's type and message, and the site at which it did, where there was one."""
+
+    type: str
+    message: str
+    at: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.type}: {self.message}"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One value of a plan's setting and what it reaches, by PEFT's own matching.
+
+    ``setting`` is the LoraConfig argument and ``value`` the single name, pattern or index in it.
+    """
+
+    setting: str
+    value: str
+    reaches: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What a plan did on the meta model."""
+
+    plan: Plan
+    raised: Refusal | None = None
+    adapted: tuple[str, ...] = ()
+    """Paths of the sites that hold an adapter; a parameter's path ends in its name."""
+    saved: tuple[str, ...] = ()
+    """Paths of the modules that ``modules_to_save`` trains in full."""
+    reached: tuple[str, ...] = ()
+    """Paths of the modules that the plan's targets match, whether PEFT could adapt them or not."""
+    entries: tuple[Entry, ...] = ()
+    rewritten: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Settings that PEFT replaced by others before use: argument and the values it used."""
+    notices: tuple[str, ...] = ()
+    """Warnings that PEFT gave."""
+    coverage: float = 0.0
+    outside: int = 0
+    """Adapted sites in towers and connectors that the scope does not train."""
+    trainable: int = 0
+    """Number of trainable parameters after injection."""
+    forward: str = "unavailable"
+    """``ok``, ``crashed`` or ``unavailable``: whether the adapted model was run forward and backward."""
+    crash: str | None = None
+    dead: tuple[str, ...] = ()
+    """Adapted sites that got no gradient."""
+
+    def reached_by(self, setting: str, value: str) -> tuple[str, ...]:
+        """What one entry of the plan reaches."""
+        return next((e.reaches for e in self.entries if (e.setting, e.value) == (setting, value)), ())

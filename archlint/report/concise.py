@@ -1,0 +1,32 @@
+"""``--format concise``: one line a finding, to grep and to read in a log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from archlint.core.finding import Finding
+from archlint.core.report import Report, Run
+from archlint.report.escaping import one_line, visible
+
+
+def render(run: Run) -> str:
+    """``source: severity CODE name pattern (count): message``, and a line for each thing not checked."""
+    return "".join(f"{line}\n" for report in run.reports for line in _lines(report))
+
+
+def _lines(report: Report) -> Iterator[str]:
+    source = one_line(report.source)
+    for finding in report.findings:
+        where = f" {_where(finding)}" if finding.sites else ""
+        yield (
+            f"{source}: {finding.severity.value} {visible(finding.code)} {visible(finding.name)}{where}: "
+            f"{one_line(finding.message)}"
+        )
+    for unchecked in report.unchecked:
+        yield f"{source}: unchecked {one_line(unchecked.what)}: {one_line(unchecked.why)}"
+
+
+def _where(finding: Finding) -> str:
+    first, *others = finding.sites
+    more = f" +{len(others)} more" if others else ""
+    return f"{visible(first.pattern)}{more} ({finding.count})"

@@ -1,0 +1,147 @@
+"""The JSON contract ``archlint/report/v1``, mapped by hand: what is inside archlint may change, this may only grow.
+
+The JSON Schema beside this module says the same for programs.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from importlib.resources import files
+from typing import Any
+
+from archlint import __version__
+from archlint.core.blueprint import ModelInfo
+from archlint.core.finding import Finding, FoldedSites, Remedy, Severity
+from archlint.core.report import Environment, Report, Run
+from archlint.core.trial import Trial
+
+SCHEMA = "archlint/report/v1"
+
+
+def schema() -> Any:
+    """The JSON Schema (draft 2020-12) that every document validates against."""
+    return json.loads(files("archlint.report").joinpath("schema.json").read_text(encoding="utf-8"))
+
+
+def document(run: Run) -> dict[str, Any]:
+    """A run as one document of JSON values."""
+    return {
+        "schema": SCHEMA,
+        "archlint": __version__,
+        "environment": _environment(run.environment),
+        "reports": [_report(report) for report in run.reports],
+        "summary": {
+            "errors": run.count(Severity.ERROR),
+            "warnings": run.count(Severity.WARNING),
+            "infos": run.count(Severity.INFO),
+            "unchecked": run.unchecked,
+        },
+    }
+
+
+def _environment(environment: Environment) -> dict[str, Any]:
+    return {
+        "python": environment.python,
+        "torch": environment.torch,
+        "transformers": environment.transformers,
+        "accelerate": environment.accelerate,
+        "peft": environment.peft,
+        "trl": environment.trl,
+    }
+
+
+def _report(report: Report) -> dict[str, Any]:
+    return {
+        "source": report.source,
+        "model": None if report.model is None else _model(report.model),
+        "status": report.status,
+        "scope": report.scope.value,
+        "findings": [_finding(finding) for finding in report.findings],
+        "recipe": None if report.recipe is None else _planned(report.recipe),
+        "plan": None if report.plan is None else _planned(report.plan),
+        "stock": [{"name": trial.plan.name, **_planned(trial)} for trial in report.stock],
+        "unchecked": [{"what": unchecked.what, "why": unchecked.why} for unchecked in report.unchecked],
+        "notes": list(report.notes),
+        "seconds": round(report.seconds, 3),
+    }
+
+
+def _model(model: ModelInfo) -> dict[str, Any]:
+    return {
+        "id": model.id,
+        "origin": model.origin,
+        "revision": model.revision,
+        "class": model.class_name,
+        "model_type": model.model_type,
+        "parameters": model.parameters,
+        "modules": model.modules,
+        "layers": dict(model.layers),
+        "family": list(model.family),
+    }
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    location = finding.location
+    return {
+        "code": finding.code,
+        "name": finding.name,
+        "severity": finding.severity.value,
+        "evidence": finding.evidence.value,
+        "message": finding.message,
+        "why": finding.why,
+        "fingerprint": finding.fingerprint,
+        "sites": [_sites(fold) for fold in finding.sites],
+        "location": None if location is None else {"file": location.file, "line": location.line},
+        "proof": list(finding.proof),
+        "remedies": [_remedy(remedy) for remedy in finding.remedies],
+        "unchecked": finding.unchecked,
+    }
+
+
+def _sites(fold: FoldedSites) -> dict[str, Any]:
+    return {"pattern": fold.pattern, "count": fold.count, "class": fold.type, "kind": fold.kind, "role": fold.role}
+
+
+def _remedy(remedy: Remedy) -> dict[str, Any]:
+    return {
+        "kind": remedy.kind,
+        "text": remedy.text,
+        "value": plain(remedy.value),
+        "safety": remedy.safety.value,
+        "proven": remedy.proven,
+    }
+
+
+def _planned(trial: Trial) -> dict[str, Any]:
+    return {"lora": plain(trial.plan.lora), "trial": _trial(trial)}
+
+
+def _trial(trial: Trial) -> dict[str, Any]:
+    return {
+        "raised": None if trial.raised is None else str(trial.raised),
+        "adapted": len(trial.adapted),
+        "coverage": round(trial.coverage, 6),
+        "outside_scope": trial.outside,
+        "trainable": trial.trainable,
+        "forward": trial.forward,
+        "crash": trial.crash,
+        "dead": list(trial.dead),
+        "notices": list(trial.notices),
+    }
+
+
+def plain(value: Any) -> Any:
+    """``value`` in JSON values; what JSON has no word for (sets, NaN, objects) becomes the nearest that it has."""
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, Mapping):
+        return {str(key): plain(content) for key, content in value.items()}
+    if isinstance(value, (set, frozenset)):
+        return sorted((plain(item) for item in value), key=str)
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    return str(value)

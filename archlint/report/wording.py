@@ -1,0 +1,71 @@
+"""Numbers and outcomes in words: said the same way wherever a person reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from archlint.core.blueprint import Scope
+from archlint.core.finding import Finding, Severity
+from archlint.core.report import Run
+from archlint.core.trial import Trial
+
+_MAGNITUDES = ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "K"))
+
+
+def plural(count: int, noun: str) -> str:
+    """``1 error``, ``2 errors``."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def magnitude(count: int) -> str:
+    """A number of parameters in three digits: ``5.10 B``, ``671 B``, ``82.1 M``."""
+    for unit, letter in _MAGNITUDES:
+        if count >= unit:
+            value = count / unit
+            return f"{value:.{max(0, 3 - len(str(int(value))))}f} {letter}"
+    return str(count)
+
+
+def share(part: float) -> str:
+    """A share of one in per cent; only what is all of it says ``100 %``, and only nothing says ``0 %``."""
+    if part in (0, 1):
+        return f"{part:.0%}".replace("%", " %")
+    return f"{min(max(part * 100, 0.1), 99.9):.1f} %"
+
+
+def weights(scope: Scope) -> str:
+    """What coverage is a share of."""
+    return "the projection weights" if scope is Scope.ALL else f"the {scope.value} weights"
+
+
+def injection(trial: Trial, scope: Scope) -> str:
+    """What PEFT did with a plan."""
+    if trial.raised is not None:
+        return f"raises {trial.raised}"
+    reach = f"{plural(len(trial.adapted), 'adapter')} on {share(trial.coverage)} of {weights(scope)}"
+    return f"{reach}, {trial.outside or 'none'} outside the scope"
+
+
+def execution(trial: Trial) -> str:
+    """Whether the adapted model was run, and what came of it."""
+    if trial.forward == "unavailable":
+        return "forward and backward not run"
+    if trial.forward == "crashed":
+        return f"the forward crashes: {trial.crash}"
+    if trial.dead:
+        return f"forward and backward run, {plural(len(trial.dead), 'adapter')} without a gradient"
+    return "forward and backward run, every adapter gets a gradient"
+
+
+def tally(findings: Iterable[Finding], unchecked: int) -> str:
+    """``1 error, 4 infos, 1 not checked``; what there is none of is left out."""
+    counted = [finding.severity for finding in findings]
+    parts = [plural(counted.count(severity), severity.value) for severity in Severity if severity in counted]
+    if unchecked:
+        parts.append(f"{unchecked} not checked")
+    return ", ".join(parts) or "nothing found"
+
+
+def summary(run: Run) -> str:
+    """The tally of a whole run."""
+    return tally(run.findings, run.unchecked)

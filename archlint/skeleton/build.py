@@ -1,0 +1,133 @@
+"""Build the model that a config describes, on the meta device."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from archlint.skeleton.classes import custom_references, known_type, model_class
+from archlint.skeleton.limits import bounded_build
+
+if TYPE_CHECKING:
+    from torch import nn
+    from transformers import PretrainedConfig
+
+
+class SkeletonError(Exception):
+    """The model cannot be built; the message is one line with what to do."""
+
+
+class CustomCodeError(SkeletonError):
+    """The architecture exists only as code of the repository, which was not allowed to run."""
+
+
+@dataclass(frozen=True)
+class Skeleton:
+    """A model on the meta device, and what of its config did not go into it."""
+
+    model: nn.Module
+    quantization: Mapping[str, Any] = field(default_factory=dict)
+    custom_code: tuple[str, ...] = ()
+    """What ``auto_map`` of the config names."""
+    ran_custom_code: bool = False
+
+
+def build(
+    config: Mapping[str, Any],
+    *,
+    class_name: str | None = None,
+    code: Path | None = None,
+    trust_remote_code: bool = False,
+) -> Skeleton:
+    """Build the model of ``config`` (the content of a config.json) without weights.
+
+    Args:
+        class_name: the class to build instead of the one that the config names.
+        code: the folder with the repository's own code.
+        trust_remote_code: run that code where transformers does not have the architecture itself.
+
+    Raises:
+        CustomCodeError: only the repository's own code has the architecture, and it may not run.
+        SkeletonError: an unknown model type or class, or values that the classes refuse.
+    """
+    from accelerate import init_empty_weights
+
+    references = custom_references(config)
+    plain = {key: value for key, value in config.items() if key != "quantization_config"}
+    quantization = config.get("quantization_config")
+    native = known_type(config.get("model_type"))
+    try:
+        if native or not references:
+            parsed = _parse(plain)
+            cls: type[Any] = model_class(parsed, class_name)
+        else:
+            parsed, cls = _custom(plain, references, code, trust_remote_code)
+        _unquantized(parsed)
+        with bounded_build(), init_empty_weights(include_buffers=True):
+            model = _instantiate(cls, parsed)
+    except SkeletonError:
+        raise
+    except Exception as error:  # config and model classes raise whatever their values lead them to
+        reason = " ".join(str(error).split()) or "no message"
+        raise SkeletonError(f"cannot build the model: {type(error).__name__}: {reason}") from error
+    if any(not parameter.is_meta for parameter in model.parameters()):
+        model.to("meta")
+    return Skeleton(
+        model,
+        quantization=quantization if isinstance(quantization, Mapping) else {},
+        custom_code=tuple(references.values()),
+        ran_custom_code=not native and bool(references),
+    )
+
+
+def _parse(config: Mapping[str, Any]) -> PretrainedConfig:
+    import transformers
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+
+    model_type = config.get("model_type")
+    if not known_type(model_type):
+        raise SkeletonError(
+            f"model type {model_type!r} is unknown to transformers {transformers.__version__}; "
+            "a newer version may have it"
+        )
+    return CONFIG_MAPPING[model_type].from_dict(dict(config))
+
+
+def _instantiate(cls: type[Any], config: PretrainedConfig) -> nn.Module:
+    # an attention kernel that is not installed here must not stand in the way: eager has the same modules
+    if hasattr(cls, "_from_config"):
+        model: nn.Module = cls._from_config(config, attn_implementation="eager")
+    else:
+        model = cls(config)
+    return model
+
+
+def _unquantized(config: PretrainedConfig) -> None:
+    for part in (config, *(getattr(config, name, None) for name in getattr(config, "sub_configs", ()))):
+        if getattr(part, "quantization_config", None) is not None:
+            del part.quantization_config
+
+
+def _custom(
+    config: Mapping[str, Any], references: Mapping[str, str], code: Path | None, trusted: bool
+) -> tuple[PretrainedConfig, type[Any]]:
+    if not trusted:
+        raise CustomCodeError(
+            f"model type {config.get('model_type')!r} exists only as the repository's own code "
+            f"({', '.join(references.values())}); to run it, pass --trust-remote-code"
+        )
+    if code is None:
+        raise CustomCodeError("the repository's own code is not here: give its folder or its hub id as the source")
+    from transformers.dynamic_module_utils import get_class_from_dynamic_module
+
+    if "AutoConfig" not in references:
+        raise SkeletonError("the config's auto_map names no AutoConfig")
+    config_class = get_class_from_dynamic_module(references["AutoConfig"], str(code), local_files_only=True)
+    tasks = [name for name in references if name.startswith("AutoModel")]
+    if not tasks:
+        raise SkeletonError("the config's auto_map names no model class")
+    task = next((name for name in tasks if name != "AutoModel"), tasks[0])
+    model = get_class_from_dynamic_module(references[task], str(code), local_files_only=True)
+    return config_class.from_dict(dict(config)), model

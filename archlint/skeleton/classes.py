@@ -1,0 +1,111 @@
+"""Which model class a config asks for."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import re
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig, PreTrainedModel
+
+# The Auto classes in the order in which one would ask them for the class that people fine-tune.
+_AUTO_CLASSES = (
+    "AutoModelForMultimodalLM",
+    "AutoModelForImageTextToText",
+    "AutoModelForCausalLM",
+    "AutoModelForSeq2SeqLM",
+    "AutoModelForSpeechSeq2Seq",
+    "AutoModelForMaskedLM",
+    "AutoModelForCTC",
+    "AutoModel",
+)
+
+
+def model_class(config: PretrainedConfig, wanted: str | None = None) -> type[PreTrainedModel]:
+    """The class to build for ``config``: ``wanted``, else its ``architectures``, else what the Auto classes say.
+
+    Names that transformers has renamed since the config was written are found by their task
+    (``MPTForCausalLM``) or their spelling (``PhiMoEForCausalLM``).
+
+    Raises:
+        LookupError: transformers has no such class.
+    """
+    if wanted is not None:
+        found = _exported(wanted) or _respelled(wanted, config)
+        if found is None:
+            raise LookupError(f"transformers has no model class {wanted!r}")
+        return found
+    for name in getattr(config, "architectures", None) or ():
+        if found := _exported(name) or _respelled(name, config):
+            if _accepts(found, config):
+                return found
+    for auto in _auto_classes(config):
+        mapping = getattr(auto, "_model_mapping", {})
+        if type(config) in mapping:
+            found = mapping[type(config)]
+            return found[0] if isinstance(found, tuple) else found
+    raise LookupError(f"transformers has no model class for {type(config).__name__}")
+
+
+def _exported(name: str) -> type[PreTrainedModel] | None:
+    import transformers
+
+    found = getattr(transformers, name, None) if isinstance(name, str) else None
+    return found if isinstance(found, type) and issubclass(found, transformers.PreTrainedModel) else None
+
+
+def _accepts(cls: type[PreTrainedModel], config: PretrainedConfig) -> bool:
+    expected = getattr(cls, "config_class", None)
+    return expected is None or isinstance(config, expected)
+
+
+def _respelled(name: str, config: PretrainedConfig) -> type[PreTrainedModel] | None:
+    """The class of the config's own package whose name differs from ``name`` by case or underscores only."""
+    plain = _plain(name)
+    for module in _modeling_modules(config):
+        for known in getattr(module, "__all__", ()):
+            if _plain(known) == plain:
+                return _exported(known)
+    return None
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[_\W]", "", name).lower()
+
+
+def _modeling_modules(config: PretrainedConfig) -> Iterator[Any]:
+    package = importlib.import_module(type(config).__module__.rpartition(".")[0])
+    for module in pkgutil.iter_modules(getattr(package, "__path__", ())):
+        if module.name.startswith("modeling_"):
+            yield importlib.import_module(f"{package.__name__}.{module.name}")
+
+
+def _auto_classes(config: PretrainedConfig) -> Iterator[Any]:
+    import transformers
+
+    for name in getattr(config, "architectures", None) or ():
+        if task := re.search(r"For[A-Z]\w+$", str(name)):
+            yield getattr(transformers, f"AutoModel{task.group()}", None)
+    yield from (getattr(transformers, name, None) for name in _AUTO_CLASSES)
+
+
+def known_type(model_type: object) -> bool:
+    """Whether the installed transformers has this model type itself."""
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
+
+    return isinstance(model_type, str) and model_type in CONFIG_MAPPING_NAMES
+
+
+def custom_references(config: Mapping[str, Any]) -> dict[str, str]:
+    """The classes that a config's ``auto_map`` asks to be run from its repository's own code."""
+    auto_map = config.get("auto_map")
+    if not isinstance(auto_map, Mapping):
+        return {}
+    return {
+        str(auto): reference[0] if isinstance(reference, list) else str(reference)
+        for auto, reference in auto_map.items()
+        if reference
+    }

@@ -1,0 +1,196 @@
+"""What a class's source code shows: where it stands, what it calls, which outputs its forward takes apart.
+
+Only the text of the class is read, with :mod:`ast`; nothing is executed. A class without source (made at
+run time, or in a shell) gives empty facts.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import linecache
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+_SPLITS = frozenset({"chunk", "split", "tensor_split", "unbind"})
+
+
+@dataclass(frozen=True, slots=True)
+class ClassCode:
+    """Facts of one class, its bases not included."""
+
+    file: str | None = None
+    line: int | None = None
+    calls: frozenset[str] = frozenset()
+    """Last names of everything that its methods call: ``torch.rsqrt(x)`` and ``x.rsqrt()`` give ``rsqrt``."""
+    forward_calls: frozenset[str] = frozenset()
+    """The same of ``forward`` alone."""
+    split_children: frozenset[str] = frozenset()
+    """Names of children whose output a method splits into several tensors."""
+    matrices: frozenset[str] = frozenset()
+    """Names of own attributes that a method multiplies with as a matrix."""
+    returns_tuple: bool = False
+    """``forward`` is defined here and each of its returns gives a tuple of two or more."""
+
+
+@functools.cache
+def class_code(cls: type) -> ClassCode:
+    """The facts of ``cls``."""
+    found = _source_of(cls)
+    if found is None:
+        return ClassCode()
+    file, line, text = found
+    try:
+        tree = ast.parse(text)
+    except SyntaxError:
+        return ClassCode(file=file, line=line)
+    methods = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+    names = frozenset(method.name for method in methods)
+    forwards = [method for method in methods if method.name == "forward"]
+    return ClassCode(
+        file=file,
+        line=line,
+        calls=frozenset(name for method in methods for name in _called_names(method)),
+        forward_calls=frozenset(name for method in forwards for name in _called_names(method)),
+        split_children=frozenset(name for method in methods for name in _split_children(method, names)),
+        matrices=frozenset(_matrices(tree)),
+        returns_tuple=any(map(_returns_tuple, forwards)),
+    )
+
+
+def inherited_calls(cls: type) -> frozenset[str]:
+    """What ``cls`` and its bases outside torch call."""
+    owners = (base for base in cls.__mro__ if base.__module__.partition(".")[0] not in ("torch", "builtins"))
+    return frozenset().union(*(class_code(base).calls for base in owners))
+
+
+def _source_of(cls: type) -> tuple[str, int, str] | None:
+    """File, line and text of a class statement.
+
+    A regular expression finds the statement: :func:`inspect.getsource` parses the whole module for each class.
+    """
+    module = sys.modules.get(cls.__module__)
+    file = getattr(module, "__file__", None)
+    if file is None:
+        return None
+    starts = _class_lines(file)
+    line = starts.get(cls.__qualname__.rpartition(".")[2])
+    if line is None:
+        return None
+    lines = linecache.getlines(file)
+    indent = len(lines[line - 1]) - len(lines[line - 1].lstrip())
+    body = [lines[line - 1][indent:]]
+    for text in lines[line:]:
+        if text.strip() and not text.startswith((" " * (indent + 1), "\t", "#")) and not text.lstrip().startswith(")"):
+            break
+        body.append(text[indent:] if text.strip() else "\n")
+    return file, line, "".join(body)
+
+
+@functools.cache
+def _class_lines(file: str) -> dict[str, int]:
+    statement = re.compile(r"\s*class\s+(\w+)\s*[(:\[]")
+    lines = enumerate(linecache.getlines(file), 1)
+    return {match[1]: number for number, text in lines if (match := statement.match(text))}
+
+
+def shown_path(file: str) -> str:
+    """``file`` as its package would name it (``transformers/models/…``), or in full outside any package."""
+    for root in sorted(map(str, sys.path), key=len, reverse=True):
+        if root and (path := Path(file)).is_relative_to(root) and "site-packages" in root:
+            return str(path.relative_to(root))
+    return file
+
+
+def _called_names(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            if isinstance(node.func, ast.Attribute):
+                yield node.func.attr
+            elif isinstance(node.func, ast.Name):
+                yield node.func.id
+
+
+def _own_attribute(node: ast.AST) -> str | None:
+    """``name`` of an expression ``self.name``."""
+    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "self":
+        return node.attr
+    return None
+
+
+def _split_children(method: ast.FunctionDef, methods: frozenset[str]) -> Iterator[str]:
+    outputs: dict[str, str] = {}
+    for node in ast.walk(method):
+        if isinstance(node, ast.Assign):
+            child = _origin(node.value, outputs)
+            for target in node.targets:
+                if isinstance(target, ast.Name):
+                    if child is not None:
+                        outputs[target.id] = child
+                elif isinstance(target, ast.Tuple) and len(target.elts) > 1 and isinstance(node.value, ast.Call):
+                    # q, k, v = self._split_heads(qkv)
+                    if _own_attribute(node.value.func) in methods and len(node.value.args) == 1:
+                        if (name := _origin(node.value.args[0], outputs)) is not None:
+                            yield name
+    for node in ast.walk(method):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _SPLITS:
+            is_function = isinstance(node.func.value, ast.Name) and node.func.value.id == "torch"
+            taken = node.args[0] if is_function and node.args else node.func.value
+            if (name := _origin(taken, outputs)) is not None:
+                yield name
+        elif isinstance(node, ast.Subscript) and _slices_last_dimension(node.slice):
+            if isinstance(node.value, ast.Name) and node.value.id in outputs:
+                yield outputs[node.value.id]
+
+
+def _origin(node: ast.AST, outputs: dict[str, str]) -> str | None:
+    """The child whose output ``node`` is, through any chain of tensor methods: ``self.qkv(x).view(…)``."""
+    while isinstance(node, ast.Call):
+        if (name := _own_attribute(node.func)) is not None:
+            return name
+        if not isinstance(node.func, ast.Attribute):
+            return None
+        node = node.func.value
+    return outputs.get(node.id) if isinstance(node, ast.Name) else None
+
+
+def _slices_last_dimension(index: ast.AST) -> bool:
+    return (
+        isinstance(index, ast.Tuple)
+        and len(index.elts) > 1
+        and isinstance(index.elts[-1], ast.Slice)
+        and (index.elts[-1].lower is not None or index.elts[-1].upper is not None)
+        and any(isinstance(part, ast.Constant) and part.value is Ellipsis for part in index.elts)
+    )
+
+
+_PRODUCTS = frozenset({"linear", "matmul", "bmm", "mm", "einsum", "baddbmm", "addmm", "grouped_mm", "_grouped_mm"})
+
+
+def _matrices(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        operands: list[ast.AST] = []
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.MatMult):
+            operands = [node.left, node.right]
+        elif isinstance(node, ast.Call):
+            name = getattr(node.func, "attr", getattr(node.func, "id", None))
+            if name in _PRODUCTS:
+                operands = [*node.args, getattr(node.func, "value", node.func)]
+        for operand in operands:
+            yield from (attribute for part in ast.walk(operand) if (attribute := _own_attribute(part)))
+
+
+def _returns_tuple(method: ast.FunctionDef) -> bool:
+    returns = [node.value for node in _own_returns(method)]
+    return bool(returns) and all(isinstance(value, ast.Tuple) and len(value.elts) > 1 for value in returns)
+
+
+def _own_returns(node: ast.AST) -> Iterator[ast.Return]:
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.Return):
+            yield child
+        elif not isinstance(child, (ast.FunctionDef, ast.Lambda, ast.ClassDef)):
+            yield from _own_returns(child)

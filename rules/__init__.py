@@ -1,0 +1,1 @@
+"""The built-in rules: one file, one rule; a folder is a family."""
