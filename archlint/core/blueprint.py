@@ -127,6 +127,8 @@ class Trait:
     """It has child modules that hold parameters."""
     OWN_FORWARD = "own-forward"
     """A subclass of a known layer that overrides ``forward``."""
+    LINEAR_SHAPED = "linear-shaped"
+    """With a forward of its own it still maps ``(…, in_features)`` to ``(…, out_features)``."""
     RETURNS_TUPLE = "returns-tuple"
     """Every ``return`` of its ``forward`` gives a tuple."""
     LIBRARY_NORM = "library-norm"
@@ -177,6 +179,8 @@ class Facts:
     is_generative: bool = False
     """It has ``prepare_inputs_for_generation``, which PEFT's CAUSAL_LM and SEQ_2_SEQ_LM need."""
     is_encoder_decoder: bool = False
+    main_input: str = "input_ids"
+    """The name of the input that the class cannot do without: a speech recogniser's is its audio."""
     new_heads: tuple[str, ...] = ()
     """Heads that do not come with the published backbone: a classifier starts at random."""
     decayed_norms: tuple[str, ...] = ()
@@ -192,8 +196,6 @@ class Facts:
     ran_custom_code: bool = False
     peft_default: tuple[str, ...] | str | None = None
     """What the installed PEFT targets by itself for this model type; ``None`` where it has no default."""
-    task_classes: Mapping[str, str] = field(default_factory=dict)
-    """PEFT task types and, where the model cannot serve that task, why."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,7 @@ class Catalog:
         """Every registered rule, and those in ``files``.
 
         Raises:
-            RuleLoadError: a file cannot be loaded, holds no rule, or two rules have one code.
+            RuleLoadError: a file cannot be loaded, holds no rule, or claims a code that is taken.
         """
         failures: list[RuleLoadError] = []
         rules: dict[str, type[Rule]] = {}

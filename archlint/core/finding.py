@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,6 +53,10 @@ class Remedy:
     value: Any = None
     safety: Safety = Safety.EXACT
     proven: bool = False
+    plan: Mapping[str, Any] | None = None
+    """LoraConfig arguments that show the remedy at work; the engine tries them and sets ``proven``."""
+    by_recipe: bool = False
+    """The recipe of the report is this remedy: the engine puts its arguments here, or drops the remedy."""
 
 
 @dataclass(frozen=True, slots=True)

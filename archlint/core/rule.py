@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from archlint.core.blueprint import Blueprint, Scope, Site, fold_sites
+from archlint.core.blueprint import Blueprint, Scope, Site, TypeInfo, fold_sites
 from archlint.core.finding import Evidence, Finding, FoldedSites, Location, Remedy, Severity
 from archlint.core.trial import Trial
 
@@ -94,6 +94,14 @@ class Rule(ABC):
             proof=tuple(proof),
             unchecked=unchecked,
         )
+
+
+def by_class(sites: Iterable[Site]) -> list[list[Site]]:
+    """``sites`` in groups of one class each, in order of appearance."""
+    groups: dict[TypeInfo, list[Site]] = {}
+    for site in sites:
+        groups.setdefault(site.type, []).append(site)
+    return list(groups.values())
 
 
 def quote(trial: Trial) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -77,6 +77,12 @@ class Trial:
     crash: str | None = None
     dead: tuple[str, ...] = ()
     """Adapted sites that got no gradient."""
+
+    def refuses(self, paths: Collection[str]) -> bool:
+        """Whether PEFT refused a module of ``paths``, or would have next: it stops at the first that it refuses."""
+        if self.raised is None or self.raised.at is None:
+            return False
+        return self.raised.at in paths or any(path in paths for path in self.reached)
 
     def reached_by(self, setting: str, value: str) -> tuple[str, ...]:
         """What one entry of the plan reaches."""

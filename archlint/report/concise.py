@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from archlint.core.finding import Finding
 from archlint.core.report import Report, Run
-from archlint.report.escaping import one_line, visible
+from archlint.report.quoting import one_line, visible
 
 
 def render(run: Run) -> str:

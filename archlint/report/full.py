@@ -5,20 +5,19 @@ A header, the findings by severity with their fixes, what was tried, the recipe 
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from archlint import __version__
 from archlint.core.blueprint import ModelInfo
-from archlint.core.finding import Finding, FoldedSites, Remedy, Severity
+from archlint.core.finding import Finding, Remedy, Severity
 from archlint.core.report import Environment, Report, Run
-from archlint.core.rule import spell
 from archlint.core.trial import Trial
 from archlint.report import wording
-from archlint.report.escaping import clip, one_line, visible
-from archlint.report.layout import GUTTER, Path, Row, Verbatim
+from archlint.report.layout import GUTTER, Entry, Facts, Path, Row, Verbatim, padded
+from archlint.report.quoting import clip, gist, one_line, visible
 from archlint.report.snippet import assignment, lora_config
 
 _STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "bold yellow", Severity.INFO: "bold cyan"}
@@ -32,7 +31,8 @@ _ORIGINS = {
 }
 _ARGUMENTS = ("target_modules", "target_parameters", "exclude_modules", "modules_to_save")
 _MOST_FOLDS = 8
-_LONGEST_QUOTE = 240
+_LONGEST_PROOF = 280
+_LONGEST_PLAN = 400
 _BLANK = Text()
 
 
@@ -41,9 +41,11 @@ def render(run: Run, *, exit_code: int) -> RenderableType:
     parts: list[RenderableType] = []
     for report in run.reports:
         parts += [*_report(report, run.environment), _BLANK]
+        if len(run.reports) > 1:
+            parts += [Text("─" * 72, "dim"), _BLANK]
     if len(run.reports) > 1:
         parts += [*_overview(run.reports), _BLANK]
-    return Group(*parts, _verdict(run, exit_code))
+    return Group(*parts, *_verdict(run, exit_code))
 
 
 def _report(report: Report, environment: Environment) -> Iterator[RenderableType]:
@@ -55,7 +57,7 @@ def _report(report: Report, environment: Environment) -> Iterator[RenderableType
         yield _BLANK
         for unchecked in report.unchecked:
             what = Text.assemble((f"{one_line(unchecked.what)}: ", "bold"), one_line(unchecked.why))
-            yield Row(Text("unchecked", "bold magenta"), what)
+            yield Row(Text("unchecked", "bold magenta"), what, gutter=GUTTER + 2)
     if infos := report.of(Severity.INFO):
         yield _BLANK
         yield from _infos(infos)
@@ -69,28 +71,27 @@ def _report(report: Report, environment: Environment) -> Iterator[RenderableType
 
 def _header(report: Report, environment: Environment) -> Iterator[RenderableType]:
     model = report.model
-    title = Text(visible(report.source), "bold")
+    title = Text.assemble(("archlint ", "dim"), (visible(report.source), "bold"))
     if model is not None and model.id != report.source:
-        title.append(f" → {visible(model.id)}")
+        title.append(f" → {visible(model.id)}", "bold")
     yield Verbatim(title)
     if model is not None:
-        yield Row(Text(), Text(_facts(model, report)), gutter=0)
-    versions = (f"{name} {version}" for name, version in _versions(environment) if version)
+        yield Facts(tuple(_facts(model, report)))
     origin = [] if model is None else [_origin(model)]
-    yield Row(Text(), Text(" · ".join([*origin, *versions]), "dim"), gutter=0)
+    packages = {"archlint": __version__, "transformers": environment.transformers, "peft": environment.peft}
+    yield Facts((*origin, *(f"{name} {version}" for name, version in packages.items() if version)), "dim")
     for note in report.notes:
         yield Row(Text("note", "bold"), Text(one_line(note)))
+    if model is not None and model.family:
+        yield Row(Text("family", "bold"), Text(f"also {', '.join(map(visible, model.family))}"))
 
 
-def _facts(model: ModelInfo, report: Report) -> str:
-    layers = ", ".join(f"{role} {count}" for role, count in model.layers.items())
-    facts = [
-        visible(model.class_name),
-        f"{wording.magnitude(model.parameters)} parameters",
-        f"layers: {layers}" if layers else "",
-        f"scope {report.scope.value}",
-    ]
-    return " · ".join(filter(None, facts))
+def _facts(model: ModelInfo, report: Report) -> Iterator[str]:
+    yield visible(model.class_name)
+    yield f"{wording.magnitude(model.parameters)} parameters"
+    if model.layers:
+        yield "layers: " + ", ".join(f"{visible(role)} {count}" for role, count in model.layers.items())
+    yield f"scope {report.scope.value}"
 
 
 def _origin(model: ModelInfo) -> str:
@@ -98,77 +99,84 @@ def _origin(model: ModelInfo) -> str:
     return f"{origin}, revision {visible(model.revision)}" if model.revision else origin
 
 
-def _versions(environment: Environment) -> Iterator[tuple[str, str | None]]:
-    yield "torch", environment.torch
-    yield "transformers", environment.transformers
-    yield "peft", environment.peft
-
-
 def _finding(finding: Finding) -> Iterator[RenderableType]:
-    yield Row(Text(finding.severity.value, _STYLES[finding.severity]), _identity(finding))
-    yield Row(Text(), Text(one_line(finding.message), "bold"))
-    yield from _where(finding)
-    if finding.why:
-        yield Row(Text("  why", "dim"), Text(one_line(finding.why)))
-    for label, line in _labelled("proof", finding.proof):
-        yield Row(label, Text(clip(line, _LONGEST_QUOTE)))
-    for label, remedy in _labelled("fix", finding.remedies):
-        yield from _remedy(label, remedy)
-
-
-def _identity(finding: Finding) -> Text:
     identity = Text.assemble((visible(finding.code), "bold"), f" {visible(finding.name)}")
     if finding.sites:
         identity.append(f" · {wording.plural(finding.count, 'site')}", "dim")
-    return identity.append(f" · {finding.evidence.value}", "dim")
+    yield Row(_severity(finding.severity), identity.append(f" · {finding.evidence.value}", "dim"))
+    yield Row(Text(), Text(one_line(finding.message), "bold"))
+    yield from _places(finding)
+    if finding.why:
+        yield Row(Text("  why", "dim"), Text(one_line(finding.why)))
+    for n, line in enumerate(finding.proof):
+        yield Row(Text("" if n else "  proof", "dim"), Text(gist(line, _LONGEST_PROOF)))
+    for remedy in finding.remedies:
+        yield from _remedy(remedy)
 
 
-def _where(finding: Finding) -> Iterator[RenderableType]:
-    shown = finding.sites[:_MOST_FOLDS]
+def _places(finding: Finding) -> Iterator[RenderableType]:
+    shown, rest = finding.sites[:_MOST_FOLDS], finding.sites[_MOST_FOLDS:]
     digits = max((len(str(fold.count)) for fold in shown), default=0)
-    for label, fold in _labelled("where", shown):
-        label.pad_right(GUTTER - label.cell_len)
-        yield Path(label.append(f"{fold.count:>{digits}} × "), Text(visible(fold.pattern), "cyan"))
-    if rest := finding.sites[_MOST_FOLDS:]:
+    for n, fold in enumerate(shown):
+        label = padded(Text("" if n else "  where", "dim"), GUTTER)
+        yield Path(label.append(f"{fold.count:>{digits}}× "), Text(visible(fold.pattern), "cyan"))
+    if rest:
         sites = wording.plural(sum(fold.count for fold in rest), "site")
-        yield Row(Text(), Text(f"and {sites} more in {wording.plural(len(rest), 'pattern')}: --format json has them all"))
-    if finding.location is not None:
-        place = f"{visible(finding.location.file)}:{finding.location.line}"
-        yield Verbatim(Text(f"{_classes(finding.sites)}{place}", "dim"), GUTTER)
+        yield Row(
+            Text(), Text(f"and {wording.plural(len(rest), 'pattern')} more, {sites}: --format json has them", "dim")
+        )
+    if finding.sites or finding.location:
+        yield Row(Text("  class", "dim"), Text(_classes(finding)))
 
 
-def _classes(sites: Iterable[FoldedSites]) -> str:
-    first = next(iter(dict.fromkeys(fold.type for fold in sites)), None)
-    return "" if first is None else f"class {visible(first)}, "
+def _classes(finding: Finding) -> str:
+    """The classes of the sites, and where the first one is defined."""
+    first, *others = dict.fromkeys(visible(fold.type) for fold in finding.sites) or [""]
+    location = finding.location
+    place = f"{visible(location.file)}:{location.line}" if location is not None else ""
+    defined = " in ".join(filter(None, (first, place)))
+    return f"{defined}, and {', '.join(others)}" if others else defined
 
 
-def _remedy(label: Text, remedy: Remedy) -> Iterator[RenderableType]:
+def _remedy(remedy: Remedy) -> Iterator[RenderableType]:
     assurance = f"{remedy.safety.value}, proven" if remedy.proven else remedy.safety.value
-    yield Row(label, Text.assemble(one_line(remedy.text), (f" ({assurance})", "green" if remedy.proven else "dim")))
-    if remedy.kind in _ARGUMENTS and remedy.value is not None:
-        yield Verbatim(Text(visible(assignment(remedy.kind, remedy.value)), "green"), GUTTER)
+    text = Text.assemble(one_line(remedy.text), (f" ({assurance})", "green" if remedy.proven else "dim"))
+    yield Row(Text("  fix", "green"), text)
+    if remedy.kind in _ARGUMENTS and remedy.value is not None and not remedy.by_recipe:
+        yield Verbatim(Text(visible(assignment(remedy.kind, remedy.value)), "green"), GUTTER + 2)
 
 
-def _infos(findings: Iterable[Finding]) -> Iterator[RenderableType]:
-    label = Text("info", _STYLES[Severity.INFO])
-    for finding in findings:
-        line = Text.assemble((visible(finding.code), "bold"), f" {visible(finding.name)}")
-        if finding.count:
-            line.append(f" × {finding.count}")
-        yield Row(label, line.append(f" — {one_line(finding.message)}", "dim"))
-        label = Text()
+def _infos(findings: Sequence[Finding]) -> Iterator[RenderableType]:
+    heads = [_head(finding) for finding in findings]
+    column = max(head.cell_len for head in heads)
+    for n, (finding, head) in enumerate(zip(findings, heads, strict=True)):
+        label = Text() if n else _severity(Severity.INFO)
+        yield Entry(label, head, column, Text(one_line(finding.message)))
+
+
+def _head(finding: Finding) -> Text:
+    head = Text.assemble((visible(finding.code), "bold"), f" {visible(finding.name)}")
+    return head.append(f" × {finding.count}", "dim") if finding.count > 1 else head
+
+
+def _severity(severity: Severity) -> Text:
+    return Text(severity.value, _STYLES[severity])
 
 
 def _trials(report: Report) -> Iterator[RenderableType]:
     if report.plan is not None:
-        yield Row(Text("plan", "bold"), Text(one_line(spell(report.plan))))
+        arguments = ", ".join(assignment(name, value) for name, value in report.plan.plan.lora.items())
+        yield Row(Text("plan", "bold"), Text(clip(arguments, _LONGEST_PLAN) or "PEFT's own choice of targets"))
         yield Row(Text(), _outcome(report.plan, report))
-    for label, trial in _labelled("tried", report.stock, style="bold"):
-        yield Row(label, Text.assemble((trial.plan.name, "bold"), " → ", _outcome(trial, report)))
+        if report.plan.raised is None:
+            yield Row(Text(), Text(wording.execution(report.plan), "dim"))
+    column = max((len(trial.plan.name) for trial in report.stock), default=0)
+    for n, trial in enumerate(report.stock):
+        yield Entry(Text("" if n else "tried", "bold"), Text(trial.plan.name), column, _outcome(trial, report))
 
 
 def _outcome(trial: Trial, report: Report) -> Text:
-    return Text(clip(wording.injection(trial, report.scope), _LONGEST_QUOTE), "red" if trial.raised else "")
+    return Text(wording.injection(trial, report.scope), "red" if trial.raised else "")
 
 
 def _recipe(report: Report, environment: Environment) -> Iterator[RenderableType]:
@@ -177,30 +185,27 @@ def _recipe(report: Report, environment: Environment) -> Iterator[RenderableType
         yield Row(Text("recipe", "bold"), Text(f"none found for scope {report.scope.value}"))
         return
     yield Row(Text("recipe", "bold green"), Text(wording.injection(recipe, report.scope)))
-    peft = f"injected by peft {environment.peft}" if environment.peft else "injected"
-    yield Row(Text(), Text(f"{peft} · {wording.execution(recipe)}", "dim"))
+    size = f" · {wording.magnitude(recipe.trainable)} trainable parameters" if recipe.trainable else ""
+    yield Row(Text(), Text(f"injected by peft {environment.peft}{size}", "dim"))
+    yield Row(Text(), Text(wording.execution(recipe), "dim"))
     yield _BLANK
     yield Verbatim(Text(lora_config(recipe.plan.lora), "green"))
 
 
-def _overview(reports: Iterable[Report]) -> Iterator[RenderableType]:
-    """A table, its one column of unknown width last."""
-    yield Text("  errors  warnings  infos  recipe  source", "bold", no_wrap=True)
+def _overview(reports: Sequence[Report]) -> Iterator[RenderableType]:
+    """A table, with the column of unknown width last."""
+    columns = ("errors", "warnings", "infos", "unchecked", "recipe")
+    yield Verbatim(Text("  ".join((*columns, "source")), "bold"), 2)
     for report in reports:
-        counts = [len(report.of(severity)) for severity in Severity]
+        found = ["–"] * 3 if report.model is None else [str(len(report.of(severity))) for severity in Severity]
         recipe = "–" if report.recipe is None else wording.share(report.recipe.coverage)
-        line = f"  {counts[0]:>6}  {counts[1]:>8}  {counts[2]:>5}  {recipe:>6}  {visible(report.source)}"
-        if report.unchecked:
-            line += "  (unchecked)"
-        yield Verbatim(Text(line))
+        cells = (*found, str(len(report.unchecked)), recipe)
+        row = [f"{cell:>{len(column)}}" for cell, column in zip(cells, columns, strict=True)]
+        yield Verbatim(Text("  ".join([*row, visible(report.source)])), 2)
 
 
-def _verdict(run: Run, exit_code: int) -> RenderableType:
+def _verdict(run: Run, exit_code: int) -> Iterator[RenderableType]:
+    if first := next(run.findings, None):
+        yield Verbatim(Text(f"archlint explain {visible(first.code)} tells more", "dim"))
     style = {0: "bold green", 1: "bold red"}.get(exit_code, "bold magenta")
-    return Row(Text(), Text.assemble((wording.summary(run), style), f" · exit code {exit_code}"), gutter=0)
-
-
-def _labelled(word: str, items: Iterable[object], style: str = "dim") -> Iterator[tuple[Text, object]]:
-    """Each item with its label: the word for the first, nothing for those that follow."""
-    labels = itertools.chain([Text(word if style == "bold" else f"  {word}", style)], itertools.repeat(Text()))
-    return zip(labels, items)
+    yield Verbatim(Text.assemble((wording.tally(run), style), f" · exit code {exit_code}"))

@@ -11,10 +11,13 @@ from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.text import Text
 
-GUTTER = 11
+GUTTER = 9
 _MEASURE = 112
 """Columns that prose takes at most: longer lines are hard to read."""
-_WORD = re.compile(r"\S+\s*")
+_LEAST_BODY = 48
+"""Columns that a column of prose needs to be readable."""
+_WORD = re.compile(r"(?:\(\S+ \S+\)|\S+)(?: …)?\s*")
+_FACT = re.compile(r".+?(?: · |$)")
 _SEGMENT = re.compile(r"\.?(?:\{[^}]*\}|[^.])+")
 
 
@@ -25,13 +28,44 @@ class Row:
     label: Text
     body: Text
     gutter: int = GUTTER
+    hang: int = 0
+    """Columns by which the lines after the first stand further in."""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
-        margin = self.label.copy()
-        margin.pad_right(self.gutter - margin.cell_len)
-        for line in wrap(self.body, min(options.max_width, _MEASURE) - self.gutter):
+        margin = padded(self.label, self.gutter)
+        for line in wrap(self.body, min(options.max_width, _MEASURE) - self.gutter - self.hang):
             yield _unbroken(Text.assemble(margin, line))
-            margin = Text(" " * self.gutter)
+            margin = Text(" " * (self.gutter + self.hang))
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A line of a list: label, head and body. Bodies stand in a column behind the heads where there is room."""
+
+    label: Text
+    head: Text
+    column: int
+    """Columns of the longest head."""
+    body: Text
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Row]:
+        gutter = GUTTER + self.column + 2
+        if options.max_width - gutter >= _LEAST_BODY:
+            yield Row(Text.assemble(padded(self.label, GUTTER), self.head), self.body, gutter)
+        else:
+            yield Row(self.label, Text.assemble(self.head, ": ", self.body), hang=2)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Short facts in a row, broken between facts only."""
+
+    facts: tuple[str, ...]
+    style: str = ""
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
+        for line in wrap(Text(" · ".join(self.facts), self.style), options.max_width, _FACT):
+            yield _unbroken(line[: len(line.plain.removesuffix(" ·"))])
 
 
 @dataclass(frozen=True)
@@ -73,6 +107,11 @@ def wrap(text: Text, width: int, unit: re.Pattern[str] = _WORD) -> list[Text]:
     for line in lines:
         line.rstrip()
     return lines
+
+
+def padded(label: Text, width: int) -> Text:
+    """``label`` with spaces behind it up to ``width`` columns."""
+    return Text.assemble(label, " " * max(0, width - label.cell_len))
 
 
 def draw(content: RenderableType, *, width: int, terminal: bool = False, color: bool = False) -> str:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from archlint.core.blueprint import Scope
-from archlint.core.finding import Finding, Severity
+from archlint.core.finding import Severity
 from archlint.core.report import Run
 from archlint.core.trial import Trial
+from archlint.report.quoting import gist
 
 _MAGNITUDES = ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "K"))
+_LONGEST_QUOTE = 200
 
 
 def plural(count: int, noun: str) -> str:
@@ -41,9 +41,9 @@ def weights(scope: Scope) -> str:
 def injection(trial: Trial, scope: Scope) -> str:
     """What PEFT did with a plan."""
     if trial.raised is not None:
-        return f"raises {trial.raised}"
+        return gist(f"raises {trial.raised}", _LONGEST_QUOTE)
     reach = f"{plural(len(trial.adapted), 'adapter')} on {share(trial.coverage)} of {weights(scope)}"
-    return f"{reach}, {trial.outside or 'none'} outside the scope"
+    return f"{reach}, {trial.outside or 'none'} elsewhere"
 
 
 def execution(trial: Trial) -> str:
@@ -51,21 +51,17 @@ def execution(trial: Trial) -> str:
     if trial.forward == "unavailable":
         return "forward and backward not run"
     if trial.forward == "crashed":
-        return f"the forward crashes: {trial.crash}"
+        return gist(f"the forward crashes: {trial.crash}", _LONGEST_QUOTE)
     if trial.dead:
         return f"forward and backward run, {plural(len(trial.dead), 'adapter')} without a gradient"
     return "forward and backward run, every adapter gets a gradient"
 
 
-def tally(findings: Iterable[Finding], unchecked: int) -> str:
+def tally(run: Run) -> str:
     """``1 error, 4 infos, 1 not checked``; what there is none of is left out."""
-    counted = [finding.severity for finding in findings]
-    parts = [plural(counted.count(severity), severity.value) for severity in Severity if severity in counted]
-    if unchecked:
-        parts.append(f"{unchecked} not checked")
-    return ", ".join(parts) or "nothing found"
-
-
-def summary(run: Run) -> str:
-    """The tally of a whole run."""
-    return tally(run.findings, run.unchecked)
+    parts = [plural(count, severity.value) for severity in Severity if (count := run.count(severity))]
+    if run.unchecked:
+        parts.append(f"{run.unchecked} not checked")
+    elif not any(run.count(severity) for severity in (Severity.ERROR, Severity.WARNING)):
+        parts.insert(0, "clean")
+    return ", ".join(parts)

@@ -7,7 +7,18 @@ from collections.abc import Iterator
 import torch
 from torch import nn
 
-from archlint.core.blueprint import Blueprint, Kind, ModelInfo, Role, Scope, Site, Trait, TypeInfo, Weight, is_projection
+from archlint.core.blueprint import (
+    Blueprint,
+    Kind,
+    ModelInfo,
+    Role,
+    Scope,
+    Site,
+    Trait,
+    TypeInfo,
+    Weight,
+    is_projection,
+)
 from archlint.skeleton import Skeleton
 from archlint.survey.experts import Experts, find_experts
 from archlint.survey.facts import gather
@@ -60,9 +71,7 @@ class _Census:
         self.model = model
         self.roles = Roles(model)
         self._experts: Experts = find_experts(model)
-        self._heads = {
-            id(head) for module in model.modules() if (head := output_embeddings(module)) is not None
-        }
+        self._heads = {id(head) for module in model.modules() if (head := output_embeddings(module)) is not None}
         self._first_path: dict[int, str] = {}
         self._types: dict[type, TypeInfo] = {}
         self._bypassed = {

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from torch import nn
+from torch.nn.modules.conv import _ConvNd
 
 from archlint.survey.source_code import inherited_calls
 
@@ -50,9 +51,7 @@ def find_experts(model: nn.Module) -> Experts:
         if store is None or not path:
             continue
         found = _router(store, modules)
-        if found is None and store.count not in numbers:
-            continue
-        if found is None and not store.fused:
+        if found is None and not (store.fused and store.count in numbers):
             continue
         experts.stores[path] = store
         block = found[0] if found else path.rpartition(".")[0]
@@ -65,16 +64,18 @@ def find_experts(model: nn.Module) -> Experts:
 
 
 def _fused_store(path: str, module: nn.Module) -> Store | None:
+    if isinstance(module, _ConvNd):
+        return None  # its weight has three dimensions as well
     stacked = {
         name: parameter.shape
         for name, parameter in module.named_parameters(recurse=False)
         if parameter.ndim == 3 and min(parameter.shape) > 1
     }
     counts = {shape[0] for shape in stacked.values()}
-    if len(counts) != 1:
+    if not 1 <= len(counts) <= 2:  # two where one stack has places for experts that do nothing
         return None
     widths = frozenset(size for shape in stacked.values() for size in shape[1:])
-    return Store(path, counts.pop(), widths, tuple(stacked))
+    return Store(path, min(counts), widths, tuple(stacked))
 
 
 def _listed_store(path: str, module: nn.Module) -> Store | None:
@@ -94,7 +95,11 @@ def _router(store: Store, modules: Mapping[str, nn.Module]) -> tuple[str, str] |
         block, _, child = block.rpartition(".")
         if block not in modules or (not block and not child):
             return None
-        candidates = [path for path in _outside(block, store, modules) if _routes(modules[path], store)]
+        candidates = [
+            path
+            for path in _outside(block, store, modules)
+            if _routes(modules[path], store) and (store.fused or _chosen(path, block, modules))
+        ]
         if candidates:
             return block, max(candidates, key=lambda path: _likeness(path, block, modules))
     return None
@@ -118,16 +123,27 @@ def _routes(module: nn.Module, store: Store) -> bool:
     return store.count < outputs <= 2 * store.count and inputs in store.widths and _selects(module)
 
 
+def _chosen(path: str, block: str, modules: Mapping[str, nn.Module]) -> bool:
+    """Whether some module from the block down to ``path`` picks the largest of what it computes."""
+    chain = _chain(path, block)
+    return _selects(modules[block]) or any(inherited_calls(type(modules[part])) & {"topk", "argmax"} for part in chain)
+
+
+def _chain(path: str, block: str) -> list[str]:
+    """``path`` and the modules between it and ``block``."""
+    chain = [path]
+    while chain[-1].rpartition(".")[0] not in (block, ""):
+        chain.append(chain[-1].rpartition(".")[0])
+    return chain
+
+
 def _selects(module: nn.Module) -> bool:
     return "topk" in inherited_calls(type(module))
 
 
 def _likeness(path: str, block: str, modules: Mapping[str, nn.Module]) -> tuple[bool, bool, int]:
     """How much a candidate is a router: it (or what holds it, below the block) picks the largest; it stands near."""
-    chain = [path]
-    while chain[-1].rpartition(".")[0] not in (block, ""):
-        chain.append(chain[-1].rpartition(".")[0])
-    selects = any(_selects(modules[part]) for part in chain)
+    selects = any(_selects(modules[part]) for part in _chain(path, block))
     bare = not isinstance(modules[path], nn.Linear)
     return selects, bare, -path.count(".")
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
 from torch import nn
 
 from archlint.core.blueprint import Facts, Kind, Site
 from archlint.skeleton import Skeleton
+from archlint.survey.quantization import described
 from archlint.survey.roles import output_embeddings
 
 
@@ -29,11 +28,12 @@ def gather(skeleton: Skeleton, sites: Iterable[Site]) -> Facts:
         embeddings_error=error,
         is_generative=hasattr(model, "prepare_inputs_for_generation"),
         is_encoder_decoder=bool(getattr(config, "is_encoder_decoder", False)),
+        main_input=str(getattr(model, "main_input_name", "input_ids")),
         new_heads=tuple(_new_heads(model)),
         decayed_norms=tuple(name for name in norms if name in decayed),
         decayed_vectors=tuple(sorted((decayed & vectors) - set(norms))),
         missing_wrap_classes=tuple(_missing_wrap_classes(model)),
-        quantization=_described(skeleton.quantization),
+        quantization=described(skeleton.quantization),
         custom_code=skeleton.custom_code,
         ran_custom_code=skeleton.ran_custom_code,
         peft_default=_peft_default(getattr(config, "model_type", None)),
@@ -58,15 +58,22 @@ def _decayed(model: nn.Module) -> frozenset[str]:
     return frozenset(Trainer.get_decay_parameter_names(None, model))  # type: ignore[arg-type]
 
 
-def _new_heads(model: nn.Module) -> Iterable[str]:
-    """Linear heads on a backbone that is published without them, such as a classifier.
+_CLASSIFIERS = (
+    "MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES",
+    "MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING_NAMES",
+    "MODEL_FOR_QUESTION_ANSWERING_MAPPING_NAMES",
+    "MODEL_FOR_MULTIPLE_CHOICE_MAPPING_NAMES",
+    "MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES",
+    "MODEL_FOR_VIDEO_CLASSIFICATION_MAPPING_NAMES",
+    "MODEL_FOR_AUDIO_CLASSIFICATION_MAPPING_NAMES",
+)
+"""transformers' tables of the classes whose head is made for a task of one's own."""
 
-    A head of a language model is its output embedding; a head that is neither that nor tied to the backbone's
-    weights, in a class that transformers lists for a task with labels, is initialised at random.
-    """
-    labelled = "labels" in inspect.signature(type(model).forward).parameters
+
+def _new_heads(model: nn.Module) -> Iterable[str]:
+    """Linear layers of heads that a published backbone comes without: a classifier starts at random."""
     base = getattr(model, "base_model", model)
-    if not labelled or base is model or output_embeddings(model) is not None or not _is_classifier(model):
+    if base is model or not _is_classifier(model):
         return
     for name, child in model.named_children():
         if child is not base:
@@ -76,31 +83,21 @@ def _new_heads(model: nn.Module) -> Iterable[str]:
 
 
 def _is_classifier(model: nn.Module) -> bool:
-    labels = getattr(getattr(model, "config", None), "num_labels", None)
-    return any(
-        isinstance(part, nn.Linear) and part.out_features == labels
-        for child in model.children()
-        if child is not getattr(model, "base_model", None)
-        for part in child.modules()
-    )
+    from transformers.models.auto import modeling_auto
+
+    name = type(model).__name__
+    tables = (getattr(modeling_auto, table, {}) for table in _CLASSIFIERS)
+    return any(name in known for table in tables for known in _class_names(table))
+
+
+def _class_names(table: Mapping[str, Any]) -> Iterable[tuple[str, ...]]:
+    return ((names,) if isinstance(names, str) else tuple(names) for names in table.values())
 
 
 def _missing_wrap_classes(model: nn.Module) -> Iterable[str]:
     present = {type(module).__name__ for module in model.modules()}
     declared = getattr(model, "_no_split_modules", None) or ()
     return sorted(name for name in declared if name not in present)
-
-
-def _described(quantization: Mapping[str, Any]) -> dict[str, str]:
-    """The settings of a quantization that a reader needs, as words."""
-    if not quantization:
-        return {}
-    method = quantization.get("quant_method") or quantization.get("quant_algo") or "unnamed method"
-    described = {"method": str(method)}
-    for key in ("bits", "fmt", "format", "quant_algo", "weight_block_size", "modules_to_not_convert", "ignore"):
-        if quantization.get(key):
-            described[key] = str(quantization[key])
-    return described
 
 
 def _peft_default(model_type: str | None) -> tuple[str, ...] | str | None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
+import inspect
 from dataclasses import dataclass, field
 
+import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.conv import _ConvNd
@@ -39,7 +42,7 @@ def classify(module: nn.Module) -> Verdict:
     if isinstance(module, nn.Linear):
         if type(module).forward is nn.Linear.forward:
             return Verdict(Kind.LINEAR, supported)
-        own = supported | {Trait.OWN_FORWARD}
+        own = supported | {Trait.OWN_FORWARD} | ({Trait.LINEAR_SHAPED} if _behaves_linearly(module) else set())
         return Verdict(Kind.LINEAR_SUBCLASS, own | _tuple_trait(module))
     if _is_conv1d(module):
         return Verdict(Kind.CONV1D, supported)
@@ -82,6 +85,25 @@ def _normalizes(module: nn.Module) -> bool:
     return bool(calls & _NORMALIZES) or any(pair <= calls for pair in _MEAN_SQUARE)
 
 
+def _required_inputs(module: nn.Module) -> int:
+    parameters = inspect.signature(type(module).forward).parameters.values()
+    return sum(
+        parameter.default is parameter.empty and parameter.kind is parameter.POSITIONAL_OR_KEYWORD
+        for parameter in parameters
+    ) - len(("self",))
+
+
+def _behaves_linearly(module: nn.Linear) -> bool:
+    """Whether a Linear with a forward of its own maps ``(…, in_features)`` to ``(…, out_features)``, as LoRA expects."""
+    inputs = torch.empty(1, 2, module.in_features, dtype=module.weight.dtype, device="meta")
+    try:
+        with torch.no_grad():
+            outputs = copy.deepcopy(module).to("meta")(inputs)
+    except Exception:  # any refusal of a plain input is the answer
+        return False
+    return isinstance(outputs, torch.Tensor) and outputs.shape == (1, 2, module.out_features)
+
+
 def _inner_linear(module: nn.Module) -> str | None:
     """The one linear that ``module`` passes its input through, where it does little else."""
     if next(module.parameters(recurse=False), None) is not None or isinstance(module, (nn.Sequential, nn.ModuleList)):
@@ -92,5 +114,7 @@ def _inner_linear(module: nn.Module) -> str | None:
     ((name, child),) = children.items()
     if not isinstance(child, nn.Linear) or type(child).forward is not nn.Linear.forward:
         return None
+    if _required_inputs(module) != 1:
+        return None  # a residual sum, say, is no mere wrapper
     calls = class_code(type(module)).forward_calls
     return name if name in calls and calls <= _HARMLESS | {name} else None

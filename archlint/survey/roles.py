@@ -58,7 +58,7 @@ class Roles:
             return self._whole()
         if self._has_text_part or not self._beside_stack(path):
             return Role.PROJECTOR
-        return Role.TEXT
+        return self._whole()
 
     def _whole(self) -> Role:
         """The one role of a model without parts."""
@@ -120,9 +120,11 @@ class Roles:
             if self._stack == part or self._stack.startswith(f"{part}."):
                 continue
             module = self._modules[part]
-            return part.startswith(f"{self._stack}.") or isinstance(
-                module, (nn.ModuleList, nn.Embedding)
-            ) or not any(isinstance(layer, nn.Linear) for layer in module.modules())
+            return (
+                part.startswith(f"{self._stack}.")
+                or isinstance(module, (nn.ModuleList, nn.Embedding))
+                or not any(isinstance(layer, nn.Linear) for layer in module.modules())
+            )
         return True
 
 
@@ -152,9 +154,11 @@ def _declared(module: nn.Module) -> Role | None:
     declared = getattr(module, "input_modalities", ())
     names = (declared,) if isinstance(declared, str) else tuple(declared)
     roles = {_MODALITIES[name] for name in names if name in _MODALITIES}
+    taken = _INPUTS.get(str(getattr(module, "main_input_name", "")))
+    if roles == {Role.TEXT} and taken is not None:
+        return taken  # text is what a class declares that declares nothing
     if len(roles) == 1:
         return roles.pop()
-    taken = _INPUTS.get(str(getattr(module, "main_input_name", "")))
     has_parts = any(_is_pretrained(part) for part in module.modules() if part is not module)
     return taken if taken in roles and not has_parts else None
 

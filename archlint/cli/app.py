@@ -1,0 +1,55 @@
+"""The program: its commands, with ``check`` as the one that needs no name."""
+
+from __future__ import annotations
+
+import click
+
+from archlint import __version__
+from archlint.cli.check import check
+from archlint.cli.commands import App, SectionedOption
+from archlint.cli.recipe import recipe
+from archlint.cli.rules import explain, rules
+
+
+def _print_versions(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if not wanted or ctx.resilient_parsing:
+        return
+    import platform
+    from importlib.metadata import PackageNotFoundError, version
+
+    click.echo(f"archlint {__version__}")
+    click.echo(f"python {platform.python_version()}")
+    for package in ("torch", "transformers", "accelerate", "peft"):
+        try:
+            click.echo(f"{package} {version(package)}")
+        except PackageNotFoundError:
+            click.echo(f"{package} is not installed")
+    ctx.exit()
+
+
+@click.group(
+    cls=App,
+    default="check",
+    no_args_is_help=True,
+    epilog=check.epilog,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+@click.option(
+    "--version",
+    cls=SectionedOption,
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_versions,
+    help="Show the versions of archlint and its libraries.",
+)
+def app() -> None:
+    """Tells what breaks when a model is fine-tuned, before anybody rents a GPU.
+
+    SOURCE is a hub id, a folder with config.json, a JSON file, type:NAME for a model type's default
+    configuration, or the name of a bundled snapshot. No weights are loaded.
+    """
+
+
+for command in (check, recipe, rules, explain):
+    app.add_command(command)

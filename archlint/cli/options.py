@@ -1,0 +1,139 @@
+"""Options that several commands share, and what they mean to the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import reduce
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from archlint.cli.commands import option
+
+if TYPE_CHECKING:
+    from archlint.core.blueprint import Scope
+    from archlint.core.catalog import Catalog
+    from archlint.core.rule import Rule
+    from archlint.sources import SourceOptions
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+def _together(*decorators: Callable[[F], F]) -> Callable[[F], F]:
+    return lambda function: reduce(lambda inner, decorate: decorate(inner), reversed(decorators), function)
+
+
+def scope_option(section: str) -> Callable[[F], F]:
+    """``--scope``."""
+    return option(
+        "--scope",
+        type=click.Choice(["auto", "text", "vision", "audio", "all"]),
+        default="auto",
+        metavar="PART",
+        help="What is trained: auto, text, vision, audio, all.",
+        section=section,
+    )
+
+
+def load_option(section: str) -> Callable[[F], F]:
+    """``--load``."""
+    return option(
+        "--load", multiple=True, type=_FILE, metavar="RULE_FILE", help="Load rules from a Python file.", section=section
+    )
+
+
+def source_options(section: str = "Where the model comes from") -> Callable[[F], F]:
+    """The options of :func:`source_settings`, and ``--class``."""
+    return _together(
+        option("--revision", metavar="REV", help="Branch, tag or commit on the hub.", section=section),
+        option("--subfolder", metavar="DIR", help="Folder that holds config.json.", section=section),
+        option("--class", "class_name", metavar="NAME", help="Build this model class instead.", section=section),
+        option("--offline", is_flag=True, help="Ask the hub's cache and the snapshots only.", section=section),
+        option(
+            "--cache-dir",
+            type=click.Path(file_okay=False, path_type=Path),
+            metavar="DIR",
+            help="The hub's cache, if not the default one.",
+            section=section,
+        ),
+        option(
+            "--trust-remote-code", is_flag=True, help="Run the model's own Python code from the hub.", section=section
+        ),
+    )
+
+
+def source_settings(settings: dict[str, Any]) -> SourceOptions:
+    """Take the values of :func:`source_options` out of ``settings``; ``class_name`` stays there for the engine."""
+    from archlint.sources import SourceOptions
+
+    names = ("offline", "revision", "subfolder", "cache_dir", "trust_remote_code")
+    return SourceOptions(class_name=settings["class_name"], **{name: settings.pop(name) for name in names})
+
+
+def scope(word: str) -> Scope | None:
+    """The scope that ``--scope`` names; ``auto`` is ``None``."""
+    from archlint.core.blueprint import Scope
+
+    return None if word == "auto" else Scope(word)
+
+
+def load_catalog(files: Sequence[Path]) -> Catalog:
+    """All rules, and those in ``files``.
+
+    Raises:
+        click.UsageError: a file cannot be loaded.
+    """
+    from archlint.core.catalog import Catalog, RuleLoadError
+
+    try:
+        return Catalog.load(files)
+    except RuleLoadError as error:
+        raise click.UsageError(f"--load: {error}") from error
+
+
+def find_rule(catalog: Catalog, code: str) -> type[Rule]:
+    """The rule that ``code`` names.
+
+    Raises:
+        click.UsageError: there is none.
+    """
+    from archlint.core.catalog import UnknownRuleError
+
+    try:
+        return catalog.get(code)
+    except UnknownRuleError as error:
+        raise click.UsageError(str(error)) from error
+
+
+def select_rules(
+    catalog: Catalog, select: Sequence[str], ignore: Sequence[str], extend: Sequence[str]
+) -> list[type[Rule]]:
+    """The rules to run.
+
+    Raises:
+        click.UsageError: a code names no rule, or no rule is left.
+    """
+    from archlint.core.catalog import UnknownRuleError
+
+    try:
+        rules = catalog.select(select, ignore, extend)
+    except UnknownRuleError as error:
+        raise click.UsageError(str(error)) from error
+    if not rules:
+        raise click.UsageError("no rule is left to run: --ignore takes all that --select chose")
+    return rules
+
+
+def codes(_: click.Context, __: click.Parameter, values: Sequence[str]) -> list[str]:
+    """The value of a repeatable option of rule codes, each one or several.
+
+    Raises:
+        click.BadParameter: the option is there, but no code is.
+    """
+    found = [code.strip() for value in values for code in value.split(",") if code.strip()]
+    if values and not found:
+        raise click.BadParameter("no code is given.")
+    return found

@@ -1,0 +1,117 @@
+"""Where results and notices go: standard output, a file, or standard error."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import stat
+import sys
+import tempfile
+from pathlib import Path
+from typing import TextIO
+
+import click
+
+from archlint.report.quoting import one_line
+
+_ASCII = str.maketrans({"→": "->", "×": "x", "·": "|", "…": "...", "–": "-", "─": "-"})
+_PIPE_WIDTH = 100
+"""Columns for prose where no terminal says how many it has."""
+
+
+def width() -> int:
+    """Columns to write for: those of the terminal, or of ``COLUMNS``, or 100."""
+    return max(40, shutil.get_terminal_size((_PIPE_WIDTH, 24)).columns)
+
+
+def is_terminal() -> bool:
+    """Whether results go to a terminal."""
+    return sys.stdout.isatty()
+
+
+def wants_color() -> bool:
+    """Whether results may be coloured: on a terminal that can, unless ``NO_COLOR`` is set."""
+    return is_terminal() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def notice(text: str) -> None:
+    """Say something beside the results."""
+    click.echo(encodable(one_line(text), sys.stderr), err=True)
+
+
+def emit(text: str) -> None:
+    """Write results to standard output. A reader who leaves early (``| head``) is no error."""
+    try:
+        sys.stdout.write(encodable(text, sys.stdout))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        with contextlib.suppress(OSError, ValueError):  # else Python complains when it flushes at exit
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def encodable(text: str, stream: TextIO) -> str:
+    """``text`` in characters that ``stream`` can encode."""
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        return text.translate(_ASCII).encode(encoding, "backslashreplace").decode(encoding)
+    return text
+
+
+def check_writable(path: Path) -> None:
+    """Find out whether ``path`` can be written, before time is spent on what goes there.
+
+    Raises:
+        click.UsageError: it cannot.
+    """
+    if path.is_dir():
+        raise click.UsageError(f"--output {path}: is a folder")
+    folder = _target(path).parent
+    if not folder.is_dir():
+        raise click.UsageError(f"--output {path}: the folder {folder} does not exist")
+    if not os.access(path if path.exists() else folder, os.W_OK):
+        raise click.UsageError(f"--output {path}: permission denied")
+
+
+def write(path: Path, text: str) -> None:
+    """Write a file as a whole or not at all; what is no regular file (``/dev/stdout``, a pipe) is written into.
+
+    Raises:
+        click.UsageError: it cannot be written.
+    """
+    target = _target(path)
+    try:
+        if target.exists() and not target.is_file():
+            target.write_text(text, encoding="utf-8", errors="backslashreplace")
+        else:
+            _replace(target, text)
+    except OSError as error:
+        raise click.UsageError(f"--output {path}: {error.strerror or error}") from error
+
+
+def _target(path: Path) -> Path:
+    return Path(os.path.realpath(path))  # a link stays a link, and what it points to is replaced
+
+
+def _replace(target: Path, text: str) -> None:
+    descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:100]}.")
+    temporary = Path(name)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(text)
+        temporary.chmod(_mode(target))
+        temporary.replace(target)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _mode(target: Path) -> int:
+    """The permissions of the file that is replaced, or those that a new file gets."""
+    if target.exists():
+        return stat.S_IMODE(target.stat().st_mode)
+    mask = os.umask(0)
+    os.umask(mask)
+    return 0o666 & ~mask

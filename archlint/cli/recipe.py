@@ -1,0 +1,88 @@
+"""``archlint recipe``: just the recipe, to paste or to pipe."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from archlint.cli.commands import UNCHECKED, SectionedCommand, option
+from archlint.cli.options import scope, scope_option, source_options, source_settings
+from archlint.cli.output import emit, notice
+from archlint.cli.progress import progress
+
+if TYPE_CHECKING:
+    from archlint.core.report import Report
+
+
+_RECIPE = "Recipe"
+
+
+@click.command(
+    cls=SectionedCommand,
+    short_help="Print a LoraConfig that works, to paste or to pipe.",
+    epilog="""\
+Examples:
+  archlint recipe google/gemma-4
+  archlint recipe google/gemma-4 --rank 16 --format json > adapter_config.json
+
+Exit codes:
+  0  a recipe was printed      2  wrong usage or settings
+  1  there is none             3  the source could not be checked
+""",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+@click.argument("source")
+@scope_option(_RECIPE)
+@option("--rank", type=click.IntRange(min=1), metavar="N", help="Set r, and lora_alpha to the same.", section=_RECIPE)
+@option(
+    "--format",
+    "style",
+    type=click.Choice(["python", "json"]),
+    default="python",
+    metavar="FORMAT",
+    help="python, or json (an adapter_config.json).",
+    section=_RECIPE,
+)
+@source_options()
+@click.pass_context
+def recipe(ctx: click.Context, /, source: str, rank: int | None, style: str, **settings: Any) -> None:
+    """Print a LoraConfig that fits SOURCE: tried with PEFT, and nothing besides.
+
+    What was proven of it goes to standard error.
+    """
+    from archlint import engine
+    from archlint.report import wording
+
+    options = engine.Options(scope=scope(settings.pop("scope")), source=source_settings(settings), **settings)
+    with progress() as tell:
+        report = engine.check(source, dataclasses.replace(options, progress=lambda stage: tell(f"{source}: {stage}")))
+    for note in report.notes:
+        notice(f"note: {note}")
+    if report.recipe is None:
+        for unchecked in report.unchecked:
+            notice(f"error: {unchecked.what}: {unchecked.why}")
+        if not report.unchecked:
+            notice(f"error: no recipe was found for scope {report.scope.value}")
+        ctx.exit(UNCHECKED if report.unchecked else 1)
+    trial = report.recipe
+    lora = {**({} if rank is None else {"r": rank, "lora_alpha": rank}), **trial.plan.lora}
+    emit(_written(lora, report, style))
+    notice(f"{wording.injection(trial, report.scope)}; {wording.execution(trial)}")
+    ctx.exit(1 if trial.raised is not None or trial.forward == "crashed" else 0)
+
+
+def _written(lora: dict[str, Any], report: Report, style: str) -> str:
+    if style == "python":
+        from archlint.report.snippet import lora_config
+
+        return lora_config(lora) + "\n"
+    return json.dumps({"peft_type": "LORA", "base_model_name_or_path": _base_model(report), **lora}, indent=2) + "\n"
+
+
+def _base_model(report: Report) -> str:
+    """What PEFT would load the base model by: the repository where there is one, else what was given."""
+    model = report.model
+    return model.id if model is not None and model.origin in ("hub", "cache", "snapshot") else report.source

@@ -1,0 +1,122 @@
+"""Why PEFT refused a plan: one cause for each refusal, so that exactly one rule speaks of it.
+
+The kind of the site at which PEFT raised decides; where it raised before it came to any site, the exception
+and the plan do.
+"""
+
+from __future__ import annotations
+
+import enum
+
+from archlint.core.blueprint import Blueprint, Kind, Site, Trait
+from archlint.core.trial import Refusal, Trial
+
+
+class Cause(str, enum.Enum):
+    """What a refusal is about."""
+
+    NO_DEFAULT = "no-default"
+    """No targets were given, and PEFT has none for this model type."""
+    DEFAULT_BROKEN = "default-broken"
+    """No targets were given, and PEFT's own for this model type reach nothing."""
+    NOTHING_REACHED = "nothing-reached"
+    """No target of the plan names a module or a parameter of the model."""
+    EMBEDDINGS = "embeddings"
+    """The model does not say what its input embeddings are."""
+    TASK_TYPE = "task-type"
+    """The task type needs something that the class does not have, or PEFT does not know it."""
+    SETTINGS = "settings"
+    """``layers_to_transform`` or ``layers_pattern`` contradicts another setting."""
+    HALF_FUSED = "half-fused"
+    """A name stands for a part of a fused parameter, whose other part the plan does not name."""
+    PARAMETER = "parameter"
+    """A parameter cannot be wrapped with these settings, or has a shape that PEFT does not take."""
+    BLOCKED = "blocked"
+    """PEFT could adapt the module by its class, but refuses its name for this model type."""
+    WRAPPER = "wrapper"
+    """A module around a linear layer."""
+    NORM = "norm"
+    """A norm."""
+    ROUTER = "router"
+    """A router of experts that is no linear layer."""
+    EXPERTS = "experts"
+    """A module that holds fused experts."""
+    MIXED_NAME = "mixed-name"
+    """A module of another sort, reached by a name that linear layers of the model have as well."""
+    CONTAINER = "container"
+    """A module without weights of its own: a layer, a block, an activation."""
+    UNSUPPORTED = "unsupported"
+    """A module with weights of its own, of a class that PEFT does not know."""
+    OTHER = "other"
+    """None of these."""
+
+
+_BY_KIND = {
+    Kind.WRAPPER: Cause.WRAPPER,
+    Kind.NORM: Cause.NORM,
+    Kind.ROUTER: Cause.ROUTER,
+    Kind.FUSED_EXPERTS: Cause.EXPERTS,
+}
+
+
+def cause(blueprint: Blueprint, trial: Trial) -> Cause | None:
+    """Why ``trial`` was refused; ``None`` where it was not."""
+    refusal = trial.raised
+    if refusal is None:
+        return None
+    site = blueprint.by_path.get(refusal.at) if refusal.at is not None else None
+    return _of_plan(blueprint, trial, refusal) if site is None else _at_site(blueprint, trial, refusal, site)
+
+
+def culprit(blueprint: Blueprint, trial: Trial) -> Site | None:
+    """The site at which PEFT raised, where there was one."""
+    return blueprint.by_path.get(trial.raised.at) if trial.raised is not None and trial.raised.at else None
+
+
+def _of_plan(blueprint: Blueprint, trial: Trial, refusal: Refusal) -> Cause:
+    lora = trial.plan.lora
+    error = blueprint.facts.embeddings_error
+    if error is not None and error.startswith(f"{refusal.type}:"):
+        return Cause.EMBEDDINGS
+    if refusal.type == "NoMatchingPeftModuleError" or "Please specify `target_modules`" in refusal.message:
+        if not trial.plan.is_default or lora.get("target_modules") is not None:
+            return Cause.NOTHING_REACHED
+        return Cause.NO_DEFAULT if blueprint.facts.peft_default is None else Cause.DEFAULT_BROKEN
+    if "Cannot convert PEFT target" in refusal.message:
+        return Cause.HALF_FUSED
+    if "prepare_inputs_for_generation" in refusal.message or "task type" in refusal.message:
+        return Cause.TASK_TYPE
+    if "layers_to_transform" in refusal.message or "layers_pattern" in refusal.message:
+        return Cause.SETTINGS
+    return Cause.OTHER
+
+
+def _at_site(blueprint: Blueprint, trial: Trial, refusal: Refusal, site: Site) -> Cause:
+    if site.is_parameter or site.path not in trial.reached or "nn.Parameter" in refusal.message:
+        return Cause.PARAMETER
+    if "is incompatible with" in refusal.message:
+        return Cause.BLOCKED
+    if site.kind in _BY_KIND:
+        return _BY_KIND[site.kind]
+    if Trait.SUPPORTED in site.traits:
+        return Cause.OTHER
+    if _shares_name(blueprint, trial, site):
+        return Cause.MIXED_NAME
+    return Cause.UNSUPPORTED if site.weights else Cause.CONTAINER
+
+
+def _shares_name(blueprint: Blueprint, trial: Trial, site: Site) -> bool:
+    """Whether a name of the plan's list reaches ``site`` and layers that PEFT adapts; an index is no name."""
+    if isinstance(trial.plan.lora.get("target_modules"), str):
+        return False
+    return any(
+        site.path in entry.reaches and any(is_adaptable(blueprint, path) for path in entry.reaches)
+        for entry in trial.entries
+        if entry.setting == "target_modules" and not entry.value.isdigit()
+    )
+
+
+def is_adaptable(blueprint: Blueprint, path: str) -> bool:
+    """Whether the installed PEFT has a LoRA layer for the module at ``path``."""
+    site = blueprint.by_path.get(path)
+    return site is not None and Trait.SUPPORTED in site.traits

@@ -1,0 +1,260 @@
+"""One source through all stages: config, skeleton, survey, trials, rules, recipe."""
+
+from __future__ import annotations
+
+import dataclasses
+import platform
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from archlint.core.blueprint import Blueprint, ModelInfo, Scope
+from archlint.core.catalog import Catalog
+from archlint.core.finding import Finding, Remedy
+from archlint.core.report import Environment, Report, Unchecked
+from archlint.core.rule import Rule
+from archlint.core.trial import Plan, Trial
+from archlint.quiet import quiet
+from archlint.sources import Source, SourceError, SourceOptions, resolve
+from archlint.sources.sanity import check_sizes
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from archlint.proving import Prover
+    from archlint.skeleton import Skeleton
+
+
+def _nothing(_: str) -> None:
+    pass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How a source is to be checked."""
+
+    scope: Scope | None = None
+    """What is to be trained; ``None`` lets the model decide."""
+    plan: Mapping[str, Any] | None = None
+    """The user's LoraConfig arguments; ``None`` tries the stock plans."""
+    rules: Sequence[type[Rule]] = ()
+    prove: bool = True
+    class_name: str | None = None
+    source: SourceOptions = field(default_factory=SourceOptions)
+    progress: Callable[[str], None] = _nothing
+    """Told the name of each stage as it begins."""
+
+
+def lint(
+    model_or_source: str | Path | nn.Module,
+    *,
+    scope: str = "auto",
+    plan: Mapping[str, Any] | None = None,
+    select: Sequence[str] | None = None,
+    ignore: Sequence[str] = (),
+    extend_select: Sequence[str] = (),
+    load: Iterable[str | Path] = (),
+    prove: bool = True,
+    class_name: str | None = None,
+    offline: bool = False,
+    revision: str | None = None,
+    subfolder: str | None = None,
+    cache_dir: str | Path | None = None,
+    trust_remote_code: bool = False,
+) -> Report:
+    """Check a model before it is fine-tuned with PEFT.
+
+    Args:
+        model_or_source: a live module (its weights are not touched), a hub id, a folder, a config.json, a
+            model type or an alias of a bundled snapshot.
+        scope: what is to be trained: ``auto``, ``text``, ``vision``, ``audio`` or ``all``.
+        plan: LoraConfig arguments to be judged; without them the stock plans are.
+        select: codes of the rules to run, or prefixes of them; all by default.
+        ignore: codes not to run.
+        extend_select: codes to run besides those of ``select``.
+        load: files with further rules.
+        prove: run PEFT on the model; without it only the structure is judged.
+        class_name: the model class, where the config's own choice is not wanted.
+        offline: do not ask the hub.
+        revision: branch, tag or commit of a hub repository.
+        subfolder: folder in the repository that holds the config.
+        cache_dir: the hub's cache, where it is not the default one.
+        trust_remote_code: run the repository's own code.
+
+    Returns:
+        The report. A source that cannot be loaded gives a report whose status is ``unchecked``.
+
+    Raises:
+        ValueError: an unknown scope.
+        UnknownRuleError: a code that no rule has.
+        RuleLoadError: a file of ``load`` that cannot be loaded.
+    """
+    catalog = Catalog.load(map(Path, load))
+    options = Options(
+        scope=None if scope == "auto" else Scope(scope),
+        plan=plan,
+        rules=catalog.select(select, ignore, extend_select),
+        prove=prove,
+        class_name=class_name,
+        source=SourceOptions(
+            offline=offline,
+            revision=revision,
+            subfolder=subfolder,
+            cache_dir=Path(cache_dir) if cache_dir is not None else None,
+            trust_remote_code=trust_remote_code,
+        ),
+    )
+    return check(str(model_or_source) if isinstance(model_or_source, Path) else model_or_source, options)
+
+
+def environment() -> Environment:
+    """The versions that a result depends on."""
+    return Environment(
+        python=platform.python_version(),
+        **{name: _version(name) for name in ("torch", "transformers", "accelerate", "peft", "trl")},
+    )
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def check(source: str | nn.Module, options: Options) -> Report:
+    """The report on one source; whatever keeps it from being loaded is in the report, not raised."""
+    started = time.monotonic()
+    with quiet():
+        report = _check_source(source, options) if isinstance(source, str) else _check_object(source, options)
+    return dataclasses.replace(report, seconds=round(time.monotonic() - started, 3))
+
+
+def _check_source(name: str, options: Options) -> Report:
+    from archlint.rules.tool.cannot_load import CannotLoad
+    from archlint.rules.tool.custom_code import CustomCode
+
+    options.progress("reading the config")
+    source: Source | None = None
+    try:
+        source = resolve(name, options.source)
+        assert source.config is not None
+        check_sizes(source.config)
+        options.progress("building the model on the meta device")
+        from archlint.skeleton import SkeletonError, build
+        from archlint.skeleton.build import CustomCodeError
+
+        try:
+            skeleton = build(
+                source.config,
+                class_name=options.class_name,
+                code=source.folder,
+                trust_remote_code=options.source.trust_remote_code,
+            )
+        except CustomCodeError as error:
+            finding, unchecked = CustomCode().not_run(error)
+            return _unloaded(name, source, finding, unchecked, options)
+        except SkeletonError as error:
+            raise SourceError(str(error)) from error
+    except SourceError as error:
+        finding, unchecked = CannotLoad().failed(error)
+        return _unloaded(name, source, finding, unchecked, options)
+    info = ModelInfo(
+        id=source.id,
+        origin=source.origin,
+        class_name="",
+        model_type="",
+        parameters=0,
+        modules=0,
+        revision=source.revision,
+        family=source.family,
+    )
+    return _judge(name, skeleton, info, options, source.notes)
+
+
+def _unloaded(name: str, source: Source | None, finding: Finding, unchecked: Unchecked, options: Options) -> Report:
+    selected = {rule.code for rule in options.rules}
+    return Report(
+        source=name,
+        scope=options.scope or Scope.TEXT,
+        findings=(finding,) if finding.code in selected else (),
+        unchecked=(unchecked,),
+        notes=source.notes if source is not None else (),
+    )
+
+
+def _check_object(model: nn.Module, options: Options) -> Report:
+    from archlint.skeleton import Skeleton
+
+    name = str(getattr(model, "name_or_path", "") or type(model).__name__)
+    info = ModelInfo(id=name, origin="object", class_name="", model_type="", parameters=0, modules=0)
+    return _judge(name, Skeleton(model), info, options, ())
+
+
+def _judge(name: str, skeleton: Skeleton, info: ModelInfo, options: Options, notes: tuple[str, ...]) -> Report:
+    from archlint.proving import STOCK_PLANS, Prover
+    from archlint.recipe import solve
+    from archlint.survey import survey
+
+    options.progress("taking the census")
+    blueprint = survey(skeleton, info, options.scope)
+    recipe = None
+    prover = Prover(skeleton.model, blueprint)
+    if options.prove:
+        options.progress("running PEFT")
+        if options.plan is not None:
+            blueprint = dataclasses.replace(blueprint, plan=prover.try_plan(Plan("user", options.plan)))
+        blueprint = dataclasses.replace(blueprint, stock=prover.try_plans(STOCK_PLANS))
+        options.progress("solving for a recipe")
+        recipe = solve(blueprint, prover)
+    else:
+        notes = (*notes, "PEFT was not run: only the structure was judged")
+    findings, unchecked = run_rules(blueprint, options.rules)
+    if options.prove:
+        findings = [_with_proof(finding, recipe, prover) for finding in findings]
+    return Report(
+        source=name,
+        model=blueprint.model,
+        scope=blueprint.scope,
+        findings=tuple(sorted(findings, key=lambda finding: (finding.severity.rank, finding.code))),
+        recipe=recipe,
+        plan=blueprint.plan,
+        stock=blueprint.stock,
+        unchecked=tuple(unchecked),
+        notes=notes,
+    )
+
+
+def run_rules(blueprint: Blueprint, rules: Iterable[type[Rule]]) -> tuple[list[Finding], list[Unchecked]]:
+    """What ``rules`` say of a blueprint; a rule that crashes gives ARC999 and the others stand."""
+    from archlint.rules.tool.rule_crashed import RuleCrashed
+
+    findings: list[Finding] = []
+    unchecked: list[Unchecked] = []
+    for rule in rules:
+        try:
+            findings += rule().check(blueprint)
+        except Exception as error:  # a plugin may raise anything
+            finding, what = RuleCrashed().crashed(rule, error)
+            findings.append(finding)
+            unchecked.append(what)
+    return findings, unchecked
+
+
+def _with_proof(finding: Finding, recipe: Trial | None, prover: Prover) -> Finding:
+    return dataclasses.replace(finding, remedies=tuple(_proven(finding.remedies, recipe, prover)))
+
+
+def _proven(remedies: Iterable[Remedy], recipe: Trial | None, prover: Prover) -> Iterator[Remedy]:
+    for remedy in remedies:
+        if remedy.by_recipe:
+            if recipe is not None:
+                yield dataclasses.replace(remedy, value=dict(recipe.plan.lora), proven=recipe.raised is None)
+        elif remedy.plan is not None:
+            trial = prover.try_plan(Plan("remedy", remedy.plan))
+            yield dataclasses.replace(remedy, proven=trial.raised is None)
+        else:
+            yield remedy

@@ -1,0 +1,79 @@
+"""What each entry of a plan reaches, asked from PEFT's own matching functions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import SimpleNamespace
+from typing import Any
+
+from archlint.core.trial import Entry
+
+
+def reached(config: Any, names: Sequence[str]) -> tuple[str, ...]:
+    """The module names that a PEFT config targets, by PEFT's matching, exclusions taken off."""
+    from peft.tuners.tuners_utils import _ExcludedModule, check_target_module_exists
+
+    if config.target_modules is None and not config.target_parameters:
+        return ()
+    found = ((name, check_target_module_exists(config, name)) for name in names if name)
+    return tuple(name for name, hit in found if hit and not isinstance(hit, _ExcludedModule))
+
+
+def entries(lora: Mapping[str, Any], names: Sequence[str], parameters: Sequence[str]) -> Iterator[Entry]:
+    """Each value of a plan's settings by itself, and what it reaches.
+
+    Args:
+        lora: the plan's LoraConfig arguments.
+        names: names of the model's modules.
+        parameters: names of the model's parameters.
+    """
+    targets = lora.get("target_modules")
+    if not (isinstance(targets, str) and targets.lower() == "all-linear"):
+        for value in _values(targets):
+            yield Entry("target_modules", value, reached(_single(targets, value), names))
+    for value in _values(lora.get("exclude_modules")):
+        yield Entry("exclude_modules", value, reached(_single(lora["exclude_modules"], value), names))
+    for value in _values(lora.get("target_parameters")):
+        yield Entry("target_parameters", value, tuple(_ends_with(parameters, value)))
+    for value in _values(lora.get("modules_to_save")):
+        # PEFT asks for no dot here: ``norm`` saves every ``input_layernorm`` as well
+        yield Entry("modules_to_save", value, tuple(name for name in names if name.endswith(value)))
+    yield from _layers(lora, names)
+    yield from _patterns(lora, names)
+
+
+def _layers(lora: Mapping[str, Any], names: Sequence[str]) -> Iterator[Entry]:
+    indices = lora.get("layers_to_transform")
+    targets = lora.get("target_modules")
+    if indices is None or targets is None or isinstance(targets, str):
+        return
+    for index in [indices] if isinstance(indices, int) else indices:
+        config = _single(list(targets), None)
+        config.layers_to_transform = [index]
+        config.layers_pattern = lora.get("layers_pattern")
+        yield Entry("layers_to_transform", str(index), reached(config, names))
+
+
+def _patterns(lora: Mapping[str, Any], names: Sequence[str]) -> Iterator[Entry]:
+    from peft.utils.other import get_pattern_key
+
+    for setting in ("rank_pattern", "alpha_pattern"):
+        for pattern in lora.get(setting) or ():
+            hits = tuple(name for name in names if get_pattern_key([pattern], name) == pattern and name != pattern)
+            yield Entry(setting, pattern, hits + tuple(name for name in names if name == pattern))
+
+
+def _single(setting: Any, value: str | None) -> Any:
+    """A config that targets ``value`` alone, as one name of a list or as one pattern like ``setting`` is."""
+    targets = setting if value is None or isinstance(setting, str) else [value]
+    return SimpleNamespace(target_modules=targets, target_parameters=None)
+
+
+def _values(setting: Any) -> Iterable[str]:
+    if setting is None:
+        return ()
+    return [setting] if isinstance(setting, str) else [str(value) for value in setting]
+
+
+def _ends_with(names: Iterable[str], suffix: str) -> Iterator[str]:
+    return (name for name in names if name == suffix or name.endswith(f".{suffix}"))

@@ -1,0 +1,131 @@
+"""Run plans through PEFT on one skeleton, which is given back unchanged after each."""
+
+from __future__ import annotations
+
+import traceback
+import warnings
+from collections.abc import Iterable, Mapping
+from types import TracebackType
+from typing import Any
+
+from torch import nn
+
+from archlint.core.blueprint import Blueprint
+from archlint.core.trial import Plan, Refusal, Trial
+from archlint.proving.matching import entries, reached
+from archlint.proving.restore import restored
+
+_DATA_DRIVEN = frozenset({"init_lora_weights"})
+"""Settings whose effect needs real weights or data; they change values, never where adapters go."""
+
+_PLACING = frozenset({"_create_and_replace", "_check_target_module_compatiblity", "create_and_replace_param"})
+"""PEFT's functions that deal with one site; an exception that passes through them is about that site."""
+
+
+class Prover:
+    """Tries plans on the model of a blueprint."""
+
+    def __init__(self, model: nn.Module, blueprint: Blueprint) -> None:
+        self._model = model
+        self._blueprint = blueprint
+        self._names = [name for name, _ in model.named_modules()]
+        self._parameters = [name for name, _ in model.named_parameters()]
+
+    def try_plan(self, plan: Plan) -> Trial:
+        """Inject ``plan`` and say what came of it."""
+        import torch
+        from peft import LoraConfig, get_peft_model
+
+        config: Any = None
+        refusal = None
+        adapted: tuple[str, ...] = ()
+        saved: tuple[str, ...] = ()
+        trainable = 0
+        with restored(self._model), warnings.catch_warnings(record=True) as caught, torch.device("meta"):
+            warnings.simplefilter("always")
+            try:
+                config = LoraConfig(**_arguments(plan.lora))
+                injected = get_peft_model(self._model, config, low_cpu_mem_usage=True)  # type: ignore[arg-type]
+                adapted = self._sites_of(injected.base_model)
+                saved = self._saved()
+                trainable = sum(part.numel() for part in injected.parameters() if part.requires_grad)
+            except Exception as error:  # whatever PEFT raises is the result
+                refusal = Refusal(type(error).__name__, str(error), self._culprit(error.__traceback__))
+        effective = _effective(config, plan)
+        found = tuple(
+            entries({**plan.lora, **effective} if plan.is_default else plan.lora, self._names, self._parameters)
+        )
+        return Trial(
+            plan=plan,
+            raised=refusal,
+            adapted=adapted,
+            saved=saved,
+            reached=self._reached(config, plan) if refusal else adapted,
+            entries=found,
+            rewritten=_rewritten(plan, effective),
+            notices=tuple(dict.fromkeys(" ".join(str(notice.message).split()) for notice in caught)),
+            coverage=self._blueprint.coverage(adapted),
+            outside=len(self._blueprint.outside(adapted)),
+            trainable=trainable,
+        )
+
+    def try_plans(self, plans: Iterable[Plan]) -> tuple[Trial, ...]:
+        """:meth:`try_plan` for each of ``plans``."""
+        return tuple(map(self.try_plan, plans))
+
+    def _sites_of(self, tuner: Any) -> tuple[str, ...]:
+        names = [*tuner.targeted_module_names, *getattr(tuner, "targeted_parameter_names", ())]
+        return tuple(dict.fromkeys(map(self._site, names)))
+
+    def _site(self, name: str) -> str:
+        """The site that a module or parameter belongs to: a Linear's ``weight`` is no site of its own."""
+        return name if name in self._blueprint.by_path else name.rpartition(".")[0]
+
+    def _saved(self) -> tuple[str, ...]:
+        from peft.utils.other import AuxiliaryTrainingWrapper
+
+        modules = self._model.named_modules()
+        return tuple(name for name, module in modules if isinstance(module, AuxiliaryTrainingWrapper))
+
+    def _reached(self, config: Any, plan: Plan) -> tuple[str, ...]:
+        if config is None:
+            return ()
+        if plan.says_all and not isinstance(config.target_modules, str):
+            targets = set(config.target_modules or ())  # full paths by now, unless PEFT made names of them
+            if targets <= set(self._names):
+                return tuple(name for name in self._names if name in targets)
+        return reached(config, self._names)
+
+    def _culprit(self, trace: TracebackType | None) -> str | None:
+        """The site that PEFT was dealing with when it raised."""
+        frames = [frame for frame, _ in traceback.walk_tb(trace)]
+        if not any(frame.f_code.co_name in _PLACING for frame in frames):
+            return None
+        for frame in reversed(frames):
+            if frame.f_code.co_name in ("inject_adapter", "create_and_replace_param"):
+                key = frame.f_locals.get("key")
+                return self._site(key) if isinstance(key, str) else None
+        return None
+
+
+def _arguments(lora: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in lora.items() if key not in _DATA_DRIVEN}
+
+
+def _effective(config: Any, plan: Plan) -> dict[str, Any]:
+    """The targets that PEFT worked with in the end."""
+    if config is None:
+        return {}
+    settings = {"target_modules": config.target_modules, "target_parameters": config.target_parameters}
+    return {
+        key: value if isinstance(value, str) else sorted(value) for key, value in settings.items() if value is not None
+    }
+
+
+def _rewritten(plan: Plan, effective: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    """Settings that PEFT exchanged: the names of separate experts for parameters of fused ones."""
+    given = set(plan.lora.get("target_parameters") or ())
+    parameters = set(effective.get("target_parameters") or ())
+    if parameters <= given:
+        return {}
+    return {key: tuple([value] if isinstance(value, str) else value) for key, value in effective.items()}

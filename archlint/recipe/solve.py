@@ -1,0 +1,168 @@
+"""Solve for the plan that covers a scope and touches nothing else, with PEFT as the judge of each attempt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from archlint.core.blueprint import Blueprint, Role, Site
+from archlint.core.trial import Plan, Trial
+from archlint.recipe.naming import Names, exclusion, pattern, suffixes
+from archlint.recipe.wanted import wanted_modules, wanted_parameters
+
+_ATTEMPTS = 8
+
+
+class Judge(Protocol):
+    """What can try a plan."""
+
+    def try_plan(self, plan: Plan) -> Trial:
+        """What a plan does."""
+        ...
+
+
+@dataclass(frozen=True)
+class _Aim:
+    """What an attempt sets out to adapt: modules, and parameters (bare, or the weights of modules)."""
+
+    modules: tuple[Site, ...]
+    parameters: tuple[Site, ...]
+
+    @property
+    def paths(self) -> frozenset[str]:
+        return frozenset(site.path for site in (*self.modules, *self.parameters))
+
+    def without(self, unwelcome: Callable[[Site], bool]) -> _Aim:
+        return _Aim(
+            tuple(site for site in self.modules if not unwelcome(site)),
+            tuple(site for site in self.parameters if not unwelcome(site)),
+        )
+
+    def as_parameters(self, sites: Iterable[Site]) -> _Aim:
+        """The same aim, with ``sites`` reached through their weights."""
+        moved = tuple(sites)
+        return _Aim(tuple(site for site in self.modules if site not in set(moved)), self.parameters + moved)
+
+
+def solve(blueprint: Blueprint, judge: Judge) -> Trial | None:
+    """The best plan for the blueprint's scope with its trial; ``None`` where no plan was found that PEFT takes.
+
+    What PEFT refuses is left out, and a module whose name PEFT turns into something else is reached through
+    its weight instead, until a trial adapts just what was wanted.
+    """
+    aim = _Aim(tuple(wanted_modules(blueprint)), tuple(wanted_parameters(blueprint)))
+    best: Trial | None = None
+    for _ in range(_ATTEMPTS):
+        if not aim.paths:
+            break
+        trial = judge.try_plan(Plan("recipe", arguments(blueprint, aim)))
+        if trial.raised is None and (best is None or _merit(trial, aim) > _merit(best, aim)):
+            best = trial
+        following = _next_aim(aim, trial, blueprint)
+        if following is None or following == aim:
+            break
+        aim = following
+    return best
+
+
+def _merit(trial: Trial, aim: _Aim) -> tuple[int, float]:
+    """How good a trial is: nothing adapted beyond the aim, then what it covers."""
+    return -len(set(trial.adapted) - aim.paths), trial.coverage
+
+
+def _next_aim(aim: _Aim, trial: Trial, blueprint: Blueprint) -> _Aim | None:
+    """What to attempt after ``trial``; ``None`` when there is nothing to better."""
+    if trial.raised is None:
+        missed = aim.paths - set(trial.adapted)
+        by_name = [site for site in aim.modules if site.path in missed]
+        if by_name:
+            return aim.as_parameters(by_name)
+        return aim.without(lambda site: site.path in missed) if missed else None
+    culprit = blueprint.by_path.get(trial.raised.at or "")
+    if culprit is not None and culprit.path in aim.paths:
+        return aim.without(lambda site: site.leaf == culprit.leaf and site.type == culprit.type)
+    if aim.modules and aim.parameters:
+        # PEFT may refuse the names of some modules for what it turns them into: reach those by their weights
+        rewritable = {leaf for leaf in _leaves(aim.modules) if leaf in trial.raised.message}
+        if rewritable:
+            return aim.as_parameters(site for site in aim.modules if site.leaf in rewritable)
+    return None
+
+
+def _leaves(sites: Iterable[Site]) -> frozenset[str]:
+    return frozenset(site.leaf for site in sites)
+
+
+def arguments(blueprint: Blueprint, aim: _Aim) -> dict[str, Any]:
+    """LoraConfig arguments that mean ``aim`` and nothing else, in the shortest way."""
+    lora: dict[str, Any] = {}
+    if aim.modules:
+        lora.update(_module_targets(blueprint, [site.path for site in aim.modules]))
+    if aim.parameters:
+        lora.setdefault("target_modules", [])
+        lora["target_parameters"] = _parameter_targets(blueprint, aim.parameters)
+    if blueprint.facts.new_heads:
+        lora["modules_to_save"] = sorted({path.partition(".")[0] for path in blueprint.facts.new_heads})
+    return lora
+
+
+def _module_targets(blueprint: Blueprint, wanted: list[str]) -> Mapping[str, Any]:
+    chosen = set(wanted)
+    others = [site.path for site in blueprint.sites if site.path and not site.is_parameter and site.path not in chosen]
+    towers = _roots(blueprint, chosen, (Role.VISION, Role.AUDIO, Role.PROJECTOR, Role.TEXT))
+    anything = _roots(blueprint, chosen, tuple(Role))
+    for roots in ((), towers, anything):
+        tolerated = frozenset(path for path in others if _below(path, roots))
+        names = suffixes(wanted, others, tolerated=tolerated)
+        if names is not None:
+            return _spelled(names, roots, wanted)
+    expression = pattern(wanted, others)
+    return {"target_modules": wanted if expression is None else expression}
+
+
+def _spelled(names: Names, roots: Iterable[str], wanted: list[str]) -> Mapping[str, Any]:
+    lora: dict[str, Any] = {"target_modules": list(names.targets)}
+    needed = [root for root in roots if any(_below(path, (root,)) for path in names.spilled)]
+    if needed:
+        lora["exclude_modules"] = exclusion(needed, wanted)
+    return lora
+
+
+def _roots(blueprint: Blueprint, wanted: set[str], roles: tuple[Role, ...]) -> tuple[str, ...]:
+    """The highest modules of ``roles`` outside the scope that hold nothing wanted."""
+    ancestors = {path for full in wanted for path in _lineage(full)}
+    roots: list[str] = []
+    for site in blueprint.sites:
+        if site.is_parameter or not site.path or site.path in ancestors or blueprint.scope.covers(site.role):
+            continue
+        if site.role in roles and not _below(site.path, roots):
+            roots.append(site.path)
+    return tuple(roots)
+
+
+def _lineage(path: str) -> Iterable[str]:
+    while path:
+        yield path
+        path = path.rpartition(".")[0]
+
+
+def _below(path: str, roots: Iterable[str]) -> bool:
+    return any(path == root or path.startswith(f"{root}.") for root in roots)
+
+
+def _parameter_targets(blueprint: Blueprint, sites: Iterable[Site]) -> list[str]:
+    wanted = [site.path if site.is_parameter else f"{site.path}.weight" for site in sites]
+    chosen = set(wanted)
+    others = [name for site in blueprint.sites for name in _parameter_names(site) if name not in chosen]
+    names = suffixes(wanted, others, least=2)
+    return list(names.targets) if names is not None else wanted
+
+
+def _parameter_names(site: Site) -> Iterable[str]:
+    return [site.path] if site.is_parameter else [f"{site.path}.{weight.name}" for weight in site.weights]
+
+
+def ranked(trial: Trial, rank: int) -> Trial:
+    """``trial`` with a rank spelled out in its plan; the rank changes no placement."""
+    return replace(trial, plan=Plan(trial.plan.name, {"r": rank, **trial.plan.lora}))

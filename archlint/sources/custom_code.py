@@ -1,0 +1,60 @@
+"""The code files that a configuration's ``auto_map`` names. They are found here, never run."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class CodeFile:
+    """A Python file that ``auto_map`` names: its path, and its repository where that is another one."""
+
+    file: str
+    repository: str | None = None
+
+
+def files(config: Mapping[str, Any]) -> tuple[CodeFile, ...]:
+    """The files that ``auto_map`` names, each once.
+
+    A reference is ``module.Class`` or ``organisation/repository--module.Class``; an entry may list several.
+    """
+    auto_map = config.get("auto_map")
+    entries = auto_map.values() if isinstance(auto_map, Mapping) else ()
+    references = (item for entry in entries for item in (entry if isinstance(entry, list) else [entry]))
+    found: dict[CodeFile, None] = {}
+    for reference in references:
+        if isinstance(reference, str) and "." in reference:
+            repository, _, name = reference.rpartition("--")
+            found[CodeFile(name.rpartition(".")[0].replace(".", "/") + ".py", repository or None)] = None
+    return tuple(found)
+
+
+def folder(config: Mapping[str, Any], *candidates: Path) -> Path:
+    """The first of ``candidates`` that holds a file which ``auto_map`` names, else the last one."""
+    named = [code.file for code in files(config) if code.repository is None]
+    return next((place for place in candidates if any((place / file).is_file() for file in named)), candidates[-1])
+
+
+def relative_imports(source: str, file: str) -> Iterator[str]:
+    """Files that the Python ``source`` of ``file`` may import from its own repository.
+
+    ``from . import x`` gives ``x.py``, whether ``x`` is a module or a name of the package. Where ``source``
+    is not Python there are none.
+    """
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError):
+        return
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            parents = PurePosixPath(file).parents
+            if node.level > len(parents):
+                continue
+            base = parents[node.level - 1]
+            modules = [node.module] if node.module else [alias.name for alias in node.names]
+            for module in modules:
+                yield f"{base.joinpath(*module.split('.'))}.py"

@@ -1,0 +1,75 @@
+"""Run a rule's examples: for the tests of archlint's own rules and of other packages'."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from archlint.core.blueprint import Blueprint, ModelInfo
+from archlint.core.finding import Finding
+from archlint.core.rule import Example, Rule
+from archlint.core.trial import Plan
+from archlint.quiet import quiet
+
+if TYPE_CHECKING:
+    from archlint.skeleton import Skeleton
+
+_TOYS = "archlint.fixtures.toys"
+
+
+def examine(example: Example) -> Blueprint:
+    """The blueprint of an example's model, with the trials of its plan (or of the stock plans).
+
+    Raises:
+        AttributeError: ``example.model`` names a toy that is not there.
+        SourceError: it names a source that cannot be resolved without a network.
+    """
+    from archlint.proving import STOCK_PLANS, Prover
+    from archlint.survey import survey
+
+    with quiet():
+        skeleton = _skeleton(example.model)
+        info = ModelInfo(example.model, "object", "", "", 0, 0)
+        blueprint = survey(skeleton, info, example.scope)
+        prover = Prover(skeleton.model, blueprint)
+        if example.plan is not None:
+            return dataclasses.replace(blueprint, plan=prover.try_plan(Plan("user", example.plan)))
+        return dataclasses.replace(blueprint, stock=prover.try_plans(STOCK_PLANS))
+
+
+def findings(rule: type[Rule], example: Example) -> list[Finding]:
+    """What ``rule`` says of an example."""
+    return list(rule().check(examine(example)))
+
+
+def problems(rule: type[Rule]) -> Iterator[str]:
+    """How a rule's examples fail to show it: an empty iterator is a pass."""
+    for example in rule.fires:
+        found = [finding for finding in findings(rule, example) if finding.code == rule.code]
+        if not found:
+            yield f"{rule.code} does not fire on {example}"
+        elif example.at is not None and not any(fold.pattern == example.at for f in found for fold in f.sites):
+            yield f"{rule.code} fires on {[fold.pattern for f in found for fold in f.sites]}, not at {example.at}"
+        elif example.severity is not None and not any(finding.severity is example.severity for finding in found):
+            yield f"{rule.code} is {[finding.severity.value for finding in found]}, not {example.severity.value}"
+    for example in rule.silent:
+        if found := [finding for finding in findings(rule, example) if finding.code == rule.code]:
+            yield f"{rule.code} fires on {example}: {found[0].message}"
+
+
+def _skeleton(model: str) -> Skeleton:
+    from accelerate import init_empty_weights
+
+    from archlint.skeleton import Skeleton, build
+    from archlint.sources import SourceOptions, resolve
+
+    if model.startswith("toy:"):
+        module, _, name = model.removeprefix("toy:").rpartition(".")
+        toy = getattr(importlib.import_module(f"{_TOYS}.{module}"), name)
+        with init_empty_weights(include_buffers=True):
+            return Skeleton(toy())
+    config = resolve(model, SourceOptions(offline=True)).config
+    assert config is not None
+    return build(config)

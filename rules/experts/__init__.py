@@ -1,0 +1,1 @@
+"""Experts, routers and gates."""

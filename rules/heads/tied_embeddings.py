@@ -1,0 +1,118 @@
+"""ARC401: input embeddings and output head share one weight, and a plan may change one end of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from archlint.core.blueprint import Blueprint, Kind, Site
+from archlint.core.finding import Evidence, Finding, Remedy, Severity
+from archlint.core.rule import Example, Rule, quote
+from archlint.core.trial import Trial
+
+
+class TiedEmbeddings(Rule):
+    """Embeddings and the output head are one weight; adapting or training one end does not reach the other.
+
+    ## What it does
+    Finds embeddings and heads that share a parameter, and looks at what the plan does with them: a LoRA adapter
+    on any of them, or a copy in `modules_to_save` of some of them and not of all.
+
+    ## Why it matters
+    A LoRA adapter changes what one end computes. Merging adds its update to the shared weight, so the other end
+    changes too, and the merged model is another one than the trained one; `ensure_weight_tying` does not mend
+    that. A module in `modules_to_save` is trained as a copy: the other end keeps the old weight, and tokens that
+    were added are never produced. With all ends in `modules_to_save` they are trained apart, and PEFT unties
+    them when it merges.
+
+    ## What to do
+    Leave both ends frozen; that is what most adapters do. For added tokens, `trainable_token_indices` trains
+    their rows at both ends. To train the whole embedding, put it in `modules_to_save` with
+    `ensure_weight_tying=True`, so that it stays one weight.
+    """
+
+    code = "ARC401"
+    name = "tied-embeddings"
+    severity = Severity.WARNING
+    why = "The two ends are one weight: what is trained at one of them is lost at the other, or changes it on merging."
+    fires = (
+        Example("toy:heads.Tied", at="lm_head", severity=Severity.INFO),
+        Example("toy:heads.Tied", plan={"target_modules": ["q_proj", "lm_head"]}, severity=Severity.WARNING),
+        Example("toy:heads.Tied", plan={"target_modules": ["embed_tokens"]}, severity=Severity.WARNING),
+        Example(
+            "toy:heads.Tied",
+            plan={"target_modules": ["q_proj"], "modules_to_save": ["embed_tokens"]},
+            severity=Severity.WARNING,
+        ),
+        Example(
+            "toy:heads.Tied",
+            plan={"target_modules": ["q_proj"], "modules_to_save": ["embed_tokens", "lm_head"]},
+            severity=Severity.INFO,
+        ),
+    )
+    silent = (
+        Example("toy:heads.Untied", plan={"target_modules": ["q_proj", "lm_head", "embed_tokens"]}),
+        Example("toy:projections.Dense"),
+    )
+
+    def check(self, blueprint: Blueprint) -> Iterable[Finding]:
+        for ends in _tied(blueprint):
+            names = " and ".join(site.path for site in ends)
+            touched = False
+            for trial in blueprint.trials:
+                adapted = [site.path for site in ends if site.path in trial.adapted]
+                saved = [site.path for site in ends if site.path in trial.saved]
+                if adapted:
+                    message = f"the plan adapts {' and '.join(adapted)}; merging changes the one weight of {names}"
+                elif saved and len(saved) < len(ends):
+                    rest = " and ".join(site.path for site in ends if site.path not in saved)
+                    message = f"the plan trains a copy of {' and '.join(saved)}; {rest} keeps the weight that they share"
+                else:
+                    continue
+                touched = True
+                yield self.finding(
+                    message,
+                    sites=ends,
+                    evidence=Evidence.INJECTED,
+                    remedies=list(_remedies(trial, ends)),
+                    proof=[quote(trial)],
+                )
+            if not touched:
+                yield self.finding(f"{names} are one weight", sites=ends, severity=Severity.INFO)
+
+
+def _tied(blueprint: Blueprint) -> Iterator[list[Site]]:
+    """The embeddings and heads that share a matrix, group by group."""
+    groups: dict[str, list[Site]] = {}
+    for site in blueprint.sites:
+        for weight in site.weights:
+            if weight.tied_to is not None and len(weight.shape) >= 2:
+                owner = blueprint.by_path[weight.tied_to.rpartition(".")[0]]
+                groups.setdefault(weight.tied_to, [owner]).append(site)
+    for ends in groups.values():
+        if any(site.kind in (Kind.EMBEDDING, Kind.HEAD) for site in ends):
+            yield ends
+
+
+def _remedies(trial: Trial, ends: Sequence[Site]) -> Iterator[Remedy]:
+    lora = trial.plan.lora
+    leaves = {site.leaf for site in ends}
+    frozen = {key: _without(value, leaves) for key, value in lora.items()}
+    if frozen != lora:
+        kept = {key: value for key, value in frozen.items() if value}
+        setting = "target_modules" if frozen.get("target_modules") != lora.get("target_modules") else "modules_to_save"
+        yield Remedy(setting, "leave both ends frozen", frozen[setting], plan=kept)
+    yield Remedy("setting", "for added tokens: trainable_token_indices trains their rows at both ends")
+    if any("ensure_weight_tying" in notice for notice in trial.notices):
+        embedding = [ends[0].leaf]
+        others = [name for name in lora.get("modules_to_save") or () if name not in leaves]
+        tied = {**frozen, "modules_to_save": [*others, *embedding], "ensure_weight_tying": True}
+        text = "to train the whole embedding: modules_to_save with ensure_weight_tying=True, which keeps one weight"
+        yield Remedy("modules_to_save", text, tied["modules_to_save"], plan=tied)
+
+
+def _without(value: Any, leaves: set[str]) -> Any:
+    """A list of names without those that end in one of ``leaves``; any other value as it is."""
+    if not isinstance(value, (list, tuple)):
+        return value
+    return [name for name in value if str(name).rpartition(".")[2] not in leaves]

@@ -1,0 +1,1 @@
+"""Projections that PEFT cannot adapt, or adapts otherwise than expected."""

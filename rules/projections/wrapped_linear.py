@@ -1,0 +1,69 @@
+"""ARC101: a projection is wrapped in a module that is no ``nn.Linear``, and PEFT refuses it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from archlint.core.blueprint import Blueprint, Kind, Site
+from archlint.core.finding import Evidence, Finding, Remedy, Severity
+from archlint.core.rule import Example, Rule, by_class, quote
+from archlint.core.trial import Trial
+
+
+class WrappedLinear(Rule):
+    """A linear layer stands inside a wrapper whose name a plan reaches, and PEFT cannot adapt the wrapper.
+
+    ## What it does
+    Looks for modules that pass their input through exactly one inner `nn.Linear` and do little else: a clamp, a
+    scale, a cast. PEFT knows layers by their type, so a target name that matches the wrapper raises, even when
+    the wrapper sits in a tower that nobody wants to train.
+
+    ## Why it matters
+    One wrapped projection stops the whole adapter: `get_peft_model` raises before training starts.
+
+    ## What to do
+    Keep the plan away from the wrappers (the recipe does), or name the inner linear: a regular expression that
+    ends in the inner layer's name reaches it and leaves the wrapper's arithmetic as it is.
+    """
+
+    code = "ARC101"
+    name = "wrapped-linear"
+    severity = Severity.ERROR
+    why = "PEFT adapts nn.Linear, not what is wrapped around it: get_peft_model raises and nothing is trained."
+    fires = (
+        Example("toy:projections.Wrapped", plan={"target_modules": ["q_proj"]}, at="layers.{0,1}.q_proj"),
+        Example("google/gemma-4-E2B-it"),
+    )
+    silent = (Example("toy:projections.Dense"), Example("toy:projections.Wrapped", plan={"target_modules": ["o_proj"]}))
+
+    def check(self, blueprint: Blueprint) -> Iterable[Finding]:
+        for sites in by_class(blueprint.select(Kind.WRAPPER)):
+            broken = [trial for trial in blueprint.trials if _refuses(trial, sites, blueprint)]
+            if broken:
+                name = sites[0].type.name
+                yield self.finding(
+                    f"{name} is no nn.Linear; PEFT refuses it",
+                    sites=sites,
+                    evidence=Evidence.INJECTED,
+                    remedies=_remedies(sites),
+                    proof=[quote(trial) for trial in broken],
+                )
+
+
+def _refuses(trial: Trial, sites: Sequence[Site], blueprint: Blueprint) -> bool:
+    at = blueprint.by_path.get(trial.raised.at) if trial.raised and trial.raised.at else None
+    return at in sites
+
+
+def _remedies(sites: Sequence[Site]) -> list[Remedy]:
+    inner = {site.inner.rpartition(".")[2] for site in sites if site.inner}
+    pattern = rf".*\.({'|'.join(sorted({site.leaf for site in sites}))})\.({'|'.join(sorted(inner))})"
+    return [
+        Remedy("target_modules", "keep the plan away from the wrappers: the recipe below", by_recipe=True),
+        Remedy(
+            "target_modules",
+            "or train them as well, by the linears inside",
+            value=pattern,
+            plan={"target_modules": pattern},
+        ),
+    ]

@@ -1,0 +1,1 @@
+"""What a plan targets, and what it misses."""

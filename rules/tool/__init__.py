@@ -1,0 +1,1 @@
+"""What concerns archlint's own work."""

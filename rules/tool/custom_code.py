@@ -1,0 +1,55 @@
+"""ARC901: the repository brings code of its own for the architecture."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from archlint.core.blueprint import Blueprint
+from archlint.core.finding import Finding, Remedy, Severity
+from archlint.core.report import Unchecked
+from archlint.core.rule import Rule
+
+
+class CustomCode(Rule):
+    """The architecture is defined by Python code in the model's repository.
+
+    ## What it does
+    Looks at `auto_map` in config.json. Where the installed transformers has the model type itself, its own class
+    is checked and the repository's code is not run. Where it has not, the code is run only with
+    `--trust-remote-code`; without that nothing is checked.
+
+    ## Why it matters
+    Code of a repository can do anything on the machine that loads it. And the class that is trained may differ
+    from the one that was checked: loading with `trust_remote_code=True` takes the repository's class, whose
+    modules may have other names.
+
+    ## What to do
+    Read the code before you allow it, pin its revision with `--revision`, and load the model for training in
+    the way it was checked.
+    """
+
+    code = "ARC901"
+    name = "custom-code"
+    severity = Severity.WARNING
+    why = "The class that is trained depends on whether the repository's own code may run."
+
+    def check(self, blueprint: Blueprint) -> Iterable[Finding]:
+        facts = blueprint.facts
+        if facts.ran_custom_code:
+            yield self.finding(
+                f"{blueprint.model.class_name} is the repository's own code, which was run to build it",
+                severity=Severity.INFO,
+            )
+        elif facts.custom_code:
+            yield self.finding(
+                f"the repository brings {', '.join(dict.fromkeys(facts.custom_code))}; transformers' own "
+                f"{blueprint.model.class_name} was checked instead",
+                severity=Severity.INFO,
+                remedies=[Remedy("setting", "load the model for training without trust_remote_code")],
+            )
+
+    def not_run(self, error: Exception) -> tuple[Finding, Unchecked]:
+        """What to report where only code that was not run would have built the model."""
+        reason = " ".join(str(error).split())
+        remedy = Remedy("setting", "read the code, then allow it: --trust-remote-code")
+        return self.finding(reason, remedies=[remedy], unchecked=True), Unchecked("model", reason)

@@ -1,0 +1,1 @@
+"""Towers and connectors of multimodal models."""

@@ -1,0 +1,91 @@
+"""The command line with an engine that answers at once, and what that engine was asked."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import pytest
+from click.testing import CliRunner, Result
+
+from archlint.cli.app import app
+from archlint.core.blueprint import ModelInfo
+from archlint.core.finding import Evidence, Finding, FoldedSites, Severity
+from archlint.core.report import Environment, Report, Unchecked
+from archlint.core.trial import Plan, Trial
+
+if TYPE_CHECKING:
+    from archlint.engine import Options
+
+Call = Callable[..., Result]
+RECIPE = {"target_modules": "all-linear", "exclude_modules": r".*\.vision_tower\..*"}
+
+RULE = '''
+from archlint.core.finding import Severity
+from archlint.core.rule import Rule
+
+class Mine(Rule):
+    """Mine."""
+
+    code, name, severity, why = "MINE1", "my-rule", Severity.INFO, "It is mine."
+
+    def check(self, blueprint):
+        return ()
+'''
+
+
+def finding(severity: Severity) -> Finding:
+    code = {Severity.ERROR: "ARC101", Severity.WARNING: "ARC601", Severity.INFO: "ARC201"}[severity]
+    sites = (FoldedSites("layers.{0..1}.q_proj", 2, "Wrapper", "wrapper", "text"),)
+    return Finding(code, "some-name", severity, "something × is so", "It matters.", Evidence.INJECTED, sites)
+
+
+class Engine:
+    """Stands in for ``archlint.engine``: gives a report by the source's name, and keeps what it was told."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, Options]] = []
+
+    def check(self, source: str, options: Options) -> Report:
+        self.calls.append((source, options))
+        options.progress("building")
+        if source.startswith("gone"):
+            return Report(source=source, unchecked=(Unchecked("the architecture", "it is not there"),))
+        model = ModelInfo(f"org/{source}", "hub", "Net", "net", 10, 3)
+        found = tuple(finding(severity) for severity in Severity if severity.value in source)
+        recipe = None if "norecipe" in source else Trial(Plan("recipe", RECIPE), adapted=("a", "b"), coverage=1.0)
+        return Report(source=source, model=model, findings=found, recipe=recipe)
+
+    @property
+    def sources(self) -> list[str]:
+        return [source for source, _ in self.calls]
+
+    @property
+    def options(self) -> Options:
+        return self.calls[-1][1]
+
+
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch) -> Engine:
+    made = Engine()
+    monkeypatch.setattr("archlint.engine.check", made.check)
+    monkeypatch.setattr("archlint.engine.environment", lambda: Environment("3.11.7", peft="0.21.2"))
+    return made
+
+
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch) -> Call:
+    """Call the command line in this process, outside of any terminal, with standard input closed."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+    def invoke(*arguments: str) -> Result:
+        return CliRunner().invoke(app, list(arguments), prog_name="archlint", input=None)
+
+    return invoke
+
+
+@pytest.fixture
+def python() -> list[str]:
+    """A fresh interpreter's ``python -m archlint``."""
+    return [sys.executable, "-m", "archlint"]

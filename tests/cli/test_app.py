@@ -1,0 +1,148 @@
+"""The program as a whole: help, versions, completion, what it must not import, how it ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from .conftest import Call, Engine
+
+HEAVY = ("torch", "transformers", "peft", "accelerate", "numpy", "huggingface_hub")
+ROOT = Path(__file__).parent.parent.parent
+
+
+def test_help_has_sections_examples_and_exit_codes(call: Call) -> None:
+    for arguments in (["--help"], ["-h"], ["check", "--help"]):
+        result = call(*arguments)
+        assert result.exit_code == 0
+        assert max(map(len, result.stdout.splitlines())) <= 80
+        for heading in ("What is checked:", "Your plan:", "Rules:", "Report:", "Examples:", "Exit codes:"):
+            assert f"\n{heading}\n" in result.stdout
+        assert result.stdout.count("--help") == 1
+
+
+def test_each_option_takes_one_line_of_help(call: Call) -> None:
+    for command in ("check", "recipe", "rules", "explain"):
+        options = [line for line in call(command, "--help").stdout.splitlines() if line.startswith("   ")]
+        assert [line for line in options if not line.strip().startswith("-")] == []
+
+
+def test_without_arguments_help_is_an_error(call: Call) -> None:
+    result = call()
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith("Usage: archlint [check] SOURCE...")
+
+
+def test_versions(call: Call) -> None:
+    lines = call("--version").stdout.splitlines()
+    assert [line.split()[0] for line in lines] == ["archlint", "python", "torch", "transformers", "accelerate", "peft"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--help"],
+        ["check", "--help"],
+        ["--version"],
+        ["rules"],
+        ["rules", "--format", "json"],
+        ["explain", "ARC101"],
+        ["explain", "nothing"],
+        ["x", "--scope", "nothing"],
+        ["x", "--select", "nothing"],
+        ["x", "--output", "/no/such/folder/x"],
+        ["x", "--adapter-config", "ADAPTER"],
+        ["x", "--adapter-config", "ADAPTER", "--select", "nothing"],
+    ],
+    ids=" ".join,
+)
+def test_nothing_heavy_is_imported_before_there_is_something_to_check(arguments: list[str], tmp_path: Path) -> None:
+    adapter = tmp_path / "adapter_config.json"
+    adapter.write_text('{"peft_type": "IA3"}' if len(arguments) == 3 else '{"r": 4}')
+    arguments = [str(adapter) if argument == "ADAPTER" else argument for argument in arguments]
+    code = (
+        "import sys\n"
+        "from archlint.cli import main\n"
+        f"sys.argv[1:] = {arguments!r}\n"
+        "try: main()\n"
+        f"except SystemExit: print('LOADED', [name for name in {HEAVY!r} if name in sys.modules])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "LOADED []"
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_shell_completion_is_there(python: list[str], shell: str) -> None:
+    environment = {**os.environ, "_ARCHLINT_COMPLETE": f"{shell}_source"}
+    done = subprocess.run(python, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert "_ARCHLINT_COMPLETE" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "completions"),
+    [
+        ("archlint ", {"check", "recipe", "rules", "explain"}),
+        ("archlint re", {"recipe"}),
+        ("archlint --sc", {"--scope"}),
+        ("archlint --scope te", {"text"}),
+        ("archlint x --tar", {"--target-modules", "--target-parameters"}),
+    ],
+)
+def test_completions(python: list[str], words: str, completions: set[str]) -> None:
+    environment = {
+        **os.environ,
+        "_ARCHLINT_COMPLETE": "bash_complete",
+        "COMP_WORDS": words,
+        "COMP_CWORD": str(len(words.split(" ")) - 1),
+    }
+    done = subprocess.run(python, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert completions <= {line.partition(",")[2] for line in done.stdout.splitlines()}
+
+
+def test_a_bug_is_no_finding(call: Call, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    def crash(*_: object) -> None:
+        raise RuntimeError("boom")
+
+    monkeypatch.setattr("archlint.engine.check", crash)
+    result = call("x")
+    assert result.exit_code == 3
+    assert "RuntimeError: boom" in result.stderr
+    assert result.stderr.splitlines()[-1].startswith("archlint itself failed")
+
+
+def test_an_interrupt_leaves_no_traceback(call: Call, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("archlint.engine.check", interrupt)
+    result = call("x")
+    assert result.exit_code == 130
+    assert result.output.split() == ["interrupted"]
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGPIPE"), reason="no pipes that break")
+def test_a_reader_who_leaves_early_is_no_error(python: list[str]) -> None:
+    process = subprocess.Popen(
+        [*python, "rules", "--format", "json"], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.wait() == 0
+    assert process.stderr is not None
+    assert process.stderr.read() == b""
+    process.stderr.close()
+
+
+def test_a_locale_without_these_characters_is_no_error(python: list[str]) -> None:
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(
+        [*python, "explain", "ARC101"], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("ARC101 wrapped-linear | error\n")

@@ -1,0 +1,96 @@
+"""Writing results: whole or not at all, and where they were asked for."""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+from pathlib import Path
+
+import click
+import pytest
+
+from archlint.cli import output
+
+
+def test_a_file_is_replaced_and_keeps_its_permissions(tmp_path: Path) -> None:
+    file = tmp_path / "out"
+    file.write_text("old")
+    file.chmod(0o640)
+    output.write(file, "new\n")
+    assert file.read_text() == "new\n"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o640
+
+
+def test_a_new_file_is_as_the_umask_says(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        output.write(tmp_path / "out", "x")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "out").stat().st_mode) == 0o640
+
+
+def test_a_link_stays_a_link(tmp_path: Path) -> None:
+    (tmp_path / "real").write_text("old")
+    (tmp_path / "link").symlink_to("real")
+    output.write(tmp_path / "link", "new")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real").read_text() == "new"
+
+
+def test_a_device_is_written_into_and_not_replaced() -> None:
+    output.write(Path(os.devnull), "x")
+    assert not Path(os.devnull).is_file()
+
+
+def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "out"
+    file.write_text("old")
+
+    def fail(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", fail)
+    with pytest.raises(click.UsageError, match="No space left on device"):
+        output.write(file, "new")
+    assert file.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_what_no_encoding_has_is_written_all_the_same(tmp_path: Path) -> None:
+    output.write(tmp_path / "out", "\ud800 ×")
+    assert (tmp_path / "out").read_text(encoding="utf-8") == "\\ud800 ×"
+
+
+@pytest.mark.parametrize("name", ["missing/out", "."])
+def test_what_cannot_be_written_is_known_before(tmp_path: Path, name: str) -> None:
+    with pytest.raises(click.UsageError):
+        output.check_writable(tmp_path / name)
+
+
+def test_what_can_be_written_passes(tmp_path: Path) -> None:
+    output.check_writable(tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_characters_that_a_stream_lacks() -> None:
+    ascii_only = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    assert output.encodable("3 × a → b … é", ascii_only) == "3 x a -> b ... \\xe9"
+    assert output.encodable("3 × a", io.TextIOWrapper(io.BytesIO(), encoding="utf-8")) == "3 × a"
+
+
+def test_no_color(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(output, "is_terminal", lambda: True)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    assert output.wants_color()
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert not output.wants_color()
+
+
+def test_the_width_of_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "72")
+    assert output.width() == 72
+    monkeypatch.setenv("COLUMNS", "3")
+    assert output.width() == 40

@@ -1,0 +1,83 @@
+"""``archlint recipe``: the recipe and nothing else on standard output."""
+
+from __future__ import annotations
+
+import ast
+import json
+
+from .conftest import RECIPE, Call, Engine
+
+
+def arguments_of(source: str) -> dict[str, object]:
+    call = ast.parse(source, mode="eval").body
+    assert isinstance(call, ast.Call)
+    return {keyword.arg or "": ast.literal_eval(keyword.value) for keyword in call.keywords}
+
+
+def test_a_config_to_paste(call: Call, engine: Engine) -> None:
+    result = call("recipe", "some-error")
+    assert result.exit_code == 0
+    assert arguments_of(result.stdout) == RECIPE
+    assert "2 adapters on 100 % of the text weights" in result.stderr
+    assert "forward and backward not run" in result.stderr
+    assert list(engine.options.rules) == []
+
+
+def test_a_rank_keeps_the_scale(call: Call, engine: Engine) -> None:
+    assert arguments_of(call("recipe", "x", "--rank", "32").stdout) == {"r": 32, "lora_alpha": 32, **RECIPE}
+
+
+def test_an_adapter_config_to_save(call: Call, engine: Engine) -> None:
+    result = call("recipe", "x", "--format", "json", "--rank", "4")
+    assert json.loads(result.stdout) == {
+        "peft_type": "LORA",
+        "base_model_name_or_path": "org/x",
+        "r": 4,
+        "lora_alpha": 4,
+        **RECIPE,
+    }
+
+
+def test_the_saved_config_can_be_checked(call: Call, engine: Engine, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    file = tmp_path / "adapter_config.json"
+    file.write_text(call("recipe", "x", "--format", "json").stdout)
+    assert call("--adapter-config", str(file)).exit_code == 0
+    assert engine.sources[-1] == "org/x"
+    assert engine.options.plan == RECIPE
+
+
+def test_options_reach_the_engine(call: Call, engine: Engine) -> None:
+    call("recipe", "x", "--scope", "all", "--offline", "--revision", "v1", "--class", "Other")
+    options = engine.options
+    assert options.scope is not None
+    assert (options.scope.value, options.source.offline, options.source.revision, options.class_name) == (
+        "all",
+        True,
+        "v1",
+        "Other",
+    )
+
+
+def test_no_recipe(call: Call, engine: Engine) -> None:
+    result = call("recipe", "norecipe")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == "error: no recipe was found for scope text\n"
+
+
+def test_a_source_that_is_not_there(call: Call, engine: Engine) -> None:
+    result = call("recipe", "gone")
+    assert (result.exit_code, result.stdout) == (3, "")
+    assert result.stderr == "error: the architecture: it is not there\n"
+
+
+def test_wrong_usage(call: Call, engine: Engine) -> None:
+    for arguments in (
+        ["recipe"],
+        ["recipe", "x", "y"],
+        ["recipe", "x", "--rank", "0"],
+        ["recipe", "x", "--for", "trl"],
+    ):
+        result = call(*arguments)
+        assert result.exit_code == 2
+        assert result.stderr.splitlines()[1] == "hint: archlint recipe --help"
+    assert engine.calls == []

@@ -1,0 +1,200 @@
+"""Rules are found in packages and files; what cannot be loaded is named, and never takes the rest with it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import pytest
+
+from archlint.core.blueprint import Blueprint
+from archlint.core.catalog import Catalog, RuleLoadError, UnknownRuleError
+from archlint.core.finding import Finding, Severity
+from archlint.core.rule import Rule
+
+RULE = """
+from archlint import Rule
+from archlint.core.finding import Severity
+
+class {title}(Rule):
+    '''A rule of somebody else's.'''
+    code, name, severity, why = "{code}", "{name}", Severity.INFO, "It matters."
+
+    def check(self, blueprint):
+        yield self.finding("seen")
+"""
+
+
+def rule_source(code: str, name: str = "own-rule", title: str = "OwnRule") -> str:
+    return RULE.format(code=code, name=name, title=title)
+
+
+Install = Callable[..., None]
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterable[Install]:
+    """Put a distribution with an entry point and modules on the path, as pip would."""
+    modules = set(sys.modules)
+
+    def install(target: str, files: dict[str, str]) -> None:
+        root = tmp_path / target.replace(":", "-")
+        for name, source in files.items():
+            path = root / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(source)
+        info = root / f"{root.name}-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {root.name}\nVersion: 1.0\n")
+        (info / "entry_points.txt").write_text(f"[archlint.rules]\nthem = {target}\n")
+        monkeypatch.syspath_prepend(root)
+
+    yield install
+    for name in set(sys.modules) - modules:
+        del sys.modules[name]
+
+
+def test_a_package_brings_the_rules_of_all_its_modules(install: Install) -> None:
+    install(
+        "plugged",
+        {
+            "plugged/__init__.py": "",
+            "plugged/one.py": rule_source("PLG001", "one", "One"),
+            "plugged/deeper/__init__.py": "",
+            "plugged/deeper/two.py": rule_source("PLG002", "two", "Two"),
+        },
+    )
+    catalog = Catalog.load()
+    assert {"PLG001", "PLG002"} <= set(catalog.rules)
+    assert catalog.failures == ()
+
+
+def test_a_class_alone_can_be_the_entry_point(install: Install) -> None:
+    install("plugged:One", {"plugged.py": rule_source("PLG001", "one", "One") + rule_source("PLG002", "two", "Two")})
+    assert {"PLG001", "PLG002"} & set(Catalog.load().rules) == {"PLG001"}
+
+
+def test_what_a_module_only_imports_is_not_its_rule(install: Install) -> None:
+    source = "from archlint.core.rule import Rule as Abstract\nfrom plugged.one import One\n"
+    files = {"plugged/__init__.py": "", "plugged/one.py": rule_source("PLG001", "one", "One"), "plugged/two.py": source}
+    install("plugged", files)
+    assert Catalog.load().failures == ()
+
+
+@pytest.mark.parametrize(
+    ("target", "source", "reason"),
+    [
+        pytest.param("broken", "1 / 0", "ZeroDivisionError: division by zero", id="it raises"),
+        pytest.param("broken", "import no_such_module", "ModuleNotFoundError", id="it needs what is not there"),
+        pytest.param("broken:Missing", "", "AttributeError", id="it names what it has not"),
+        pytest.param("broken", rule_source("PLG009").replace("why", "because"), "has no why", id="metadata is missing"),
+        pytest.param("broken:Other", "class Other: pass", "is no rule", id="something else than a rule"),
+        pytest.param("broken", rule_source("OTH001"), "claimed by other and broken", id="the code is taken"),
+    ],
+)
+def test_a_broken_plugin_is_reported_and_the_rest_stands(
+    install: Install, target: str, source: str, reason: str
+) -> None:
+    before = Catalog.load()
+    install(target, {"broken.py": source})
+    install("other", {"other.py": rule_source("OTH001", "other", "Other")})
+    catalog = Catalog.load()
+    assert set(catalog.rules) == {*before.rules, "OTH001"}
+    [failure] = catalog.failures
+    assert f"rule plugin {target}: " in str(failure)
+    assert reason in str(failure)
+
+
+def test_a_file_brings_its_rules(tmp_path: Path) -> None:
+    file = tmp_path / "own_rules.py"
+    file.write_text(rule_source("OWN001", "one", "One") + rule_source("OWN002", "two", "Two"))
+    catalog = Catalog.load([file])
+    assert {"OWN001", "OWN002"} <= set(catalog.rules)
+    assert catalog.get("OWN001").documentation().summary == "A rule of somebody else's."
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        pytest.param(None, "no Python file", id="missing"),
+        pytest.param("def", "SyntaxError", id="not Python"),
+        pytest.param("raise OSError('disk')", "OSError: disk", id="raises"),
+        pytest.param("from archlint import Rule", "defines no rule", id="no rule in it"),
+        pytest.param(rule_source("OWN001").replace("name", "title"), "has no name", id="metadata is missing"),
+        pytest.param(rule_source("OWN001", title="A") + rule_source("OWN001", title="B"), "is claimed", id="twice"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_an_error(tmp_path: Path, source: str | None, reason: str) -> None:
+    file = tmp_path / "own_rules.py"
+    if source is not None:
+        file.write_text(source)
+    with pytest.raises(RuleLoadError, match=reason) as caught:
+        Catalog.load([file])
+    assert "own_rules.py" in str(caught.value)
+
+
+def test_a_folder_is_no_rule_file(tmp_path: Path) -> None:
+    with pytest.raises(RuleLoadError, match="no Python file"):
+        Catalog.load([tmp_path])
+
+
+def make(code: str, name: str) -> type[Rule]:
+    def check(self: Rule, blueprint: Blueprint) -> Iterable[Finding]:
+        return ()
+
+    attributes = {"code": code, "name": name, "severity": Severity.INFO, "why": "It matters.", "check": check}
+    return type(name.title().replace("-", ""), (Rule,), attributes)
+
+
+@pytest.fixture
+def catalog() -> Catalog:
+    rules = [make("ARC101", "wrapped-linear"), make("ARC102", "linear-subclass"), make("ARC501", "no-default")]
+    return Catalog({rule.code: rule for rule in rules})
+
+
+@pytest.mark.parametrize(
+    ("select", "ignore", "extend", "chosen"),
+    [
+        (None, [], [], ["ARC101", "ARC102", "ARC501"]),
+        ([], [], [], ["ARC101", "ARC102", "ARC501"]),
+        (["ARC1"], [], [], ["ARC101", "ARC102"]),
+        (["arc1"], ["ARC102"], [], ["ARC101"]),
+        (["ARC501"], [], ["ARC101"], ["ARC101", "ARC501"]),
+        (["ALL"], ["wrapped-linear"], [], ["ARC102", "ARC501"]),
+        (["no-default"], [], [], ["ARC501"]),
+        (["ARC1"], ["ALL"], [], []),
+    ],
+)
+def test_select(
+    catalog: Catalog, select: list[str] | None, ignore: list[str], extend: list[str], chosen: list[str]
+) -> None:
+    assert [rule.code for rule in catalog.select(select, ignore, extend)] == chosen
+
+
+@pytest.mark.parametrize("argument", ["select", "ignore", "extend"])
+@pytest.mark.parametrize(
+    ("code", "hint"),
+    [
+        ("ARC103", "Did you mean ARC10[12]?"),
+        ("warped-linear", "Did you mean wrapped-linear?"),
+        ("Linear-Subclasses", "Did you mean linear-subclass?"),
+        ("XYZ", "`archlint rules` lists them"),
+        ("", "`archlint rules` lists them"),
+    ],
+)
+def test_a_code_that_no_rule_has_is_refused_with_the_nearest(
+    catalog: Catalog, argument: str, code: str, hint: str
+) -> None:
+    with pytest.raises(UnknownRuleError, match=hint):
+        catalog.select(**{argument: [code]})
+
+
+@pytest.mark.parametrize("code", ["ARC101", "arc101", "wrapped-linear", "Wrapped-Linear"])
+def test_get_knows_codes_and_names(catalog: Catalog, code: str) -> None:
+    assert catalog.get(code).code == "ARC101"
+
+
+def test_get_takes_no_prefix(catalog: Catalog) -> None:
+    with pytest.raises(UnknownRuleError, match="no rule 'ARC1'"):
+        catalog.get("ARC1")

@@ -1,0 +1,164 @@
+"""The JSON contract: every document validates, and the schema knows what the core types know."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError
+
+from archlint.core.blueprint import Kind, Role, Scope
+from archlint.core.finding import Evidence, Remedy, Safety, Severity
+from archlint.core.report import Run
+from archlint.report import contract, json_document, json_lines
+
+VALIDATOR = Draft202012Validator(contract.schema())
+
+
+def test_the_schema_is_one() -> None:
+    Draft202012Validator.check_schema(contract.schema())
+
+
+def test_documents_validate(run: Run) -> None:
+    VALIDATOR.validate(json.loads(json_document.render(run)))
+
+
+def test_each_line_is_a_document_of_its_own(several: Run) -> None:
+    lines = json_lines.render(several).splitlines()
+    documents = [json.loads(line) for line in lines]
+    assert [document["reports"][0]["source"] for document in documents] == [r.source for r in several.reports]
+    assert [document["summary"]["unchecked"] for document in documents] == [0, 0, 1]
+    for document in documents:
+        VALIDATOR.validate(document)
+        assert len(document["reports"]) == 1
+        assert document["environment"]["peft"] == "0.21.2"
+
+
+def test_what_a_finding_holds(gemma: Run) -> None:
+    (report,) = contract.document(gemma)["reports"]
+    finding = report["findings"][0]
+    assert report["status"] == "findings"
+    assert report["model"]["class"] == "Gemma4ForConditionalGeneration"
+    assert finding["severity"] == "error"
+    assert sum(sites["count"] for sites in finding["sites"]) == 232
+    assert {sites["role"] for sites in finding["sites"]} == {"vision", "audio"}
+    assert finding["location"] == {"file": "transformers/models/gemma4/modeling_gemma4.py", "line": 175}
+    assert [(r["safety"], r["proven"]) for r in finding["remedies"]] == [
+        ("exact", True),
+        ("exact", True),
+        ("lossy", False),
+    ]
+
+
+def test_what_a_trial_holds(gemma: Run, clean: Run) -> None:
+    (report,) = contract.document(gemma)["reports"]
+    default, everything, names = report["stock"]
+    assert default["trial"]["raised"] == "ValueError: Please specify `target_modules`"
+    assert (everything["name"], everything["trial"]["adapted"], everything["trial"]["outside_scope"]) == (
+        "all-linear",
+        525,
+        249,
+    )
+    assert names["trial"]["raised"].startswith("ValueError: Target module Gemma4ClippableLinear(\n")
+    assert report["plan"] is None
+    assert report["recipe"]["trial"]["forward"] == "unavailable"
+    (report,) = contract.document(clean)["reports"]
+    assert report["plan"] == {
+        "lora": {"r": 16, "target_modules": ["q_proj", "v_proj"]},
+        "trial": {
+            "raised": None,
+            "adapted": 64,
+            "coverage": 0.0961,
+            "outside_scope": 0,
+            "trainable": 0,
+            "forward": "ok",
+            "crash": None,
+            "dead": [],
+            "notices": [],
+        },
+    }
+
+
+def test_an_unchecked_report_has_no_model(unchecked: Run) -> None:
+    document = contract.document(unchecked)
+    assert document["reports"][0]["model"] is None
+    assert document["reports"][0]["recipe"] is None
+    assert document["reports"][0]["status"] == "unchecked"
+    assert document["summary"] == {"errors": 0, "warnings": 0, "infos": 0, "unchecked": 1}
+
+
+@pytest.mark.parametrize(
+    ("path", "known"),
+    [
+        (("report", "scope"), Scope),
+        (("finding", "severity"), Severity),
+        (("finding", "evidence"), Evidence),
+        (("remedy", "safety"), Safety),
+        (("sites", "kind"), Kind),
+        (("sites", "role"), Role),
+    ],
+)
+def test_the_schema_knows_every_word(path: tuple[str, str], known: type[Any]) -> None:
+    definition, field = path
+    assert contract.schema()["$defs"][definition]["properties"][field]["enum"] == [word.value for word in known]
+
+
+@pytest.mark.parametrize("key", ["schema", "archlint", "environment", "reports", "summary"])
+def test_the_schema_misses_what_is_missing(gemma: Run, key: str) -> None:
+    document = contract.document(gemma)
+    del document[key]
+    with pytest.raises(ValidationError):
+        VALIDATOR.validate(document)
+
+
+@pytest.mark.parametrize(
+    ("place", "wrong"),
+    [
+        (("reports", 0, "status"), "fine"),
+        (("reports", 0, "model", "origin"), "moon"),
+        (("reports", 0, "model", "parameters"), -1),
+        (("reports", 0, "findings", 0, "severity"), "fatal"),
+        (("reports", 0, "findings", 0, "sites", 0, "count"), 0),
+        (("reports", 0, "findings", 0, "remedies", 0, "kind"), "magic"),
+        (("reports", 0, "recipe", "trial", "coverage"), 1.5),
+        (("reports", 0, "recipe", "trial", "raised"), False),
+        (("reports", 0, "recipe", "lora", "target_modules"), 7),
+        (("reports", 0, "stock", 0, "name"), "mine"),
+        (("summary", "errors"), "1"),
+    ],
+)
+def test_the_schema_catches_mistakes(gemma: Run, place: tuple[Any, ...], wrong: object) -> None:
+    document: Any = contract.document(gemma)
+    VALIDATOR.validate(document)
+    *way, last = place
+    part = document
+    for step in way:
+        part = part[step]
+    assert last in part
+    part[last] = wrong
+    with pytest.raises(ValidationError):
+        VALIDATOR.validate(document)
+
+
+def test_fields_may_be_added(gemma: Run) -> None:
+    document = contract.document(gemma)
+    document["reports"][0]["findings"][0]["new"] = 1
+    VALIDATOR.validate(document)
+
+
+def test_the_bytes_are_ascii_and_strict_json(hostile: Run) -> None:
+    (report,) = hostile.reports
+    (finding, *others) = report.findings
+    odd = Remedy("other", "x", {"a": float("nan"), "b": {2, 1}, "c": (None, object)})
+    report = dataclasses.replace(report, findings=(dataclasses.replace(finding, remedies=(odd,)), *others))
+    text = json_document.render(Run(hostile.environment, (report,)))
+    assert text.isascii()
+    document = json.loads(text, parse_constant=pytest.fail)
+    assert document["reports"][0]["findings"][0]["remedies"][0]["value"] == {
+        "a": "nan",
+        "b": [1, 2],
+        "c": [None, "<class 'object'>"],
+    }

@@ -1,0 +1,162 @@
+"""The full report: golden files for what it looks like, and what must hold of any."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import re
+from collections.abc import Callable
+
+import pytest
+
+from archlint.core.finding import FoldedSites, Severity
+from archlint.core.report import Report, Run
+from archlint.core.trial import Plan, Refusal, Trial
+from archlint.report import full
+from archlint.report.layout import draw
+
+Golden = Callable[[str], None]
+
+
+def shown(run: Run, width: int, *, terminal: bool = False) -> str:
+    return draw(full.render(run, exit_code=run.exit_code(Severity.ERROR)), width=width, terminal=terminal)
+
+
+def only(run: Run) -> Report:
+    (report,) = run.reports
+    return report
+
+
+def changed(run: Run, **fields: object) -> Run:
+    return Run(run.environment, (dataclasses.replace(only(run), **fields),))  # type: ignore[arg-type]
+
+
+def test_gemma_at_80_columns(gemma: Run, golden: Golden) -> None:
+    golden(shown(gemma, 80))
+
+
+def test_gemma_at_140_columns(gemma: Run, golden: Golden) -> None:
+    golden(shown(gemma, 140))
+
+
+def test_gemma_on_a_terminal_of_80_columns(gemma: Run, golden: Golden) -> None:
+    golden(shown(gemma, 80, terminal=True))
+
+
+def test_clean_with_a_plan_at_80_columns(clean: Run, golden: Golden) -> None:
+    golden(shown(clean, 80))
+
+
+def test_clean_with_a_plan_at_140_columns(clean: Run, golden: Golden) -> None:
+    golden(shown(clean, 140))
+
+
+def test_unchecked_at_80_columns(unchecked: Run, golden: Golden) -> None:
+    golden(shown(unchecked, 80))
+
+
+def test_several_sources_end_in_a_table(several: Run, golden: Golden) -> None:
+    golden(shown(several, 100))
+
+
+def test_hostile_names_at_100_columns(hostile: Run, golden: Golden) -> None:
+    golden(shown(hostile, 100))
+
+
+@pytest.mark.parametrize("width", [60, 80, 140])
+def test_prose_keeps_to_the_width_and_leaves_no_trailing_blanks(gemma: Run, width: int) -> None:
+    for line in shown(gemma, width, terminal=True).splitlines():
+        assert line == line.rstrip()
+        if len(line) > width:  # machine text, or a word that fits on no line
+            assert max(map(len, line.split())) > width // 2
+
+
+def test_the_same_words_at_any_width(gemma: Run) -> None:
+    assert shown(gemma, 80).split() != []
+    without_colons = re.compile(r": |  +")
+    narrow, wide = (" ".join(without_colons.sub(" ", shown(gemma, width)).split()) for width in (80, 140))
+    assert narrow.replace(" ·", "") == wide.replace(" ·", "")
+
+
+def test_only_a_coloured_page_has_escape_codes(gemma: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    page = full.render(gemma, exit_code=1)
+    plain, coloured = draw(page, width=80, terminal=True), draw(page, width=80, terminal=True, color=True)
+    assert "\x1b" not in plain
+    assert re.sub(r"\x1b\[[0-9;]*m", "", coloured) == plain != coloured
+
+
+def test_the_recipe_can_be_pasted(gemma: Run) -> None:
+    text = shown(gemma, 80)
+    source = text[text.index("LoraConfig(") :]
+    source = source[: source.index("\n)") + 2]
+    call = ast.parse(source, mode="eval").body
+    assert isinstance(call, ast.Call)
+    recipe = only(gemma).recipe
+    assert recipe is not None
+    assert {k.arg: ast.literal_eval(k.value) for k in call.keywords} == recipe.plan.lora
+
+
+def test_paths_are_whole_in_a_pipe_and_broken_before_dots_on_a_terminal(gemma: Run) -> None:
+    pattern = only(gemma).findings[0].sites[2].pattern
+    assert pattern in shown(gemma, 60)
+    on_terminal = shown(gemma, 60, terminal=True)
+    assert pattern not in on_terminal
+    assert pattern in re.sub(r"\n +(?=\.)", "", on_terminal)
+
+
+def test_names_cannot_reach_the_terminal(hostile: Run) -> None:
+    text = shown(hostile, 100, terminal=True)
+    assert all(char.isprintable() or char == "\n" for char in text)
+    assert "[bold red]x[/]" in text
+
+
+def test_a_finding_with_many_folds_does_not_fill_the_screen(gemma: Run) -> None:
+    first, *others = only(gemma).findings
+    sites = tuple(FoldedSites(f"model.part{n}.proj", 10, "Odd", "wrapper", "text") for n in range(30))
+    text = shown(changed(gemma, findings=(dataclasses.replace(first, sites=sites), *others)), 100)
+    assert "300 sites" in text
+    assert "model.part7.proj" in text
+    assert "model.part8.proj" not in text
+    assert "22 patterns more, 220 sites" in text
+
+
+def test_what_was_not_run_is_said(gemma: Run, clean: Run) -> None:
+    assert "forward and backward not run" in shown(gemma, 140)
+    assert "forward and backward not run" not in shown(clean, 140)
+    assert "every adapter gets a gradient" in shown(clean, 140)
+
+
+def test_a_crashing_recipe_is_not_praised(gemma: Run) -> None:
+    recipe = Trial(
+        Plan("recipe", {"target_modules": ["q"]}),
+        adapted=("a.q", "b.q"),
+        coverage=0.5,
+        outside=1,
+        forward="crashed",
+        crash="TypeError: no",
+    )
+    text = shown(changed(gemma, recipe=recipe), 140)
+    assert "2 adapters on 50.0 % of the text weights, 1 elsewhere" in text
+    assert "the forward crashes: TypeError: no" in text
+
+
+def test_no_recipe_is_said(gemma: Run) -> None:
+    text = shown(changed(gemma, recipe=None), 80)
+    assert "recipe   none found for scope text" in text
+    assert "LoraConfig" not in text
+
+
+def test_a_plan_that_raises_is_shown_with_what_it_raised(clean: Run) -> None:
+    plan = Trial(Plan("user", {"target_modules": ["nope"]}), raised=Refusal("ValueError", "not found\nin the model"))
+    text = shown(changed(clean, plan=plan), 140)
+    assert 'plan     target_modules=["nope"]\n         raises ValueError: not found in the model\n' in text
+
+
+def test_a_plan_without_arguments_leaves_the_choice_to_peft(clean: Run) -> None:
+    text = shown(changed(clean, plan=Trial(Plan("user"), adapted=("a",), coverage=1.0)), 140)
+    assert "PEFT's own choice of targets" in text
+
+
+def test_the_exit_code_is_on_the_last_line(several: Run) -> None:
+    assert shown(several, 80).splitlines()[-1] == "1 error, 1 warning, 4 infos, 1 not checked · exit code 1"

@@ -1,0 +1,59 @@
+"""LoraConfig as source: whatever goes in comes out again when Python reads it."""
+
+from __future__ import annotations
+
+import ast
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from archlint.report.snippet import WIDTH, literal, lora_config
+
+TEXT = st.text(st.characters(codec=None), max_size=120) | st.text(r"abc_.\\|()[]d+*^$\"'", max_size=300)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXT,
+    lambda inner: st.lists(inner, max_size=12) | st.dictionaries(TEXT, inner, max_size=4),
+    max_leaves=20,
+)
+
+
+def read(source: str) -> dict[str, Any]:
+    call = ast.parse(source, mode="eval").body
+    assert isinstance(call, ast.Call)
+    assert ast.unparse(call.func) == "LoraConfig"
+    return {keyword.arg or "": ast.literal_eval(keyword.value) for keyword in call.keywords}
+
+
+@given(st.dictionaries(st.sampled_from(["target_modules", "exclude_modules", "r", "rank_pattern"]), VALUES))
+def test_python_reads_back_what_was_written(lora: dict[str, Any]) -> None:
+    assert read(lora_config(lora)) == lora
+
+
+def test_regular_expressions_are_raw() -> None:
+    assert literal(r"model\.layers\.\d+") == r'r"model\.layers\.\d+"'
+    assert literal("q_proj") == '"q_proj"'
+    assert literal("ends in \\") == r"'ends in \\'"
+
+
+def test_an_empty_plan() -> None:
+    assert lora_config({}) == "LoraConfig()"
+
+
+def test_short_lists_stay_on_one_line() -> None:
+    assert lora_config({"target_modules": ["q_proj", "v_proj"]}) == (
+        'LoraConfig(\n    target_modules=["q_proj", "v_proj"],\n)'
+    )
+
+
+def test_long_lists_and_expressions_are_broken() -> None:
+    names = [f"layers.{n}.self_attn.q_proj" for n in range(9)]
+    expression = r"model\.language_model\.layers\.\d+\.(self_attn\.(q|k|v|o)_proj|mlp\.(gate|up|down)_proj|router)" * 2
+    source = lora_config({"target_modules": expression, "target_parameters": names})
+    assert read(source) == {"target_modules": expression, "target_parameters": names}
+    assert max(map(len, source.splitlines())) <= WIDTH
+    assert len(source.splitlines()) > 6
+
+
+def test_sets_are_written_in_order() -> None:
+    assert literal({"v_proj", "q_proj"}) == '["q_proj", "v_proj"]'

@@ -1,0 +1,116 @@
+"""Imports go one way only, from the command line down to the core types."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from importlib.util import resolve_name
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+KNOWS = {
+    # a layer, and what it may import of archlint; every layer knows only layers above it in this table
+    "core": "",
+    "quiet": "",
+    "fixtures": "",
+    "rules": "core",
+    "report": "core",
+    "sources": "core quiet",
+    "plans": "core",
+    "skeleton": "core quiet",
+    "survey": "core quiet skeleton",
+    "proving": "core quiet survey",
+    "recipe": "core quiet survey proving",
+    "testing": "core quiet sources skeleton survey proving",
+    "engine": "core quiet rules report sources skeleton survey proving recipe",
+    "cli": "core plans sources report engine",
+    "__main__": "cli",
+}
+PUBLIC = {"Example": "core", "Rule": "core", "lint": "engine", "__version__": None}
+"""Names of the package itself, and the layer that each comes from."""
+
+HEAVY = {"accelerate", "peft", "torch", "transformers", "trl"}
+WITHOUT_HEAVY = {"core", "quiet", "rules", "report", "cli", "__main__"}
+"""Layers that work on plain data, or start before it is known that more is needed."""
+
+FILES = sorted(
+    path
+    for folder in ("archlint", "rules", "fixtures")
+    for path in (ROOT / folder).rglob("*.py")
+    if path != ROOT / "archlint" / "__init__.py" and (path.parent / "__init__.py").is_file()
+)
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts if parts[0] == "archlint" else ("archlint", *parts))
+
+
+def imports(source: str, module: str) -> Iterator[tuple[int, str]]:
+    """Line and absolute name of each import, wherever in the module it stands."""
+    package = module.rpartition(".")[0]
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = resolve_name("." * node.level + (node.module or ""), package)
+            yield from ((node.lineno, f"{base}.{alias.name}") for alias in node.names)
+
+
+def violations(source: str, module: str) -> list[str]:
+    layer = module.split(".")[1]
+    allowed = {layer, *KNOWS[layer].split()}
+    found = []
+    for line, name in imports(source, module):
+        root, _, rest = name.partition(".")
+        part = rest.partition(".")[0]
+        needed = PUBLIC.get(part, part or "engine") if root == "archlint" else None
+        if (needed and needed not in allowed) or (root in HEAVY and layer in WITHOUT_HEAVY):
+            found.append(f"{module}:{line} imports {name}")
+    return found
+
+
+def test_the_table_itself_goes_one_way() -> None:
+    layers = list(KNOWS)
+    for layer, known in KNOWS.items():
+        assert all(layers.index(other) < layers.index(layer) for other in known.split()), layer
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_module_imports_only_what_its_layer_may_know(path: Path) -> None:
+    assert violations(path.read_text(encoding="utf-8"), module_name(path)) == []
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("archlint.core.finding", "import archlint.rules"),
+        ("archlint.core.finding", "from archlint import lint"),
+        ("archlint.core.finding", "def f():\n    import torch"),
+        ("archlint.rules.norms.custom", "from archlint.survey.kinds import classify"),
+        ("archlint.rules.norms.custom", "from ...survey import kinds"),
+        ("archlint.report.full", "from archlint import recipe"),
+        ("archlint.report.full", "import transformers.models"),
+        ("archlint.survey.kinds", "if True:\n    from archlint.proving import prover"),
+        ("archlint.engine.run", "from archlint.cli import main"),
+        ("archlint.sources.hub", "import archlint"),
+    ],
+)
+def test_an_import_that_goes_up_is_seen(module: str, source: str) -> None:
+    assert len(violations(source, module)) == 1
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("archlint.core.finding", "from archlint.core import folding\nimport torchvision"),
+        ("archlint.rules.norms.custom", "from archlint import Rule, Example\nfrom . import other"),
+        ("archlint.report.json", "from archlint import __version__"),
+        ("archlint.survey.kinds", "import torch"),
+    ],
+)
+def test_an_import_that_goes_down_is_fine(module: str, source: str) -> None:
+    assert violations(source, module) == []
