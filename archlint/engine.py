@@ -12,14 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archlint.core.blueprint import Blueprint, ModelInfo, Scope
-from archlint.core.catalog import Catalog
+from archlint.core.catalog import Catalog, RuleLoadError
 from archlint.core.finding import Finding, Remedy
 from archlint.core.report import Environment, Report, Unchecked
 from archlint.core.rule import Rule
 from archlint.core.trial import Plan, Trial
 from archlint.quiet import quiet
 from archlint.sources import Source, SourceError, SourceOptions, resolve
-from archlint.sources.sanity import check_sizes
 
 if TYPE_CHECKING:
     from torch import nn
@@ -41,8 +40,9 @@ class Options:
     plan: Mapping[str, Any] | None = None
     """The user's LoraConfig arguments; ``None`` tries the stock plans."""
     rules: Sequence[type[Rule]] = ()
+    missing_rules: Sequence[RuleLoadError] = ()
+    """Installed plugins that could not be loaded: what they would have said is unchecked."""
     prove: bool = True
-    class_name: str | None = None
     source: SourceOptions = field(default_factory=SourceOptions)
     progress: Callable[[str], None] = _nothing
     """Told the name of each stage as it begins."""
@@ -97,14 +97,15 @@ def lint(
         scope=None if scope == "auto" else Scope(scope),
         plan=plan,
         rules=catalog.select(select, ignore, extend_select),
+        missing_rules=catalog.failures,
         prove=prove,
-        class_name=class_name,
         source=SourceOptions(
             offline=offline,
             revision=revision,
             subfolder=subfolder,
             cache_dir=Path(cache_dir) if cache_dir is not None else None,
             trust_remote_code=trust_remote_code,
+            class_name=class_name,
         ),
     )
     return check(str(model_or_source) if isinstance(model_or_source, Path) else model_or_source, options)
@@ -130,7 +131,10 @@ def check(source: str | nn.Module, options: Options) -> Report:
     started = time.monotonic()
     with quiet():
         report = _check_source(source, options) if isinstance(source, str) else _check_object(source, options)
-    return dataclasses.replace(report, seconds=round(time.monotonic() - started, 3))
+    unchecked = tuple(Unchecked("a rule plugin", str(error)) for error in options.missing_rules)
+    return dataclasses.replace(
+        report, unchecked=report.unchecked + unchecked, seconds=round(time.monotonic() - started, 3)
+    )
 
 
 def _check_source(name: str, options: Options) -> Report:
@@ -142,7 +146,6 @@ def _check_source(name: str, options: Options) -> Report:
     try:
         source = resolve(name, options.source)
         assert source.config is not None
-        check_sizes(source.config)
         options.progress("building the model on the meta device")
         from archlint.skeleton import SkeletonError, build
         from archlint.skeleton.build import CustomCodeError
@@ -150,7 +153,7 @@ def _check_source(name: str, options: Options) -> Report:
         try:
             skeleton = build(
                 source.config,
-                class_name=options.class_name,
+                class_name=options.source.class_name,
                 code=source.folder,
                 trust_remote_code=options.source.trust_remote_code,
             )

@@ -131,13 +131,14 @@ def check(ctx: click.Context, /, sources: Sequence[str], style: str, output: Pat
 
     options = Options(
         rules=rules,
+        missing_rules=catalog.failures,
         plan=plan,
         scope=scope(settings.pop("scope")),
         prove=not settings.pop("no_prove"),
         source=source_settings(settings),
         **settings,
     )
-    run = _run(sources, options, catalog)
+    run = _run(sources, options)
     code = run.exit_code(None if fail_on == "never" else Severity(fail_on))
     _deliver(run, code, style, output)
     ctx.exit(code)
@@ -192,7 +193,7 @@ def _warn_of_commands(ctx: click.Context, sources: Sequence[str]) -> None:
             notice(f"{source!r} is no command and is taken as a source; did you mean {near[0]}?")
 
 
-def _run(sources: Sequence[str], options: Options, catalog: Catalog) -> Run:
+def _run(sources: Sequence[str], options: Options) -> Run:
     from archlint import engine
     from archlint.core.report import Run
 
@@ -201,20 +202,12 @@ def _run(sources: Sequence[str], options: Options, catalog: Catalog) -> Run:
         for number, source in enumerate(sources, 1):
             place = f"{source} ({number} of {len(sources)})" if len(sources) > 1 else source
             staged = dataclasses.replace(options, progress=functools.partial(_tell, tell, place))
-            reports.append(_with_failures(engine.check(source, staged), catalog))
+            reports.append(engine.check(source, staged))
     return Run(engine.environment(), tuple(reports))
 
 
 def _tell(tell: Callable[[str], None], place: str, stage: str) -> None:
     tell(f"{place}: {stage}")
-
-
-def _with_failures(report: Report, catalog: Catalog) -> Report:
-    """``report``, which says as well that the rules of a broken plugin did not run."""
-    from archlint.core.report import Unchecked
-
-    failures = tuple(Unchecked("a rule plugin", str(failure)) for failure in catalog.failures)
-    return dataclasses.replace(report, unchecked=report.unchecked + failures)
 
 
 def _deliver(run: Run, code: int, style: str, output: Path | None) -> None:

@@ -66,11 +66,11 @@ def source_options(section: str = "Where the model comes from") -> Callable[[F],
 
 
 def source_settings(settings: dict[str, Any]) -> SourceOptions:
-    """Take the values of :func:`source_options` out of ``settings``; ``class_name`` stays there for the engine."""
+    """Take the values of :func:`source_options` out of ``settings``."""
     from archlint.sources import SourceOptions
 
-    names = ("offline", "revision", "subfolder", "cache_dir", "trust_remote_code")
-    return SourceOptions(class_name=settings["class_name"], **{name: settings.pop(name) for name in names})
+    names = ("offline", "revision", "subfolder", "cache_dir", "class_name", "trust_remote_code")
+    return SourceOptions(**{name: settings.pop(name) for name in names})
 
 
 def scope(word: str) -> Scope | None:

@@ -3,11 +3,31 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from archlint.core.blueprint import Blueprint, Site
+from archlint.core.finding import Remedy
 from archlint.core.suffixes import suffixes
 from archlint.core.trial import Trial
+
+_FOR_PARAMETERS = {"lora_dropout": 0.0, "use_dora": False, "lora_bias": False, "fan_in_fan_out": False}
+"""What PEFT's wrapper around a parameter asks of a plan."""
+
+
+def without(trials: Sequence[Trial], paths: Collection[str], text: str) -> list[Remedy]:
+    """How to keep plans away from the modules at ``paths``: by a change to the first of ``trials``, or by the recipe.
+
+    Args:
+        text: what it comes to, such as ``leave the router out``.
+    """
+    remedies = [Remedy("target_modules", f"{text}, as the recipe below does", by_recipe=True)]
+    changed = leaving_out(trials[0], paths)
+    if changed is not None:
+        excludes = changed.get("exclude_modules") != trials[0].plan.lora.get("exclude_modules")
+        kind = "exclude_modules" if excludes else "target_modules"
+        remedies.insert(0, Remedy(kind, text, value=changed[kind], plan=changed))
+    return remedies
 
 
 def leaving_out(trial: Trial, paths: Collection[str]) -> dict[str, Any] | None:
@@ -21,8 +41,8 @@ def leaving_out(trial: Trial, paths: Collection[str]) -> dict[str, Any] | None:
     targets = lora.get("target_modules")
     if isinstance(targets, (list, tuple)):
         reaches = {value: set(trial.reached_by("target_modules", value)) for value in targets}
-        kept = [value for value in targets if not reaches[value] or not reaches[value] <= set(paths)]
-        if not any(reaches[value] - set(paths) for value in kept) and not lora.get("target_parameters"):
+        kept = [value for value in targets if not reaches[value] or not reaches[value].issubset(paths)]
+        if not any(reaches[value].difference(paths) for value in kept) and not lora.get("target_parameters"):
             return None
         lora["target_modules"] = kept
         unwanted = [path for path in unwanted if any(path in reaches[value] for value in kept)]
@@ -40,3 +60,27 @@ def _joined(excluded: Any, names: list[str]) -> Any:
     if isinstance(excluded, str):
         return rf"{excluded}|(.*\.)?({'|'.join(map(re.escape, names))})"
     return [*(excluded or ()), *names]
+
+
+def as_parameters(
+    blueprint: Blueprint, trial: Trial, modules: Collection[Site], parameters: Collection[Site]
+) -> tuple[list[str], dict[str, Any] | None]:
+    """Names for ``parameters``, and the plan of ``trial`` that targets them instead of ``modules``.
+
+    What ``target_parameters`` does not go with is turned off. The plan is ``None`` where no short names do it.
+    """
+    wanted = [site.path for site in parameters]
+    others = [name for site in blueprint.sites for name in site.parameters if name not in set(wanted)]
+    names = suffixes(wanted, [*others, *(site.leaf for site in parameters)])  # told with the module's name
+    lora = leaving_out(trial, [site.path for site in modules])
+    if not names:
+        return [], None
+    if lora is None:  # nothing else was targeted
+        lora = {**trial.plan.lora, "target_modules": []}
+    lora["target_parameters"] = [*(lora.get("target_parameters") or ()), *names]
+    return names, {**lora, **unwrappable(lora)}
+
+
+def unwrappable(lora: Mapping[str, Any]) -> dict[str, Any]:
+    """Those settings of a plan with which PEFT wraps no parameter, each at the value with which it does."""
+    return {key: value for key, value in _FOR_PARAMETERS.items() if lora.get(key, value) != value}

@@ -115,6 +115,13 @@ class Site:
         return self.path.rpartition(".")[2]
 
     @property
+    def parameters(self) -> tuple[str, ...]:
+        """The full names of its weights."""
+        if self.is_parameter:
+            return (self.path,)
+        return tuple(f"{self.path}.{weight.name}" if self.path else weight.name for weight in self.weights)
+
+    @property
     def size(self) -> int:
         """Number of parameters of the site itself; a tied weight counts where it was first seen."""
         return sum(weight.size for weight in self.weights if weight.tied_to is None)

@@ -9,6 +9,7 @@ import difflib
 import importlib
 import importlib.util
 import inspect
+import itertools
 import pkgutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -51,13 +52,13 @@ class Catalog:
         rules: dict[str, type[Rule]] = {}
         # without installed metadata (a plain checkout) the built-in rules are there all the same
         registered = dict.fromkeys([BUILT_IN, *(point.value for point in entry_points(group=GROUP))])
-        for target in registered:
+        for part in itertools.chain.from_iterable(map(_parts, registered)):
             try:
-                rules = _joined(rules, _rules_of(_resolve(target)))
+                rules = _joined(rules, _rules_of(_resolve(part)))
             except RuleLoadError as error:
-                failures.append(RuleLoadError(f"rule plugin {target}: {error}"))
+                failures.append(RuleLoadError(f"rule plugin {part}: {error}"))
             except Exception as error:
-                failures.append(RuleLoadError(f"rule plugin {target}: {type(error).__name__}: {error}"))
+                failures.append(RuleLoadError(f"rule plugin {part}: {type(error).__name__}: {error}"))
         for file in files:
             rules = _joined(rules, _rules_of_file(file))
         return cls(dict(sorted(rules.items())), tuple(failures))
@@ -114,18 +115,20 @@ def _resolve(target: str) -> Any:
     return found
 
 
-def _rules_of(found: Any) -> Iterator[type[Rule]]:
-    if isinstance(found, type):
-        if not issubclass(found, Rule):
-            raise RuleLoadError(f"{found.__qualname__} is no rule (a class that inherits from archlint.Rule)")
-        yield found
-        return
-    modules = [found]
-    if hasattr(found, "__path__"):
-        walk = pkgutil.walk_packages(found.__path__, f"{found.__name__}.")
-        modules += [importlib.import_module(module.name) for module in walk]
-    for module in modules:
-        yield from _defined_in(module)
+def _parts(target: str) -> Iterator[str]:
+    """``target`` and, once that is imported and is a package, all modules in it: each may fail by itself."""
+    yield target
+    path = getattr(sys.modules.get(target), "__path__", ())
+    # a package that cannot be imported is yielded before it is walked, and its error is told there
+    yield from (module.name for module in pkgutil.walk_packages(path, f"{target}.", onerror=lambda name: None))
+
+
+def _rules_of(found: Any) -> Iterable[type[Rule]]:
+    if not isinstance(found, type):
+        return _defined_in(found)
+    if not issubclass(found, Rule):
+        raise RuleLoadError(f"{found.__qualname__} is no rule (a class that inherits from archlint.Rule)")
+    return [found]
 
 
 def _defined_in(module: ModuleType) -> Iterator[type[Rule]]:

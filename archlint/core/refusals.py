@@ -102,7 +102,12 @@ def _at_site(blueprint: Blueprint, trial: Trial, refusal: Refusal, site: Site) -
         return Cause.OTHER
     if _shares_name(blueprint, trial, site):
         return Cause.MIXED_NAME
-    return Cause.UNSUPPORTED if site.weights else Cause.CONTAINER
+    return Cause.UNSUPPORTED if _has_weights(blueprint, site) else Cause.CONTAINER
+
+
+def _has_weights(blueprint: Blueprint, site: Site) -> bool:
+    """Whether a module holds parameters itself: a bare matrix is a site of its own."""
+    return bool(site.weights) or any(other.is_parameter and other.parent == site.path for other in blueprint.sites)
 
 
 def _shares_name(blueprint: Blueprint, trial: Trial, site: Site) -> bool:

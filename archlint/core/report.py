@@ -54,6 +54,12 @@ class Report:
             return "unchecked"
         return "clean" if all(f.severity is Severity.INFO for f in self.findings) else "findings"
 
+    @property
+    def untold(self) -> tuple[Unchecked, ...]:
+        """What could not be checked, less that which a finding says in the same words."""
+        told = [finding.message for finding in self.findings if finding.unchecked]
+        return tuple(item for item in self.unchecked if not any(item.why in message for message in told))
+
     def of(self, severity: Severity) -> tuple[Finding, ...]:
         """The findings of one severity."""
         return tuple(finding for finding in self.findings if finding.severity is severity)

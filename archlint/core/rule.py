@@ -104,6 +104,14 @@ def by_class(sites: Iterable[Site]) -> list[list[Site]]:
     return list(groups.values())
 
 
+def listed(names: Iterable[str], most: int = 4) -> str:
+    """Each of ``names`` once, separated by commas; the number of the others where there are more than ``most``."""
+    distinct = list(dict.fromkeys(names))
+    if len(distinct) <= most + 1:
+        return ", ".join(distinct)
+    return f"{', '.join(distinct[:most])} and {len(distinct) - most} more"
+
+
 def quote(trial: Trial) -> str:
     """A trial in one line: the setting that was tried and what came of it."""
     outcome = str(trial.raised) if trial.raised else f"{len(trial.adapted)} adapters"

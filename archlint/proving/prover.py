@@ -79,6 +79,7 @@ class Prover:
 
     def _site(self, name: str) -> str:
         """The site that a module or parameter belongs to: a Linear's ``weight`` is no site of its own."""
+        name = name.removeprefix(".")  # PEFT's name for a parameter of the top module
         return name if name in self._blueprint.by_path else name.rpartition(".")[0]
 
     def _saved(self) -> tuple[str, ...]:

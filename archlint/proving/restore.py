@@ -8,9 +8,6 @@ from typing import Any
 
 from torch import nn
 
-_REGISTRIES = ("_parameters", "_buffers", "_modules")
-
-
 @contextlib.contextmanager
 def restored(model: nn.Module) -> Iterator[None]:
     """Give ``model`` back as it was: its modules, their classes and attributes, its config and what was trainable."""
@@ -33,10 +30,8 @@ def restored(model: nn.Module) -> Iterator[None]:
 
 
 def _state(module: nn.Module) -> dict[str, Any]:
-    state = dict(module.__dict__)
-    for name in _REGISTRIES:
-        state[name] = state[name].copy()
-    for name, value in state.items():
-        if name.endswith("_hooks") or name.startswith("_forward_hooks") or name.startswith("_forward_pre_hooks"):
-            state[name] = value.copy()
-    return state
+    """A module's attributes, with copies of torch's own registries: parameters, buffers, children and hooks."""
+    attributes = module.__dict__.items()
+    return {
+        name: value.copy() if name.startswith("_") and isinstance(value, dict) else value for name, value in attributes
+    }

@@ -10,7 +10,7 @@ from archlint.report.quoting import one_line, visible
 
 
 def render(run: Run) -> str:
-    """``source: severity CODE name pattern (count): message``, and a line for each thing not checked."""
+    """``source: severity CODE name pattern (count): message``, and a line for what else was not checked."""
     return "".join(f"{line}\n" for report in run.reports for line in _lines(report))
 
 
@@ -22,7 +22,7 @@ def _lines(report: Report) -> Iterator[str]:
             f"{source}: {finding.severity.value} {visible(finding.code)} {visible(finding.name)}{where}: "
             f"{one_line(finding.message)}"
         )
-    for unchecked in report.unchecked:
+    for unchecked in report.untold:
         yield f"{source}: unchecked {one_line(unchecked.what)}: {one_line(unchecked.why)}"
 
 

@@ -53,9 +53,9 @@ def _report(report: Report, environment: Environment) -> Iterator[RenderableType
     for finding in (*report.of(Severity.ERROR), *report.of(Severity.WARNING)):
         yield _BLANK
         yield from _finding(finding)
-    if report.unchecked:
+    if report.untold:
         yield _BLANK
-        for unchecked in report.unchecked:
+        for unchecked in report.untold:
             what = Text.assemble((f"{one_line(unchecked.what)}: ", "bold"), one_line(unchecked.why))
             yield Row(Text("unchecked", "bold magenta"), what, gutter=GUTTER + 2)
     if infos := report.of(Severity.INFO):

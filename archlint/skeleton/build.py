@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from archlint.skeleton.classes import custom_references, known_type, model_class
+from archlint.skeleton.classes import custom_references, exported_class, known_type, model_class
 from archlint.skeleton.limits import bounded_build
 
 if TYPE_CHECKING:
@@ -56,17 +57,17 @@ def build(
 
     references = custom_references(config)
     plain = {key: value for key, value in config.items() if key != "quantization_config"}
-    quantization = config.get("quantization_config")
     native = known_type(config.get("model_type"))
     try:
-        if native or not references:
-            parsed = _parse(plain)
-            cls: type[Any] = model_class(parsed, class_name)
-        else:
-            parsed, cls = _custom(plain, references, code, trust_remote_code)
-        _unquantized(parsed)
-        with bounded_build(), init_empty_weights(include_buffers=True):
-            model = _instantiate(cls, parsed)
+        with _offline():
+            if native or not references or exported_class(class_name) is not None:
+                parsed = _parse(plain, class_name)
+                cls: type[Any] = model_class(parsed, class_name)
+            else:
+                parsed, cls = _custom(plain, references, code, trust_remote_code)
+            _unquantized(parsed)
+            with bounded_build(), init_empty_weights(include_buffers=True):
+                model = _instantiate(cls, parsed)
     except SkeletonError:
         raise
     except Exception as error:  # config and model classes raise whatever their values lead them to
@@ -76,18 +77,30 @@ def build(
         model.to("meta")
     return Skeleton(
         model,
-        quantization=quantization if isinstance(quantization, Mapping) else {},
+        quantization=_quantization(config),
         custom_code=tuple(references.values()),
         ran_custom_code=not native and bool(references),
     )
 
 
-def _parse(config: Mapping[str, Any]) -> PretrainedConfig:
+def _quantization(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The config's ``quantization_config``, or that of one of its parts."""
+    for part in (config, *config.values()):
+        found = part.get("quantization_config") if isinstance(part, Mapping) else None
+        if isinstance(found, Mapping) and found:
+            return found
+    return {}
+
+
+def _parse(config: Mapping[str, Any], class_name: str | None) -> PretrainedConfig:
     import transformers
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
     model_type = config.get("model_type")
     if not known_type(model_type):
+        wanted = exported_class(class_name) if class_name is not None else None
+        if wanted is not None and wanted.config_class is not None:
+            return wanted.config_class.from_dict(dict(config))
         raise SkeletonError(
             f"model type {model_type!r} is unknown to transformers {transformers.__version__}; "
             "a newer version may have it"
@@ -102,6 +115,19 @@ def _instantiate(cls: type[Any], config: PretrainedConfig) -> nn.Module:
     else:
         model = cls(config)
     return model
+
+
+@contextlib.contextmanager
+def _offline() -> Iterator[None]:
+    """Keep a class from fetching what its config names, such as a backbone of another repository."""
+    from huggingface_hub import constants
+
+    before = constants.HF_HUB_OFFLINE
+    constants.HF_HUB_OFFLINE = True
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = before
 
 
 def _unquantized(config: PretrainedConfig) -> None:

@@ -11,37 +11,40 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel
 
-# The Auto classes in the order in which one would ask them for the class that people fine-tune.
+_SEQUENCE_TO_SEQUENCE = ("AutoModelForSpeechSeq2Seq", "AutoModelForSeq2SeqLM")
 _AUTO_CLASSES = (
     "AutoModelForMultimodalLM",
     "AutoModelForImageTextToText",
-    "AutoModelForCausalLM",
-    "AutoModelForSeq2SeqLM",
-    "AutoModelForSpeechSeq2Seq",
     "AutoModelForMaskedLM",
+    "AutoModelForCausalLM",
     "AutoModelForCTC",
     "AutoModel",
 )
+"""The Auto classes in the order in which they are asked for the class that a type is published in.
+
+An encoder is listed for causal language modelling too, so masked comes before causal; an encoder-decoder is
+listed for both as well, so sequence-to-sequence comes first where the config says that it is one.
+"""
 
 
 def model_class(config: PretrainedConfig, wanted: str | None = None) -> type[PreTrainedModel]:
     """The class to build for ``config``: ``wanted``, else its ``architectures``, else what the Auto classes say.
 
     Names that transformers has renamed since the config was written are found by their task
-    (``MPTForCausalLM``) or their spelling (``PhiMoEForCausalLM``).
+    (``MPTForCausalLM``) or their spelling (a capital more or less).
 
     Raises:
         LookupError: transformers has no such class.
     """
     if wanted is not None:
-        found = _exported(wanted) or _respelled(wanted, config)
+        found = exported_class(wanted) or _respelled(wanted, config)
         if found is None:
             raise LookupError(f"transformers has no model class {wanted!r}")
         return found
     for name in getattr(config, "architectures", None) or ():
-        if found := _exported(name) or _respelled(name, config):
-            if _accepts(found, config):
-                return found
+        found = exported_class(name) or _respelled(name, config)
+        if found is not None and _accepts(found, config):
+            return found
     for auto in _auto_classes(config):
         mapping = getattr(auto, "_model_mapping", {})
         if type(config) in mapping:
@@ -50,7 +53,8 @@ def model_class(config: PretrainedConfig, wanted: str | None = None) -> type[Pre
     raise LookupError(f"transformers has no model class for {type(config).__name__}")
 
 
-def _exported(name: str) -> type[PreTrainedModel] | None:
+def exported_class(name: str | None) -> type[PreTrainedModel] | None:
+    """The model class that transformers exports as ``name``."""
     import transformers
 
     found = getattr(transformers, name, None) if isinstance(name, str) else None
@@ -68,7 +72,7 @@ def _respelled(name: str, config: PretrainedConfig) -> type[PreTrainedModel] | N
     for module in _modeling_modules(config):
         for known in getattr(module, "__all__", ()):
             if _plain(known) == plain:
-                return _exported(known)
+                return exported_class(known)
     return None
 
 
@@ -89,7 +93,8 @@ def _auto_classes(config: PretrainedConfig) -> Iterator[Any]:
     for name in getattr(config, "architectures", None) or ():
         if task := re.search(r"For[A-Z]\w+$", str(name)):
             yield getattr(transformers, f"AutoModel{task.group()}", None)
-    yield from (getattr(transformers, name, None) for name in _AUTO_CLASSES)
+    first = _SEQUENCE_TO_SEQUENCE if getattr(config, "is_encoder_decoder", False) else ()
+    yield from (getattr(transformers, name, None) for name in (*first, *_AUTO_CLASSES))
 
 
 def known_type(model_type: object) -> bool:

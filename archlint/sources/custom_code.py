@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
+
+_REFERENCE = re.compile(r"(?:(?P<repository>.+)--)?(?P<module>[\w-]+(?:\.[\w-]+)*)\.\w+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,15 +24,15 @@ def files(config: Mapping[str, Any]) -> tuple[CodeFile, ...]:
     """The files that ``auto_map`` names, each once.
 
     A reference is ``module.Class`` or ``organisation/repository--module.Class``; an entry may list several.
+    What is neither, such as a path that leads out of the repository, is left out.
     """
     auto_map = config.get("auto_map")
     entries = auto_map.values() if isinstance(auto_map, Mapping) else ()
     references = (item for entry in entries for item in (entry if isinstance(entry, list) else [entry]))
     found: dict[CodeFile, None] = {}
     for reference in references:
-        if isinstance(reference, str) and "." in reference:
-            repository, _, name = reference.rpartition("--")
-            found[CodeFile(name.rpartition(".")[0].replace(".", "/") + ".py", repository or None)] = None
+        if isinstance(reference, str) and (parts := _REFERENCE.fullmatch(reference)):
+            found[CodeFile(parts["module"].replace(".", "/") + ".py", parts["repository"])] = None
     return tuple(found)
 
 

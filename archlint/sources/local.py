@@ -38,9 +38,15 @@ def load(name: str, options: SourceOptions) -> Source:
     """The configuration in the existing file or folder ``name``.
 
     Raises:
-        SourceError: there is none, or it is not JSON.
+        SourceError: there is none, it may not be read, or it is not JSON.
     """
-    path = _path(name)
+    try:
+        return _load(name, _path(name), options)
+    except OSError as error:
+        raise SourceError(f"{name} cannot be read: {error.strerror or error}") from error
+
+
+def _load(name: str, path: Path, options: SourceOptions) -> Source:
     notes = [f"{option} is ignored for a local path" for option in _useless_options(path, options)]
     root = path if path.is_dir() else path.parent
     file = path
@@ -75,10 +81,7 @@ def _useless_options(path: Path, options: SourceOptions) -> Iterator[str]:
 def _no_config(name: str, folder: Path) -> SourceError:
     if not folder.is_dir():
         return SourceError(f"{name} has no folder {folder.name}")
-    try:
-        files = set(_files(folder))
-    except OSError as error:
-        return SourceError(f"{folder} cannot be read: {error.strerror}")
+    files = set(_files(folder))
 
     def read(file: str) -> Mapping[str, Any]:
         return jsonfile.read(folder / file).content

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from torch import nn
 
@@ -33,11 +34,17 @@ def gather(skeleton: Skeleton, sites: Iterable[Site]) -> Facts:
         decayed_norms=tuple(name for name in norms if name in decayed),
         decayed_vectors=tuple(sorted((decayed & vectors) - set(norms))),
         missing_wrap_classes=tuple(_missing_wrap_classes(model)),
-        quantization=described(skeleton.quantization),
+        quantization=described(skeleton.quantization or _quantization_of(config)),
         custom_code=skeleton.custom_code,
         ran_custom_code=skeleton.ran_custom_code,
         peft_default=_peft_default(getattr(config, "model_type", None)),
     )
+
+
+def _quantization_of(config: Any) -> dict[str, Any]:
+    """The quantization that a live model's config tells of: an object once the model is loaded."""
+    found = getattr(config, "quantization_config", None) or {}
+    return dict(found) if isinstance(found, dict) else found.to_dict()
 
 
 def _input_embeddings(model: nn.Module) -> tuple[nn.Module | None, str | None]:

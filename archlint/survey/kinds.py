@@ -94,7 +94,7 @@ def _required_inputs(module: nn.Module) -> int:
 
 
 def _behaves_linearly(module: nn.Linear) -> bool:
-    """Whether a Linear with a forward of its own maps ``(…, in_features)`` to ``(…, out_features)``, as LoRA expects."""
+    """Whether a forward of its own maps ``(…, in_features)`` to ``(…, out_features)``, as LoRA expects."""
     inputs = torch.empty(1, 2, module.in_features, dtype=module.weight.dtype, device="meta")
     try:
         with torch.no_grad():

@@ -114,8 +114,8 @@ def _probe() -> nn.Module:
             super().__init__(config)
             self.inner = nn.Linear(_WIDTH, _WIDTH)
             self.last = nn.Linear(_WIDTH, _WIDTH)
-            self.post_init()
+            self.post_init()  # type: ignore[no-untyped-call]
 
     config = PretrainedConfig()
-    config.base_model_tp_plan = {}
+    config.base_model_tp_plan = {}  # type: ignore[misc]
     return Probe(config)

@@ -123,27 +123,51 @@ def _own_attribute(node: ast.AST) -> str | None:
 
 def _split_children(method: ast.FunctionDef, methods: frozenset[str]) -> Iterator[str]:
     outputs: dict[str, str] = {}
-    for node in ast.walk(method):
+    for node in _in_order(method):
         if isinstance(node, ast.Assign):
             child = _origin(node.value, outputs)
+            unpacked = any(isinstance(target, ast.Tuple) and len(target.elts) > 1 for target in node.targets)
+            if unpacked and (taken := _sole_argument(node.value, methods)) is not None:
+                yield from _known(_origin(taken, outputs))  # q, k, v = self._split_heads(qkv)
             for target in node.targets:
                 if isinstance(target, ast.Name):
                     if child is not None:
                         outputs[target.id] = child
-                elif isinstance(target, ast.Tuple) and len(target.elts) > 1 and isinstance(node.value, ast.Call):
-                    # q, k, v = self._split_heads(qkv)
-                    if _own_attribute(node.value.func) in methods and len(node.value.args) == 1:
-                        if (name := _origin(node.value.args[0], outputs)) is not None:
-                            yield name
-    for node in ast.walk(method):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _SPLITS:
+                    elif not any(isinstance(part, ast.Name) and part.id == target.id for part in ast.walk(node.value)):
+                        outputs.pop(target.id, None)
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _SPLITS:
             is_function = isinstance(node.func.value, ast.Name) and node.func.value.id == "torch"
-            taken = node.args[0] if is_function and node.args else node.func.value
-            if (name := _origin(taken, outputs)) is not None:
-                yield name
+            if node.func.attr == "unbind" or not _along_first(node, 2 if is_function else 1):
+                yield from _known(_origin(node.args[0] if is_function and node.args else node.func.value, outputs))
         elif isinstance(node, ast.Subscript) and _slices_last_dimension(node.slice):
-            if isinstance(node.value, ast.Name) and node.value.id in outputs:
-                yield outputs[node.value.id]
+            yield from _known(outputs.get(node.value.id) if isinstance(node.value, ast.Name) else None)
+
+
+def _in_order(method: ast.FunctionDef) -> list[ast.Assign | ast.Call | ast.Subscript]:
+    """The nodes of ``method`` as they run, line by line: an assignment after what is computed for it."""
+    nodes = [node for node in ast.walk(method) if isinstance(node, (ast.Assign, ast.Call, ast.Subscript))]
+    return sorted(nodes, key=lambda node: (node.end_lineno or node.lineno, isinstance(node, ast.Assign)))
+
+
+def _along_first(split: ast.Call, place: int) -> bool:
+    """Whether a split is along the first dimension, which is the default: it parts a batch, not features.
+
+    ``place`` is where the dimension stands among the positional arguments.
+    """
+    given = [keyword.value for keyword in split.keywords if keyword.arg == "dim"] + split.args[place : place + 1]
+    return not given or (isinstance(given[0], ast.Constant) and given[0].value == 0)
+
+
+def _known(name: str | None) -> Iterator[str]:
+    if name is not None:
+        yield name
+
+
+def _sole_argument(node: ast.AST, methods: frozenset[str]) -> ast.AST | None:
+    """What a call of one of the class's own ``methods`` gets, where that is one thing."""
+    if isinstance(node, ast.Call) and len(node.args) == 1 and _own_attribute(node.func) in methods:
+        return node.args[0]
+    return None
 
 
 def _origin(node: ast.AST, outputs: dict[str, str]) -> str | None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
 
 from archlint.core.blueprint import Blueprint, Kind, Site
 from archlint.core.finding import Evidence, Finding, Remedy, Severity
 from archlint.core.rule import Example, Rule, quote
+from archlint.core.suffixes import without
 from archlint.core.trial import Trial
 
 
@@ -97,22 +97,15 @@ def _tied(blueprint: Blueprint) -> Iterator[list[Site]]:
 def _remedies(trial: Trial, ends: Sequence[Site]) -> Iterator[Remedy]:
     lora = trial.plan.lora
     leaves = {site.leaf for site in ends}
-    frozen = {key: _without(value, leaves) for key, value in lora.items()}
-    if frozen != lora:
-        kept = {key: value for key, value in frozen.items() if value}
-        setting = "target_modules" if frozen.get("target_modules") != lora.get("target_modules") else "modules_to_save"
-        yield Remedy(setting, "leave both ends frozen", frozen[setting], plan=kept)
+    frozen = {key: without(lora.get(key), leaves) for key in ("target_modules", "modules_to_save")}
+    changed = [key for key in frozen if frozen[key] != lora.get(key)]
+    if changed and frozen["target_modules"] != []:
+        yield Remedy(changed[0], "leave both ends frozen", frozen[changed[0]], plan={**lora, **frozen})
+    else:
+        yield Remedy("target_modules", "leave both ends frozen: the recipe below", by_recipe=True)
     yield Remedy("setting", "for added tokens: trainable_token_indices trains their rows at both ends")
     if any("ensure_weight_tying" in notice for notice in trial.notices):
-        embedding = [ends[0].leaf]
-        others = [name for name in lora.get("modules_to_save") or () if name not in leaves]
-        tied = {**frozen, "modules_to_save": [*others, *embedding], "ensure_weight_tying": True}
+        saved = [*(frozen["modules_to_save"] or ()), ends[0].leaf]
         text = "to train the whole embedding: modules_to_save with ensure_weight_tying=True, which keeps one weight"
-        yield Remedy("modules_to_save", text, tied["modules_to_save"], plan=tied)
-
-
-def _without(value: Any, leaves: set[str]) -> Any:
-    """A list of names without those that end in one of ``leaves``; any other value as it is."""
-    if not isinstance(value, (list, tuple)):
-        return value
-    return [name for name in value if str(name).rpartition(".")[2] not in leaves]
+        tied = {**lora, **frozen, "modules_to_save": saved, "ensure_weight_tying": True}
+        yield Remedy("modules_to_save", text, saved, plan=tied)

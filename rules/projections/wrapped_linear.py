@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from archlint.core.blueprint import Blueprint, Kind, Site
 from archlint.core.finding import Evidence, Finding, Remedy, Severity
 from archlint.core.rule import Example, Rule, by_class, quote
-from archlint.core.trial import Trial
 
 
 class WrappedLinear(Rule):
@@ -16,14 +15,16 @@ class WrappedLinear(Rule):
     ## What it does
     Looks for modules that pass their input through exactly one inner `nn.Linear` and do little else: a clamp, a
     scale, a cast. PEFT knows layers by their type, so a target name that matches the wrapper raises, even when
-    the wrapper sits in a tower that nobody wants to train.
+    the wrapper sits in a tower that nobody wants to train. PEFT stops at the first module that it refuses: the
+    finding names all wrappers of the class, as the next one would be refused too.
 
     ## Why it matters
     One wrapped projection stops the whole adapter: `get_peft_model` raises before training starts.
 
     ## What to do
     Keep the plan away from the wrappers (the recipe does), or name the inner linear: a regular expression that
-    ends in the inner layer's name reaches it and leaves the wrapper's arithmetic as it is.
+    ends in the inner layer's name reaches it and leaves the wrapper's arithmetic as it is. `all-linear` goes by
+    type and reaches the inner layers too, along with every other linear of the model.
     """
 
     code = "ARC101"
@@ -31,18 +32,23 @@ class WrappedLinear(Rule):
     severity = Severity.ERROR
     why = "PEFT adapts nn.Linear, not what is wrapped around it: get_peft_model raises and nothing is trained."
     fires = (
-        Example("toy:projections.Wrapped", plan={"target_modules": ["q_proj"]}, at="layers.{0,1}.q_proj"),
-        Example("google/gemma-4-E2B-it"),
+        Example(
+            "toy:projections.Wrapped",
+            plan={"target_modules": ["q_proj"]},
+            at="layers.{0,1}.q_proj",
+            severity=Severity.ERROR,
+        ),
+        Example("google/gemma-4-E2B-it", severity=Severity.ERROR),
     )
     silent = (Example("toy:projections.Dense"), Example("toy:projections.Wrapped", plan={"target_modules": ["o_proj"]}))
 
     def check(self, blueprint: Blueprint) -> Iterable[Finding]:
         for sites in by_class(blueprint.select(Kind.WRAPPER)):
-            broken = [trial for trial in blueprint.trials if _refuses(trial, sites, blueprint)]
+            paths = frozenset(site.path for site in sites)
+            broken = [trial for trial in blueprint.trials if trial.refuses(paths)]
             if broken:
-                name = sites[0].type.name
                 yield self.finding(
-                    f"{name} is no nn.Linear; PEFT refuses it",
+                    f"{sites[0].type.name} is no nn.Linear; PEFT refuses it",
                     sites=sites,
                     evidence=Evidence.INJECTED,
                     remedies=_remedies(sites),
@@ -50,20 +56,21 @@ class WrappedLinear(Rule):
                 )
 
 
-def _refuses(trial: Trial, sites: Sequence[Site], blueprint: Blueprint) -> bool:
-    at = blueprint.by_path.get(trial.raised.at) if trial.raised and trial.raised.at else None
-    return at in sites
-
-
 def _remedies(sites: Sequence[Site]) -> list[Remedy]:
-    inner = {site.inner.rpartition(".")[2] for site in sites if site.inner}
-    pattern = rf".*\.({'|'.join(sorted({site.leaf for site in sites}))})\.({'|'.join(sorted(inner))})"
+    names = dict.fromkeys(site.leaf for site in sites)
+    inner = dict.fromkeys(site.inner.rpartition(".")[2] for site in sites if site.inner)
+    pattern = rf".*\.{_any_of(names)}\.{_any_of(inner)}"
     return [
         Remedy("target_modules", "keep the plan away from the wrappers: the recipe below", by_recipe=True),
         Remedy(
             "target_modules",
-            "or train them as well, by the linears inside",
+            "or adapt the linears inside the wrappers, by this pattern alone or as one branch of yours",
             value=pattern,
             plan={"target_modules": pattern},
         ),
     ]
+
+
+def _any_of(names: Collection[str]) -> str:
+    """A regular expression for any of ``names``."""
+    return "|".join(names) if len(names) == 1 else f"({'|'.join(names)})"

@@ -106,6 +106,23 @@ def test_a_broken_plugin_is_reported_and_the_rest_stands(
     assert reason in str(failure)
 
 
+def test_a_broken_module_of_a_package_does_not_take_its_siblings_along(install: Install) -> None:
+    files = {
+        "plugged/__init__.py": "",
+        "plugged/a.py": rule_source("PLG001", "one", "One"),
+        "plugged/b/__init__.py": "1 / 0",
+        "plugged/c.py": "import no_such_module",
+        "plugged/d.py": rule_source("PLG002", "two", "Two"),
+    }
+    install("plugged", files)
+    catalog = Catalog.load()
+    assert {"PLG001", "PLG002"} <= set(catalog.rules)
+    assert [str(failure).partition(": ")[0] for failure in catalog.failures] == [
+        "rule plugin plugged.b",
+        "rule plugin plugged.c",
+    ]
+
+
 def test_a_file_brings_its_rules(tmp_path: Path) -> None:
     file = tmp_path / "own_rules.py"
     file.write_text(rule_source("OWN001", "one", "One") + rule_source("OWN002", "two", "Two"))

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from archlint.core.finding import FoldedSites, Severity
+from archlint.core.finding import Finding, FoldedSites, Severity
 from archlint.core.report import Report, Run
 from archlint.core.trial import Plan, Refusal, Trial
 from archlint.report import full
@@ -160,3 +160,20 @@ def test_a_plan_without_arguments_leaves_the_choice_to_peft(clean: Run) -> None:
 
 def test_the_exit_code_is_on_the_last_line(several: Run) -> None:
     assert shown(several, 80).splitlines()[-1] == "1 error, 1 warning, 4 infos, 1 not checked · exit code 1"
+
+
+def test_what_was_not_checked_is_told_once(unchecked: Run) -> None:
+    (item,) = only(unchecked).unchecked
+    finding = Finding("ARC902", "cannot-load", Severity.WARNING, item.why, "Nothing was checked.", unchecked=True)
+    assert shown(changed(unchecked, findings=(finding,)), 140).count(item.why) == 1
+    another = dataclasses.replace(finding, message="something else")
+    assert shown(changed(unchecked, findings=(another,)), 140).count(item.why) == 1
+
+
+def test_all_classes_are_named_and_the_first_is_located(gemma: Run) -> None:
+    first, *others = only(gemma).findings
+    sites = tuple(FoldedSites(f"{name}.proj", 1, name, "wrapper", "text") for name in ("One", "Two", "One", "Three"))
+    text = shown(changed(gemma, findings=(dataclasses.replace(first, sites=sites), *others)), 140)
+    assert "One in transformers/models/gemma4/modeling_gemma4.py:175, and Two, Three" in text
+    nowhere = dataclasses.replace(first, sites=sites[:1], location=None)
+    assert "  class  One\n" in shown(changed(gemma, findings=(nowhere,)), 140)

@@ -19,6 +19,13 @@ COMMIT = "c0ffee" + "0" * 34
 REVISIONS = {"main": COMMIT, "v1": "1" * 40}
 
 
+class _QuietServer(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A probe that connects and leaves is no news."""
+
+
 class StubHub:
     """Repositories by name, each with its files by path; and what goes wrong."""
 
@@ -31,8 +38,7 @@ class StubHub:
         self.released = threading.Event()
         self.released.set()
         self.requests: list[tuple[str, str]] = []
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._server.daemon_threads = True
+        self._server = _QuietServer(("127.0.0.1", 0), self._handler())
         threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
 
     @property

@@ -142,8 +142,11 @@ class TestCode:
         stub_hub.gated.add("org/gated")
         assert refusal("org/model", replace(options, trust_remote_code=True)).startswith(message)
 
-    def test_a_named_file_that_is_missing_is_left_to_who_needs_it(self, stub_hub: Any, options: SourceOptions) -> None:
-        stub_hub.add("org/model", config__json={"auto_map": {"AutoModel": "../../modeling.Model"}})
+    @pytest.mark.parametrize("reference", ["missing.Model", "../../modeling.Model"])
+    def test_a_named_file_that_is_not_there_is_left_to_who_needs_it(
+        self, stub_hub: Any, options: SourceOptions, reference: str
+    ) -> None:
+        stub_hub.add("org/model", config__json={"model_type": "own", "auto_map": {"AutoModel": reference}})
         assert resolve("org/model", replace(options, trust_remote_code=True)).origin == "hub"
         assert stub_hub.fetched == ["config.json"]
 

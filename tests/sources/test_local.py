@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from dataclasses import replace
@@ -108,6 +109,14 @@ class TestMissing:
         Path("locked").chmod(0)
         assert "locked/model cannot be read: Permission denied" in refusal("locked/model")
         Path("locked").chmod(0o700)
+
+    def test_a_folder_whose_files_may_not_be_looked_at(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def forbid(path: Path) -> bool:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+        write("model/config.json")
+        monkeypatch.setattr(Path, "is_file", forbid)
+        assert refusal("./model") == "./model cannot be read: Permission denied"
 
 
 class TestWithoutConfig:

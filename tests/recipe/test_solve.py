@@ -1,0 +1,125 @@
+"""Recipes: what PEFT takes, covers the scope and touches nothing else."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import pytest
+from torch import nn
+
+from archlint.core.blueprint import Blueprint, Kind, ModelInfo, Role, Scope
+from archlint.core.trial import Plan, Trial
+from archlint.proving import Prover
+from archlint.quiet import quiet
+from archlint.recipe import solve
+from archlint.skeleton import Skeleton, build
+from archlint.survey import survey
+
+GOOD = (
+    "llama", "gemma2", "gpt2", "falcon", "bert", "t5", "bart", "bloom", "mixtral", "qwen3_moe", "qwen3_next", "deepseek_v3",
+    "gpt_oss", "jamba", "granitemoe", "llama4", "phimoe", "llava", "mllama", "qwen2_vl", "gemma3", "whisper", "moshi",
+    "longcat_flash", "reformer", "olmoe", "switch_transformers", "mamba2", "rwkv",
+)  # fmt: skip
+
+
+@cache
+def solved(model_type: str, scope: Scope | None = None) -> tuple[Blueprint, Trial | None]:
+    with quiet():
+        skeleton = build({"model_type": model_type})
+        blueprint = survey(skeleton, ModelInfo(model_type, "type", "", "", 0, 0), scope)
+        return blueprint, solve(blueprint, Prover(skeleton.model, blueprint))
+
+
+@pytest.mark.parametrize("model_type", GOOD)
+def test_a_recipe_covers_the_text_and_nothing_else(model_type: str) -> None:
+    blueprint, recipe = solved(model_type)
+    assert recipe is not None
+    assert recipe.raised is None
+    assert recipe.coverage >= (0.95 if model_type not in ("mamba2",) else 0.6)  # PEFT refuses Mamba's out_proj
+    assert recipe.outside == 0
+    touched = [blueprint.by_path[path] for path in recipe.adapted]
+    assert not [site for site in touched if site.kind in (Kind.ROUTER, Kind.GATE, Kind.HEAD) or site.role is Role.HEAD]
+
+
+def lora_of(model_type: str, scope: Scope | None = None) -> dict[str, Any]:
+    _, recipe = solved(model_type, scope)
+    assert recipe is not None
+    return dict(recipe.plan.lora)
+
+
+def test_plain_names_where_they_suffice() -> None:
+    assert lora_of("llama") == {
+        "target_modules": ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+    }
+
+
+def test_towers_are_excluded_by_a_pattern() -> None:
+    assert lora_of("llava")["exclude_modules"] == ".*vision_tower.*"
+
+
+def test_fused_experts_are_reached_as_parameters() -> None:
+    assert lora_of("gpt_oss")["target_parameters"] == ["experts.gate_up_proj", "experts.down_proj"]
+
+
+def test_linears_that_peft_turns_into_experts_are_reached_by_their_weights() -> None:
+    blueprint, recipe = solved("deepseek_v3")
+    assert recipe is not None
+    assert "down_proj.weight" in recipe.plan.lora["target_parameters"]
+    assert "model.layers.0.mlp.down_proj" in recipe.adapted
+    assert recipe.coverage == 1.0
+    assert len(recipe.adapted) == sum(site.kind in (Kind.LINEAR, Kind.FUSED_EXPERTS) and
+                                      site.role is Role.TEXT and bool(site.weights) for site in blueprint.sites)  # fmt: skip
+
+
+def test_a_router_that_is_a_linear_is_left_alone() -> None:
+    _, recipe = solved("phimoe")
+    assert recipe is not None
+    assert not [path for path in recipe.adapted if path.endswith("router")]
+
+
+@pytest.mark.parametrize("scope", [Scope.VISION, Scope.ALL])
+def test_other_scopes(scope: Scope) -> None:
+    blueprint, recipe = solved("llava", scope)
+    assert recipe is not None
+    assert recipe.coverage == 1.0
+    roles = {blueprint.by_path[path].role for path in recipe.adapted}
+    assert roles == ({Role.VISION} if scope is Scope.VISION else {Role.VISION, Role.TEXT, Role.PROJECTOR})
+
+
+def test_a_new_classifier_is_saved() -> None:
+    with quiet():
+        skeleton = build({"model_type": "bert", "architectures": ["BertForSequenceClassification"]})
+        blueprint = survey(skeleton, ModelInfo("bert", "type", "", "", 0, 0))
+        recipe = solve(blueprint, Prover(skeleton.model, blueprint))
+    assert recipe is not None
+    assert recipe.plan.lora["modules_to_save"] == ["classifier"]
+    assert "classifier" in recipe.saved
+
+
+def test_nothing_to_adapt_is_no_recipe() -> None:
+    skeleton = Skeleton(nn.Sequential(nn.LayerNorm(4)))
+    blueprint = survey(skeleton, ModelInfo("norm", "object", "", "", 0, 0))
+    assert solve(blueprint, Prover(skeleton.model, blueprint)) is None
+
+
+def test_what_peft_refuses_is_left_out() -> None:
+    class Judge:
+        """Takes anything but the name that Mamba's output projection has."""
+
+        def __init__(self, prover: Prover) -> None:
+            self.tried: list[Plan] = []
+            self._prover = prover
+
+        def try_plan(self, plan: Plan) -> Trial:
+            self.tried.append(plan)
+            return self._prover.try_plan(plan)
+
+    with quiet():
+        skeleton = build({"model_type": "falcon_mamba"})
+        blueprint = survey(skeleton, ModelInfo("mamba", "type", "", "", 0, 0))
+        judge = Judge(Prover(skeleton.model, blueprint))
+        recipe = solve(blueprint, judge)
+    assert recipe is not None
+    assert "out_proj" not in recipe.plan.lora["target_modules"]
+    assert len(judge.tried) == 2

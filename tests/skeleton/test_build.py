@@ -1,0 +1,177 @@
+"""Skeletons: the real class, on meta, whatever the config's spelling; and a clear line where there is none."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from archlint.quiet import quiet
+from archlint.skeleton import SkeletonError, build
+from archlint.skeleton.build import CustomCodeError
+from archlint.skeleton.limits import BuildTooLargeError, bounded_build
+
+SMALL = {"model_type": "llama", "num_hidden_layers": 2, "hidden_size": 64, "intermediate_size": 64, "vocab_size": 100}
+
+
+def built(config: dict[str, Any], **options: Any) -> Any:
+    with quiet():
+        return build(config, **options)
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        ({**SMALL, "architectures": ["LlamaForSequenceClassification"]}, "LlamaForSequenceClassification"),
+        (SMALL, "LlamaForCausalLM"),
+        ({"model_type": "mpt", "architectures": ["MPTForCausalLM"]}, "MptForCausalLM"),
+        ({"model_type": "phimoe", "architectures": ["PhiMoEForCausalLM"]}, "PhimoeForCausalLM"),
+        ({"model_type": "llava", "architectures": ["LlavaLlamaForCausalLM"]}, "LlavaForConditionalGeneration"),
+        ({"model_type": "distilbert"}, "DistilBertForMaskedLM"),
+        ({"model_type": "whisper"}, "WhisperForConditionalGeneration"),
+        ({"model_type": "bart"}, "BartForConditionalGeneration"),
+        ({"model_type": "vit"}, "ViTModel"),
+    ],
+)
+def test_the_class_is_what_the_config_asks_for(config: dict[str, Any], expected: str) -> None:
+    assert type(built(config).model).__name__ == expected
+
+
+def test_a_class_can_be_asked_for() -> None:
+    assert type(built(SMALL, class_name="LlamaModel").model).__name__ == "LlamaModel"
+    with pytest.raises(SkeletonError, match="no model class 'LlamaForNothing'"):
+        built(SMALL, class_name="LlamaForNothing")
+
+
+@pytest.mark.parametrize("model_type", ["llama", "xlnet", "diffllama"])
+def test_no_parameter_is_real(model_type: str) -> None:
+    assert all(parameter.is_meta for parameter in built({"model_type": model_type}).model.parameters())
+
+
+def test_quantization_is_kept_apart_and_the_model_built_without_it() -> None:
+    skeleton = built({**SMALL, "quantization_config": {"quant_method": "fp8"}})
+    assert skeleton.quantization == {"quant_method": "fp8"}
+    assert type(skeleton.model.model.layers[0].self_attn.q_proj).__name__ == "Linear"
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"model_type": "no_such_type"}, "unknown to transformers"),
+        ({}, "unknown to transformers"),
+        ({"model_type": ["llama"]}, "unknown to transformers"),
+        ({**SMALL, "hidden_act": "no_such_activation"}, "cannot build the model"),
+        ({**SMALL, "num_hidden_layers": "two"}, "cannot build the model"),
+    ],
+)
+def test_what_cannot_be_built_is_one_clear_line(config: dict[str, Any], message: str) -> None:
+    with pytest.raises(SkeletonError, match=message) as caught:
+        built(config)
+    assert "\n" not in str(caught.value)
+
+
+class TestCustomCode:
+    @pytest.fixture
+    def repository(self, tmp_path: Path) -> Path:
+        (tmp_path / "configuration_own.py").write_text(
+            textwrap.dedent(
+                """
+                from transformers import PretrainedConfig
+
+                class OwnConfig(PretrainedConfig):
+                    model_type = "own_architecture"
+
+                    def __init__(self, width=8, **settings):
+                        self.width = width
+                        super().__init__(**settings)
+                """
+            )
+        )
+        (tmp_path / "modeling_own.py").write_text(
+            textwrap.dedent(
+                """
+                from torch import nn
+                from transformers import PreTrainedModel
+
+                from .configuration_own import OwnConfig
+
+                class OwnForCausalLM(PreTrainedModel):
+                    config_class = OwnConfig
+
+                    def __init__(self, config):
+                        super().__init__(config)
+                        self.projection = nn.Linear(config.width, config.width)
+                        self.post_init()
+
+                    def forward(self, x):
+                        return self.projection(x)
+                """
+            )
+        )
+        return tmp_path
+
+    CONFIG = {
+        "model_type": "own_architecture",
+        "width": 16,
+        "auto_map": {
+            "AutoConfig": "configuration_own.OwnConfig",
+            "AutoModelForCausalLM": "modeling_own.OwnForCausalLM",
+        },
+    }
+
+    def test_is_not_run_unless_trusted(self, repository: Path) -> None:
+        with pytest.raises(CustomCodeError, match="--trust-remote-code"):
+            built(self.CONFIG, code=repository)
+
+    def test_is_run_where_trusted(self, repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("transformers.dynamic_module_utils.HF_MODULES_CACHE", str(tmp_path / "modules"))
+        skeleton = built(self.CONFIG, code=repository, trust_remote_code=True)
+        assert skeleton.ran_custom_code
+        assert skeleton.model.projection.in_features == 16
+
+    def test_is_not_needed_where_transformers_has_the_type(self) -> None:
+        skeleton = built({**SMALL, "auto_map": {"AutoModelForCausalLM": "modeling_llama.LlamaForCausalLM"}})
+        assert not skeleton.ran_custom_code
+        assert skeleton.custom_code == ("modeling_llama.LlamaForCausalLM",)
+
+
+def test_a_build_asks_no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("a connection was attempted")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    with pytest.raises(SkeletonError) as caught:  # its backbone is another repository, by name
+        built({"model_type": "detr", "use_timm_backbone": False, "backbone_config": None, "backbone": "a/backbone"})
+    assert "connection was attempted" not in str(caught.value)
+
+
+def test_a_build_without_end_is_stopped() -> None:
+    from torch import nn
+
+    with pytest.raises(BuildTooLargeError), bounded_build():
+        endless = nn.ModuleList()
+        for index in range(10**6):
+            endless.add_module(str(index), nn.Identity())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the high-water mark of a process is read from /proc")
+def test_a_671b_model_is_linted_in_under_a_gigabyte() -> None:
+    script = """
+        import re
+        import archlint
+
+        report = archlint.lint("deepseek-ai/DeepSeek-V3", offline=True)
+        status = open("/proc/self/status").read()
+        print(report.model.parameters, re.search(r"VmHWM:\\s+(\\d+) kB", status)[1])
+    """
+    command = [sys.executable, "-c", textwrap.dedent(script)]
+    run = subprocess.run(command, capture_output=True, text=True, check=True)
+    parameters, kibibytes = map(int, run.stdout.split())
+    assert parameters > 600e9
+    assert kibibytes * 1024 < 1e9
