@@ -21,13 +21,15 @@ def without(trials: Sequence[Trial], paths: Collection[str], text: str) -> list[
     Args:
         text: what it comes to, such as ``leave the router out``.
     """
-    remedies = [Remedy("target_modules", f"{text}, as the recipe below does", by_recipe=True)]
     changed = leaving_out(trials[0], paths)
-    if changed is not None:
-        excludes = changed.get("exclude_modules") != trials[0].plan.lora.get("exclude_modules")
-        kind = "exclude_modules" if excludes else "target_modules"
-        remedies.insert(0, Remedy(kind, text, value=changed[kind], plan=changed))
-    return remedies
+    if changed is None:
+        return [Remedy("target_modules", f"{text}: the recipe below", by_recipe=True)]
+    excludes = changed.get("exclude_modules") != trials[0].plan.lora.get("exclude_modules")
+    kind = "exclude_modules" if excludes else "target_modules"
+    return [
+        Remedy(kind, text, value=changed[kind], plan=changed),
+        Remedy("target_modules", "or take the recipe below", by_recipe=True),
+    ]
 
 
 def leaving_out(trial: Trial, paths: Collection[str]) -> dict[str, Any] | None:

@@ -132,10 +132,10 @@ def _rules_of(found: Any) -> Iterable[type[Rule]]:
 
 
 def _defined_in(module: ModuleType) -> Iterator[type[Rule]]:
-    for member in vars(module).values():
-        is_rule = isinstance(member, type) and issubclass(member, Rule) and not inspect.isabstract(member)
-        if is_rule and member.__module__ == module.__name__:
-            yield member
+    # type(), not isinstance(): in Python 3.10 an alias such as tuple[str, ...] says that it is a class
+    for found in (member for member in vars(module).values() if issubclass(type(member), type)):
+        if issubclass(found, Rule) and found.__module__ == module.__name__ and not inspect.isabstract(found):
+            yield found
 
 
 def _rules_of_file(file: Path) -> list[type[Rule]]:

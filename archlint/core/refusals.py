@@ -25,6 +25,8 @@ class Cause(str, enum.Enum):
     """The model does not say what its input embeddings are."""
     TASK_TYPE = "task-type"
     """The task type needs something that the class does not have, or PEFT does not know it."""
+    SAVED_TWICE = "saved-twice"
+    """A head is adapted and is to be saved in full as well, by the task type or by ``modules_to_save``."""
     SETTINGS = "settings"
     """``layers_to_transform`` or ``layers_pattern`` contradicts another setting."""
     HALF_FUSED = "half-fused"
@@ -86,6 +88,8 @@ def _of_plan(blueprint: Blueprint, trial: Trial, refusal: Refusal) -> Cause:
         return Cause.HALF_FUSED
     if "prepare_inputs_for_generation" in refusal.message or "task type" in refusal.message:
         return Cause.TASK_TYPE
+    if "modules_to_save cannot be applied" in refusal.message:
+        return Cause.SAVED_TWICE
     if "layers_to_transform" in refusal.message or "layers_pattern" in refusal.message:
         return Cause.SETTINGS
     return Cause.OTHER

@@ -39,7 +39,7 @@ def entries(lora: Mapping[str, Any], names: Sequence[str], parameters: Sequence[
         # PEFT asks for no dot here: ``norm`` saves every ``input_layernorm`` as well
         yield Entry("modules_to_save", value, tuple(name for name in names if name.endswith(value)))
     yield from _layers(lora, names)
-    yield from _patterns(lora, names)
+    yield from _patterns(lora, [*names, *parameters])
 
 
 def _layers(lora: Mapping[str, Any], names: Sequence[str]) -> Iterator[Entry]:

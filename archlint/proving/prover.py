@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import traceback
 import warnings
 from collections.abc import Iterable, Mapping
@@ -30,9 +32,16 @@ class Prover:
         self._blueprint = blueprint
         self._names = [name for name, _ in model.named_modules()]
         self._parameters = [name for name, _ in model.named_parameters()]
+        self._trials: dict[str, Trial] = {}
 
     def try_plan(self, plan: Plan) -> Trial:
-        """Inject ``plan`` and say what came of it."""
+        """Inject ``plan`` and say what came of it; the same arguments are injected once."""
+        key = json.dumps(plan.lora, sort_keys=True, default=repr)
+        if key not in self._trials:
+            self._trials[key] = self._inject(plan)
+        return dataclasses.replace(self._trials[key], plan=plan)
+
+    def _inject(self, plan: Plan) -> Trial:
         import torch
         from peft import LoraConfig, get_peft_model
 

@@ -117,9 +117,8 @@ def _by_other_id() -> Mapping[str, Snapshot]:
 
 @functools.cache
 def _families() -> Mapping[str, Family]:
-    found = {}
-    for file in _folder().iterdir():
-        if file.name.startswith("families") and file.name.endswith(".json"):
-            for name, data in json.loads(file.read_text(encoding="utf-8")).items():
-                found[name.casefold()] = Family(name, data["representative"], tuple(data["members"]))
-    return found
+    described = json.loads((_folder() / "families.json").read_text(encoding="utf-8"))
+    return {
+        name.casefold(): Family(name, data["representative"], tuple(data["members"]))
+        for name, data in described.items()
+    }

@@ -14,6 +14,8 @@ from archlint.core.refusals import Cause, cause
 from archlint.core.rule import Example, Rule, by_class, listed, quote
 from archlint.core.trial import Trial
 
+_RECIPE = Remedy("target_parameters", "or take the recipe below", by_recipe=True)
+
 
 class FusedExperts(Rule):
     """All experts of a layer are stacked in two or three parameters instead of being linear layers.
@@ -67,49 +69,78 @@ class FusedExperts(Rule):
     def check(self, blueprint: Blueprint) -> Iterable[Finding]:
         for sites in by_class(blueprint.select(Kind.FUSED_EXPERTS)):
             stacks = [site for site in sites if site.is_parameter]
-            modules = [site for site in sites if not site.is_parameter]
+            holders = [site for site in sites if not site.is_parameter]
             if stacks:
-                yield self._judged(blueprint, stacks, modules)
+                yield (
+                    self._holder_named(blueprint, stacks, holders)
+                    or self._half_named(blueprint, stacks)
+                    or self._missed(blueprint, stacks)
+                    or self._trait(blueprint, stacks)
+                )
 
-    def _judged(self, blueprint: Blueprint, stacks: Sequence[Site], modules: Sequence[Site]) -> Finding:
-        holders = frozenset(site.path for site in modules)
-        message = (
-            f"{stacks[0].type.name} stacks {stacks[0].weights[0].shape[0]} experts in "
-            f"{listed(site.leaf for site in stacks)}"
+    def _holder_named(self, blueprint: Blueprint, stacks: Sequence[Site], holders: Sequence[Site]) -> Finding | None:
+        paths = frozenset(site.path for site in holders)
+        refused = [trial for trial in blueprint.trials if trial.refuses(paths)]
+        if not refused:
+            return None
+        return self.finding(
+            f"{_what(stacks)}; the plan targets {listed(site.leaf for site in holders)}, a module that PEFT refuses",
+            sites=holders,
+            evidence=Evidence.INJECTED,
+            remedies=[
+                *_by_parameter(blueprint, refused[0], stacks, holders),
+                *_frozen(refused[0], paths),
+                _RECIPE,
+            ],
+            proof=[quote(trial) for trial in refused],
         )
-        for trial in blueprint.trials:
-            if trial.refuses(holders):
-                return self.finding(
-                    f"{message}; the plan targets {listed(site.leaf for site in modules)}, a module that PEFT refuses",
-                    sites=modules,
-                    evidence=Evidence.INJECTED,
-                    remedies=[
-                        *_by_parameter(blueprint, trial, stacks, modules),
-                        *_frozen(trial, holders),
-                        *_recipe(),
-                    ],
-                    proof=[quote(trial)],
-                )
-            if cause(blueprint, trial) is Cause.HALF_FUSED:
-                assert trial.raised is not None
-                return self.finding(
-                    f"{message}; PEFT: {trial.raised.message.rstrip('.')}",
-                    sites=stacks,
-                    evidence=Evidence.INJECTED,
-                    remedies=[*_with_other_half(trial), *_recipe()],
-                    proof=[quote(trial)],
-                )
-        missed = [trial for trial in blueprint.trials if _means_and_misses(blueprint, trial, stacks)]
-        if missed:
-            return self.finding(
-                f"{message}, and the plan leaves them frozen",
-                sites=stacks,
-                severity=Severity.WARNING,
-                evidence=Evidence.INJECTED,
-                remedies=[*_by_parameter(blueprint, missed[0], stacks, ()), *_recipe()],
-                proof=[quote(trial) for trial in missed],
-            )
-        return self.finding(f"{message}: only target_parameters reaches them", sites=stacks, severity=Severity.INFO)
+
+    def _half_named(self, blueprint: Blueprint, stacks: Sequence[Site]) -> Finding | None:
+        refused = [trial for trial in blueprint.trials if cause(blueprint, trial) is Cause.HALF_FUSED]
+        if not refused:
+            return None
+        return self.finding(
+            f"{_what(stacks)}: {_said(refused[0])}",
+            sites=stacks,
+            evidence=Evidence.INJECTED,
+            remedies=[*_with_other_half(refused[0]), _RECIPE],
+            proof=[quote(trial) for trial in refused],
+        )
+
+    def _missed(self, blueprint: Blueprint, stacks: Sequence[Site]) -> Finding | None:
+        missing = [trial for trial in blueprint.trials if _means_and_misses(blueprint, trial, stacks)]
+        if not missing:
+            return None
+        by = "the plan" if blueprint.plan is not None else listed(trial.plan.name for trial in missing)
+        return self.finding(
+            f"{_what(stacks)}, left frozen by {by}",
+            sites=stacks,
+            severity=Severity.WARNING,
+            evidence=Evidence.INJECTED,
+            remedies=[*_by_parameter(blueprint, missing[0], stacks, ()), _RECIPE],
+            proof=[quote(trial) for trial in missing],
+        )
+
+    def _trait(self, blueprint: Blueprint, stacks: Sequence[Site]) -> Finding:
+        adapted = {path for trial in blueprint.trials for path in trial.adapted}
+        hit = any(site.path in adapted for site in stacks)
+        fate = "which PEFT adapts as parameters" if hit else "out of reach for target_modules"
+        return self.finding(
+            f"{_what(stacks)}, {fate}",
+            sites=stacks,
+            severity=Severity.INFO,
+            evidence=Evidence.INJECTED if hit else Evidence.STATIC,
+        )
+
+
+def _what(stacks: Sequence[Site]) -> str:
+    count = stacks[0].weights[0].shape[0]
+    return f"{stacks[0].type.name} stacks {count} experts in {listed(site.leaf for site in stacks)}"
+
+
+def _said(trial: Trial) -> str:
+    """What PEFT raised, on one line and without a full stop."""
+    return " ".join(trial.raised.message.split()).rstrip(".") if trial.raised is not None else ""
 
 
 def _means_and_misses(blueprint: Blueprint, trial: Trial, stacks: Sequence[Site]) -> bool:
@@ -173,7 +204,7 @@ def _price(trial: Trial, plan: dict[str, Any]) -> str:
 
 def _with_other_half(trial: Trial) -> Iterator[Remedy]:
     targets = trial.plan.lora.get("target_modules")
-    missing = re.search(r"without also targeting (.+) because", trial.raised.message if trial.raised else "")
+    missing = re.search(r"without also targeting (.+) because", _said(trial))
     if missing and isinstance(targets, (list, tuple)):
         whole = [*targets, *missing[1].split(", ")]
         plan = {**trial.plan.lora, "target_modules": whole}
@@ -185,7 +216,3 @@ def _frozen(trial: Trial, holders: Collection[str]) -> Iterator[Remedy]:
     if plan is not None:
         kept = plan.get("target_modules")
         yield Remedy("target_modules", "or leave the experts frozen", value=kept, safety=Safety.LOSSY, plan=plan)
-
-
-def _recipe() -> list[Remedy]:
-    return [Remedy("target_parameters", "or take the recipe below", by_recipe=True)]

@@ -103,5 +103,5 @@ def _is_named(trial: Trial, site: Site) -> bool:
 def _remedies(trial: Trial, sites: Sequence[Site]) -> list[Remedy]:
     text = f"leave {listed(map(_name, sites))} out"
     if any(site.is_parameter for site in sites):  # PEFT made its name of the router's: exclusions do not hold there
-        return [Remedy("target_modules", f"{text}, as the recipe below does", by_recipe=True)]
+        return [Remedy("target_modules", f"{text}: the recipe below", by_recipe=True)]
     return without([trial], frozenset(site.path for site in sites), text)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from archlint.core.blueprint import Blueprint, Kind, Role, Site
 from archlint.core.finding import Evidence, Finding, Remedy, Severity
+from archlint.core.refusals import Cause, cause
 from archlint.core.rule import Example, Rule, quote
 from archlint.core.suffixes import without
 from archlint.core.trial import Trial
@@ -22,7 +23,7 @@ class HeadTargeted(Rule):
     Trainers and inference engines take the head's weight without calling the head: TRL refuses a model whose
     `lm_head` is adapted, and engines that serve adapters leave it out. A classifier that starts at random is
     worse off: the adapter's file holds the update and not the random weight below it, so the trained head is
-    lost on reload.
+    lost on reload. Where the task type saves that classifier as well, PEFT raises.
 
     ## What to do
     Leave the output head out of the targets. To train it, or a new classifier, put it in `modules_to_save`,
@@ -31,11 +32,17 @@ class HeadTargeted(Rule):
 
     code = "ARC403"
     name = "head-targeted"
-    severity = Severity.WARNING
+    severity = Severity.ERROR
     why = "An adapted head is refused or left out by trainers and inference engines that take its weight without calling it."
     fires = (
         Example("toy:heads.Untied", plan={"target_modules": ["q_proj", "lm_head"]}, at="lm_head", severity=Severity.WARNING),
         Example("toy:heads.classifier", plan={"target_modules": "all-linear"}, at="classifier", severity=Severity.WARNING),
+        Example(
+            "toy:heads.classifier",
+            plan={"target_modules": "all-linear", "task_type": "TOKEN_CLS"},
+            at="classifier",
+            severity=Severity.ERROR,
+        ),
         Example("toy:heads.classifier", at="classifier", severity=Severity.INFO),
     )
     silent = (
@@ -46,6 +53,8 @@ class HeadTargeted(Rule):
 
     def check(self, blueprint: Blueprint) -> Iterable[Finding]:
         for trial in blueprint.trials:
+            if cause(blueprint, trial) is Cause.SAVED_TWICE:
+                yield self._saved_twice(blueprint, trial)
             sites = [blueprint.by_path[path] for path in trial.adapted if _is_head(blueprint, path)]
             if not sites:
                 continue
@@ -58,6 +67,18 @@ class HeadTargeted(Rule):
                 remedies=_remedies(blueprint, trial, sites) if harmed else [],
                 proof=[quote(trial)],
             )
+
+    def _saved_twice(self, blueprint: Blueprint, trial: Trial) -> Finding:
+        heads = blueprint.select(where=lambda site: _is_whole(blueprint, site))
+        names = [site.path for site in heads]
+        plan = {**trial.plan.lora, "exclude_modules": names}
+        return self.finding(
+            f"the plan adapts a head that PEFT is also to save in full: {_names(heads)}",
+            sites=heads,
+            evidence=Evidence.INJECTED,
+            remedies=[Remedy("exclude_modules", "keep the head out of the targets", names, plan=plan)],
+            proof=[quote(trial)],
+        )
 
 
 def _is_head(blueprint: Blueprint, path: str) -> bool:

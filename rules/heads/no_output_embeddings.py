@@ -40,7 +40,7 @@ class NoOutputEmbeddings(Rule):
     def check(self, blueprint: Blueprint) -> Iterable[Finding]:
         facts = blueprint.facts
         refused = [trial for trial in blueprint.trials if cause(blueprint, trial) is Cause.EMBEDDINGS]
-        if facts.embeddings_error is not None:
+        if facts.embeddings_error is not None and (refused or facts.is_generative):
             yield self.finding(
                 f"get_input_embeddings() of {blueprint.model.class_name} raises {facts.embeddings_error}",
                 severity=Severity.ERROR if refused else Severity.INFO,

@@ -6,9 +6,12 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from archlint.core.blueprint import Blueprint, Kind, Site
 from archlint.core.finding import Evidence, Finding, Remedy, Severity
+from archlint.core.folding import fold
 from archlint.core.rule import Example, Rule, quote
 from archlint.core.suffixes import without
 from archlint.core.trial import Trial
+
+_MOST_GROUPS = 3
 
 
 class TiedEmbeddings(Rule):
@@ -56,29 +59,45 @@ class TiedEmbeddings(Rule):
     )
 
     def check(self, blueprint: Blueprint) -> Iterable[Finding]:
-        for ends in _tied(blueprint):
-            names = " and ".join(site.path for site in ends)
-            touched = False
-            for trial in blueprint.trials:
-                adapted = [site.path for site in ends if site.path in trial.adapted]
-                saved = [site.path for site in ends if site.path in trial.saved]
-                if adapted:
-                    message = f"the plan adapts {' and '.join(adapted)}; merging changes the one weight of {names}"
-                elif saved and len(saved) < len(ends):
-                    rest = " and ".join(site.path for site in ends if site.path not in saved)
-                    message = f"the plan trains a copy of {' and '.join(saved)}; {rest} keeps the weight that they share"
-                else:
-                    continue
-                touched = True
-                yield self.finding(
-                    message,
-                    sites=ends,
-                    evidence=Evidence.INJECTED,
-                    remedies=list(_remedies(trial, ends)),
-                    proof=[quote(trial)],
-                )
-            if not touched:
-                yield self.finding(f"{names} are one weight", sites=ends, severity=Severity.INFO)
+        groups = list(_tied(blueprint))
+        harmed: list[Sequence[Site]] = []
+        for trial in blueprint.trials:
+            who = "the plan" if trial is blueprint.plan else trial.plan.name
+            adapted = [ends for ends in groups if _touched(ends, trial.adapted)]
+            copied = [ends for ends in groups if 0 < len(_touched(ends, trial.saved)) < len(ends)]
+            if adapted:
+                names = _names(site for ends in adapted for site in _touched(ends, trial.adapted))
+                others = _names(site for ends in adapted for site in ends if site.path not in trial.adapted)
+                shared = f", whose weight is also that of {others}" if others else ", which are one weight"
+                message = f"{who} adapts {names}{shared}: merging changes both"
+                yield self._finding(trial, message, adapted)
+            if copied:
+                names = _names(site for ends in copied for site in _touched(ends, trial.saved))
+                others = _names(site for ends in copied for site in ends if site.path not in trial.saved)
+                message = f"{who} trains a copy of {names}, and {others} keeps the weight that they share"
+                yield self._finding(trial, message, copied)
+            harmed += [*adapted, *copied]
+        healthy = [ends for ends in groups if ends not in harmed]
+        if healthy:
+            message = "; ".join(f"{_names(ends)} are one weight" for ends in healthy[:_MOST_GROUPS])
+            yield self.finding(message, sites=[site for ends in healthy for site in ends], severity=Severity.INFO)
+
+    def _finding(self, trial: Trial, message: str, groups: Sequence[Sequence[Site]]) -> Finding:
+        return self.finding(
+            message,
+            sites=[site for ends in groups for site in ends],
+            evidence=Evidence.INJECTED,
+            remedies=list(_remedies(trial, groups)),
+            proof=[quote(trial)],
+        )
+
+
+def _touched(ends: Iterable[Site], paths: Sequence[str]) -> list[Site]:
+    return [site for site in ends if site.path in paths]
+
+
+def _names(sites: Iterable[Site]) -> str:
+    return " and ".join(fold(site.path for site in sites))
 
 
 def _tied(blueprint: Blueprint) -> Iterator[list[Site]]:
@@ -94,9 +113,9 @@ def _tied(blueprint: Blueprint) -> Iterator[list[Site]]:
             yield ends
 
 
-def _remedies(trial: Trial, ends: Sequence[Site]) -> Iterator[Remedy]:
+def _remedies(trial: Trial, groups: Sequence[Sequence[Site]]) -> Iterator[Remedy]:
     lora = trial.plan.lora
-    leaves = {site.leaf for site in ends}
+    leaves = {site.leaf for ends in groups for site in ends}
     frozen = {key: without(lora.get(key), leaves) for key in ("target_modules", "modules_to_save")}
     changed = [key for key in frozen if frozen[key] != lora.get(key)]
     if changed and frozen["target_modules"] != []:
@@ -105,7 +124,7 @@ def _remedies(trial: Trial, ends: Sequence[Site]) -> Iterator[Remedy]:
         yield Remedy("target_modules", "leave both ends frozen: the recipe below", by_recipe=True)
     yield Remedy("setting", "for added tokens: trainable_token_indices trains their rows at both ends")
     if any("ensure_weight_tying" in notice for notice in trial.notices):
-        saved = [*(frozen["modules_to_save"] or ()), ends[0].leaf]
+        saved = [*(frozen["modules_to_save"] or ()), *dict.fromkeys(ends[0].leaf for ends in groups)]
         text = "to train the whole embedding: modules_to_save with ensure_weight_tying=True, which keeps one weight"
         tied = {**lora, **frozen, "modules_to_save": saved, "ensure_weight_tying": True}
         yield Remedy("modules_to_save", text, saved, plan=tied)

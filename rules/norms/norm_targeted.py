@@ -61,11 +61,10 @@ class NormTargeted(Rule):
 
 
 def _remedies(blueprint: Blueprint, trial: Trial, names: list[str]) -> list[Remedy]:
-    recipe = Remedy("target_modules", "leave the norms out, as the recipe below does", by_recipe=True)
     norms = frozenset(site.path for site in blueprint.select(Kind.NORM))
     changed = leaving_out(trial, norms)
     if changed is None:
-        return [recipe]
+        return [Remedy("target_modules", "leave the norms out: the recipe below", by_recipe=True)]
     saved = [*(changed.get("modules_to_save") or ()), *names]
     return [
         Remedy(
@@ -74,5 +73,5 @@ def _remedies(blueprint: Blueprint, trial: Trial, names: list[str]) -> list[Reme
             value=saved,
             plan={**changed, "modules_to_save": saved},
         ),
-        recipe,
+        Remedy("target_modules", "or leave them out: the recipe below", by_recipe=True),
     ]

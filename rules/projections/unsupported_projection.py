@@ -8,17 +8,17 @@ from archlint.core.amending import as_parameters, without
 from archlint.core.blueprint import Blueprint, Site
 from archlint.core.finding import Evidence, Finding, Remedy, Severity
 from archlint.core.refusals import Cause, cause, culprit
-from archlint.core.rule import Example, Rule, quote
+from archlint.core.rule import Example, Rule, listed, quote
 from archlint.core.trial import Trial
 
 
 class UnsupportedProjection(Rule):
-    """A plan names a layer with weights whose class PEFT does not know, or does not take with these settings.
+    """A plan names a layer with weights whose class PEFT does not know.
 
     ## What it does
-    Reports the layer at which PEFT raised, where it is none that another rule knows: no wrapper, norm, router,
-    container or module of experts. It may be a linear layer that is no `nn.Linear`, a transposed or grouped
-    convolution, or torch's attention with DoRA.
+    Reports the layer at which PEFT raised, where it holds weights and is none that another rule knows: no
+    wrapper, norm, router or module of experts. It may be a linear layer that is no `nn.Linear`, a recurrent
+    layer, or a transposed convolution.
 
     ## Why it matters
     One refused layer stops the whole adapter: `get_peft_model` raises before training starts.
@@ -38,37 +38,23 @@ class UnsupportedProjection(Rule):
             at="out",
             severity=Severity.ERROR,
         ),
-        Example(
-            "toy:projections.Pooled",
-            plan={"target_modules": ["q_proj", "pool"], "use_dora": True},
-            at="pool",
-            severity=Severity.ERROR,
-        ),
     )
     silent = (Example("toy:projections.Unsupported"), Example("toy:projections.Dense"))
 
     def check(self, blueprint: Blueprint) -> Iterable[Finding]:
         for trial in blueprint.trials:
             site = culprit(blueprint, trial)
-            if site is None or cause(blueprint, trial) not in (Cause.UNSUPPORTED, Cause.OTHER):
+            if site is None or cause(blueprint, trial) is not Cause.UNSUPPORTED:
                 continue
             reached = [other for other in blueprint.select(site.kind) if other.path in trial.reached]
             alike = [other for other in reached if other.type == site.type]
             yield self.finding(
-                f"PEFT refuses {site.type.name}: {_reason(trial)}",
+                f"PEFT has no adapter for {site.type.name}, which the plan targets as {listed(s.leaf for s in alike)}",
                 sites=alike,
                 evidence=Evidence.INJECTED,
                 remedies=[*_leaving_out(trial, alike), *_by_parameter(blueprint, trial, alike)],
                 proof=[quote(trial)],
             )
-
-
-def _reason(trial: Trial) -> str:
-    """What PEFT said, without the printed module."""
-    assert trial.raised is not None
-    if trial.raised.message.startswith("Target module"):
-        return "it has no adapter for this class"
-    return " ".join(trial.raised.message.split())
 
 
 def _leaving_out(trial: Trial, sites: Sequence[Site]) -> list[Remedy]:

@@ -6,7 +6,9 @@ from collections.abc import Collection, Iterable, Sequence
 
 from archlint.core.blueprint import Blueprint, Kind, Site
 from archlint.core.finding import Evidence, Finding, Remedy, Severity
+from archlint.core.regions import excluding, roots
 from archlint.core.rule import Example, Rule, by_class, quote
+from archlint.core.trial import Trial
 
 
 class WrappedLinear(Rule):
@@ -51,24 +53,23 @@ class WrappedLinear(Rule):
                     f"{sites[0].type.name} is no nn.Linear; PEFT refuses it",
                     sites=sites,
                     evidence=Evidence.INJECTED,
-                    remedies=_remedies(sites),
+                    remedies=_remedies(blueprint, broken[0], sites),
                     proof=[quote(trial) for trial in broken],
                 )
 
 
-def _remedies(sites: Sequence[Site]) -> list[Remedy]:
+def _remedies(blueprint: Blueprint, trial: Trial, sites: Sequence[Site]) -> list[Remedy]:
+    remedies = [Remedy("target_modules", "keep the plan away from the wrappers: the recipe below", by_recipe=True)]
+    if trial is blueprint.plan and not any(blueprint.scope.covers(site.role) for site in sites):
+        lora = trial.plan.lora
+        pattern = excluding(blueprint, roots(blueprint, sites), lora.get("exclude_modules"))
+        text = "or leave out the parts that hold them, by a regular expression"
+        remedies.append(Remedy("exclude_modules", text, pattern, plan={**lora, "exclude_modules": pattern}))
     names = dict.fromkeys(site.leaf for site in sites)
     inner = dict.fromkeys(site.inner.rpartition(".")[2] for site in sites if site.inner)
     pattern = rf".*\.{_any_of(names)}\.{_any_of(inner)}"
-    return [
-        Remedy("target_modules", "keep the plan away from the wrappers: the recipe below", by_recipe=True),
-        Remedy(
-            "target_modules",
-            "or adapt the linears inside the wrappers, by this pattern alone or as one branch of yours",
-            value=pattern,
-            plan={"target_modules": pattern},
-        ),
-    ]
+    text = "or adapt the linears inside the wrappers, by this pattern alone or as one branch of yours"
+    return [*remedies, Remedy("target_modules", text, pattern, plan={"target_modules": pattern})]
 
 
 def _any_of(names: Collection[str]) -> str:

@@ -8,7 +8,7 @@ from archlint.core.blueprint import Blueprint, Site, Trait
 from archlint.core.finding import Evidence, Finding, Remedy, Severity
 from archlint.core.refusals import Cause, cause, is_adaptable
 from archlint.core.rule import Example, Rule, quote
-from archlint.core.suffixes import suffixes
+from archlint.core.suffixes import reached_by, suffixes
 from archlint.core.trial import Trial
 
 
@@ -61,10 +61,13 @@ class ContainerTargeted(Rule):
 
 
 def _values(trial: Trial, sites: Sequence[Site]) -> Iterator[str]:
+    """The values of the plan that reach ``sites``, or the names that PEFT made of ``all-linear``."""
     paths = {site.path for site in sites}
     for entry in trial.entries:
         if entry.setting == "target_modules" and not paths.isdisjoint(entry.reaches):
             yield entry.value
+    if trial.plan.says_all:
+        yield from (name for name in trial.rewritten.get("target_modules", ()) if reached_by(name, paths))
 
 
 def _remedies(

@@ -12,6 +12,9 @@ from archlint.core.rule import Example, Rule, quote
 from archlint.core.trial import Trial
 
 
+_EXPERTS = Remedy("target_modules", "nothing excludes parameters: leave the names that PEFT converts out of the targets")
+
+
 class ExcludeWithoutEffect(Rule):
     """An entry of `exclude_modules` names a parent of what is to stay out, or nothing at all.
 
@@ -75,12 +78,14 @@ class ExcludeWithoutEffect(Rule):
                 parents += [blueprint.by_path[path] for path in above]
                 held.append(entry.value)
         if held:
-            inside = sum(path.startswith(tuple(f"{site.path}." for site in parents)) for path in targeted)
+            inside = [path for path in targeted if path.startswith(tuple(f"{site.path}." for site in parents))]
+            are_parameters = all(blueprint.by_path[path].is_parameter for path in inside)
+            remedy = _EXPERTS if are_parameters else _expression(plan, [site.leaf for site in parents])
             yield self.finding(
-                f"{', '.join(held)} in exclude_modules keeps nothing out: the plan reaches {inside} layers inside",
+                f"{', '.join(held)} in exclude_modules keeps nothing out: the plan reaches {len(inside)} layers inside",
                 sites=parents,
                 evidence=Evidence.INJECTED,
-                remedies=[_expression(plan, [site.leaf for site in parents])],
+                remedies=[remedy],
                 proof=[quote(plan)],
             )
         if missing:

@@ -74,10 +74,8 @@ class UnmatchedTarget(Rule):
     def _stock(self, blueprint: Blueprint) -> Iterable[Finding]:
         for trial in blueprint.trials:
             if cause(blueprint, trial) is Cause.NOTHING_REACHED:
-                message = f"none of the names of the {trial.plan.name} is here; the model has {_listed(_names(blueprint))}"
-                yield self.finding(
-                    message, severity=Severity.INFO, evidence=Evidence.INJECTED, proof=[quote(trial)]
-                )
+                message = f"{trial.plan.name} reaches nothing; {_inventory(blueprint)}"
+                yield self.finding(message, severity=Severity.INFO, evidence=Evidence.INJECTED, proof=[quote(trial)])
 
     def _user(self, blueprint: Blueprint, plan: Trial, *, raised: bool) -> Iterable[Finding]:
         explained = False
@@ -99,8 +97,9 @@ class UnmatchedTarget(Rule):
                     proof=[quote(plan)],
                 )
         if raised and not explained:
+            left_out = "all that the targets reach is left out by exclude_modules or modules_to_save"
             yield self.finding(
-                "all that the targets reach is left out by exclude_modules or modules_to_save",
+                f"all-linear reaches nothing; {_inventory(blueprint)}" if plan.plan.says_all else left_out,
                 evidence=Evidence.INJECTED,
                 remedies=_recipe("target_modules"),
                 proof=[quote(plan)],
@@ -145,6 +144,11 @@ def _names(blueprint: Blueprint) -> list[str]:
     return list(dict.fromkeys(site.leaf for site in sites))
 
 
+def _inventory(blueprint: Blueprint) -> str:
+    names = _names(blueprint)
+    return f"the model has {_listed(names)}" if names else "the model has no layer that PEFT adapts"
+
+
 # --- target_modules
 
 
@@ -154,7 +158,7 @@ def _about_modules(blueprint: Blueprint, plan: Trial, missing: Sequence[str]) ->
     if any(_is_pattern(value, _paths(blueprint)) for value in missing):
         return "a list holds names, and regular expressions only work as a single string"
     candidates = list(dict.fromkeys(name for value in missing for name in near(value, _names(blueprint))))
-    return f"did you mean {_listed(candidates)}?" if candidates else f"the model has {_listed(_names(blueprint))}"
+    return f"did you mean {_listed(candidates)}?" if candidates else _inventory(blueprint)
 
 
 def _mended_modules(blueprint: Blueprint, plan: Trial, missing: Sequence[str]) -> Iterator[Remedy]:

@@ -76,7 +76,7 @@ def test_a_class_alone_can_be_the_entry_point(install: Install) -> None:
 
 
 def test_what_a_module_only_imports_is_not_its_rule(install: Install) -> None:
-    source = "from archlint.core.rule import Rule as Abstract\nfrom plugged.one import One\n"
+    source = "from archlint.core.rule import Rule as Abstract\nfrom plugged.one import One\nPair = tuple[str, str]\n"
     files = {"plugged/__init__.py": "", "plugged/one.py": rule_source("PLG001", "one", "One"), "plugged/two.py": source}
     install("plugged", files)
     assert Catalog.load().failures == ()

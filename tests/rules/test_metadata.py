@@ -61,7 +61,7 @@ def test_names_are_unique() -> None:
 def test_code_name_class_file_and_folder_agree(rule: type[Rule]) -> None:
     _, _, family, module = rule.__module__.split(".")
     assert re.fullmatch(rf"ARC{FAMILIES[family]}\d\d", rule.code)
-    assert re.fullmatch(r"[a-z]+(-[a-z]+)*", rule.name)
+    assert re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", rule.name)
     assert module == rule.name.replace("-", "_")
     assert rule.__name__.lower() == rule.name.replace("-", "")
     assert isinstance(rule.severity, Severity)

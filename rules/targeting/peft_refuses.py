@@ -1,0 +1,54 @@
+"""ARC515: PEFT refuses a plan for a reason that no other rule tells."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from archlint.core.blueprint import Blueprint
+from archlint.core.finding import Evidence, Finding, Remedy, Severity
+from archlint.core.refusals import Cause, cause, culprit
+from archlint.core.rule import Example, Rule, quote
+
+
+class PeftRefuses(Rule):
+    """PEFT raises on a plan, and what it says is all that is known of why.
+
+    ## What it does
+    Runs the plan and gives PEFT's own message, where no other rule explains the refusal. The usual ones are a
+    setting out of its range, or one that a kind of layer does not allow.
+
+    ## Why it matters
+    `get_peft_model` raises, and nothing is trained.
+
+    ## What to do
+    Change what the message names. The recipe is a plan that PEFT takes.
+    """
+
+    code = "ARC515"
+    name = "peft-refuses"
+    severity = Severity.ERROR
+    why = "PEFT raises before training starts."
+    fires = (
+        Example("toy:projections.Dense", plan={"target_modules": ["q_proj"], "r": 0}, severity=Severity.ERROR),
+        Example("toy:targeting.Crowded", plan={"target_modules": ["attention"], "use_dora": True}, at="attention", severity=Severity.ERROR),
+    )
+    silent = (
+        Example("toy:projections.Dense", plan={"target_modules": ["q_proj"]}),
+        Example("toy:projections.Dense", plan={"target_modules": "q_proj"}),
+        Example("toy:projections.Dense"),
+    )
+
+    def check(self, blueprint: Blueprint) -> Iterable[Finding]:
+        refused = [trial for trial in blueprint.trials if cause(blueprint, trial) is Cause.OTHER]
+        harmless = blueprint.plan is None and any(trial.raised is None for trial in blueprint.stock)
+        for trial in refused:
+            site = culprit(blueprint, trial)
+            where = f" at {site.path}" if site is not None else ""
+            yield self.finding(
+                f"PEFT refuses the plan{where}: {trial.raised}",
+                sites=[site] if site is not None else [],
+                severity=Severity.INFO if harmless else Severity.ERROR,
+                evidence=Evidence.INJECTED,
+                remedies=[Remedy("target_modules", "a plan that PEFT takes: the recipe below", by_recipe=True)],
+                proof=[quote(trial)],
+            )

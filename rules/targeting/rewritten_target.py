@@ -1,0 +1,67 @@
+"""ARC512: PEFT exchanges names of a plan for parameters of fused experts before it uses them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from archlint.core.blueprint import Blueprint, Kind
+from archlint.core.finding import Evidence, Finding, Severity
+from archlint.core.rule import Example, Rule, quote
+from archlint.core.trial import Trial
+
+
+class RewrittenTarget(Rule):
+    """The plan's names belong to separate experts, and PEFT targets the stacked parameters instead.
+
+    ## What it does
+    Compares the targets that were given with those that PEFT used. For mixtures of experts whose separate
+    experts have become stacked parameters, PEFT turns their old names into `target_parameters`.
+
+    ## Why it matters
+    The plan reaches the experts, in another way than it says. Two names that became one parameter give that
+    parameter twice the rank and twice the alpha. Settings that know modules only (`layers_to_transform`,
+    `exclude_modules`, dropout, DoRA) do not apply to parameters, and other adapter types than LoRA are not
+    converted.
+
+    ## What to do
+    Nothing, if that is what you want. To have it in the plan's own words, write the parameters out.
+    """
+
+    code = "ARC512"
+    name = "rewritten-target"
+    severity = Severity.INFO
+    why = "What is trained has other names, another rank and fewer settings than the plan says."
+    fires = (
+        Example("toy:targeting.Experts", plan={"target_modules": ["w1", "w2", "w3"]}, at="layers.{0,1}.mlp.experts.{gate_up,down}_proj", severity=Severity.INFO),
+        Example("toy:targeting.Experts", severity=Severity.INFO),
+    )
+    silent = (
+        Example("toy:targeting.Experts", plan={"target_modules": ["q_proj"], "target_parameters": ["experts.down_proj"]}),
+        Example("toy:projections.Dense"),
+    )
+
+    def check(self, blueprint: Blueprint) -> Iterable[Finding]:
+        rewritten = [trial for trial in blueprint.trials if trial.rewritten and trial.raised is None]
+        if not rewritten:
+            return
+        parameters = dict.fromkeys(name for trial in rewritten for name in _gained(trial))
+        adapted = frozenset(path for trial in rewritten for path in trial.adapted)
+        experts = blueprint.select(Kind.FUSED_EXPERTS, where=lambda site: site.path in adapted)
+        names = dict.fromkeys(name for trial in rewritten for name in _lost(trial))
+        given = ", ".join(names) or "all-linear"
+        yield self.finding(
+            f"PEFT turns {given} into the parameters {', '.join(parameters)}",
+            sites=experts,
+            evidence=Evidence.INJECTED,
+            proof=[quote(trial) for trial in rewritten],
+        )
+
+
+def _gained(trial: Trial) -> list[str]:
+    given = trial.plan.lora.get("target_parameters") or ()
+    return [name for name in trial.rewritten.get("target_parameters", ()) if name not in given]
+
+
+def _lost(trial: Trial) -> list[str]:
+    given = trial.plan.lora.get("target_modules") or ()
+    return [] if isinstance(given, str) else [name for name in given if name not in trial.rewritten["target_modules"]]

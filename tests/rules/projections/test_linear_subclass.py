@@ -1,0 +1,44 @@
+"""ARC102: what LoRA computes beside a forward of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from archlint import Example
+from archlint.core.finding import Severity
+from archlint.rules.projections.linear_subclass import LinearSubclass
+from archlint.testing import findings
+
+
+def test_what_the_layer_does_to_its_product_does_not_hold_for_the_adapter(adapt: Callable[..., Any]) -> None:
+    import torch
+
+    layer = adapt("projections.Scaled", target_modules=["o_proj"]).base_model.model.layers[0].o_proj
+    hidden = torch.randn(1, 3, layer.in_features)
+    delta = layer.scaling["default"] * layer.lora_B["default"](layer.lora_A["default"](hidden))
+    assert delta.abs().max() > 0
+    torch.testing.assert_close(layer(hidden) - layer.base_layer(hidden), delta)
+
+
+def test_an_adapter_on_a_layer_of_another_shape_crashes(
+    adapt: Callable[..., Any], toy: Callable[[str], Any], gradients: Callable[..., dict[str, bool]]
+) -> None:
+    gradients(toy("projections.Grouped"))
+    with pytest.raises(RuntimeError, match="shapes"):
+        gradients(adapt("projections.Grouped", target_modules=["o_proj"]))
+
+
+@pytest.mark.parametrize(
+    ("targets", "severity"), [(["o_proj"], Severity.ERROR), (["q_proj"], Severity.INFO), ("all-linear", Severity.ERROR)]
+)
+def test_it_is_an_error_where_such_a_layer_is_adapted(targets: Any, severity: Severity) -> None:
+    (finding,) = findings(LinearSubclass, Example("toy:projections.Grouped", plan={"target_modules": targets}))
+    assert finding.severity is severity
+
+
+def test_a_layer_of_the_usual_shape_is_an_info_even_when_adapted() -> None:
+    (finding,) = findings(LinearSubclass, Example("toy:projections.Scaled", plan={"target_modules": ["o_proj"]}))
+    assert (finding.severity, finding.count) == (Severity.INFO, 2)
