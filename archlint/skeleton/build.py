@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from archlint.skeleton.classes import custom_references, exported_class, known_type, model_class
+from archlint.skeleton.classes import custom_references, exported_class, known_type, language_model, model_class
 from archlint.skeleton.limits import bounded_build
 
 if TYPE_CHECKING:
@@ -65,11 +66,14 @@ def build(
                 cls: type[Any] = model_class(parsed, class_name)
             else:
                 parsed, cls = _custom(plain, references, code, trust_remote_code)
+            parsed = _part_for(cls, parsed)
             _unquantized(parsed)
             with bounded_build(), init_empty_weights(include_buffers=True):
                 model = _instantiate(cls, parsed)
     except SkeletonError:
         raise
+    except ImportError as error:
+        raise SkeletonError(_missing_packages(error, config)) from error
     except Exception as error:  # config and model classes raise whatever their values lead them to
         reason = " ".join(str(error).split()) or "no message"
         raise SkeletonError(f"cannot build the model: {type(error).__name__}: {reason}") from error
@@ -106,6 +110,23 @@ def _parse(config: Mapping[str, Any], class_name: str | None) -> PretrainedConfi
             "a newer version may have it"
         )
     return CONFIG_MAPPING[model_type].from_dict(dict(config))
+
+
+def _part_for(cls: type[Any], config: PretrainedConfig) -> PretrainedConfig:
+    """The part of a composite's config that ``cls`` is made from: a language model by itself, say."""
+    expected = getattr(cls, "config_class", None)
+    if expected is None or isinstance(config, expected):
+        return config
+    parts = (getattr(config, name, None) for name in getattr(config, "sub_configs", ()))
+    return next((part for part in parts if isinstance(part, expected)), config)
+
+
+def _missing_packages(error: ImportError, config: Mapping[str, Any]) -> str:
+    """Which packages a class asks for, and how to do without."""
+    packages = list(dict.fromkeys(re.findall(r"requires the (\S+) library", str(error))))
+    needs = f"the model needs {', '.join(packages)}, not installed here" if packages else " ".join(str(error).split())
+    text = language_model(config)
+    return f"{needs}; to check its language model alone, pass --class {text}" if text else needs
 
 
 def _instantiate(cls: type[Any], config: PretrainedConfig) -> nn.Module:

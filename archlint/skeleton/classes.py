@@ -53,6 +53,19 @@ def model_class(config: PretrainedConfig, wanted: str | None = None) -> type[Pre
     raise LookupError(f"transformers has no model class for {type(config).__name__}")
 
 
+def language_model(config: Mapping[str, Any]) -> str | None:
+    """The class of the language model in a composite, by the config of its text part."""
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+
+    if not known_type(config.get("model_type")):
+        return None
+    sub_configs = CONFIG_MAPPING[config["model_type"]].sub_configs
+    model_type = getattr(sub_configs.get("text_config"), "model_type", None)
+    found = MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.get(model_type) if model_type else None
+    return found if isinstance(found, str) else None
+
+
 def exported_class(name: str | None) -> type[PreTrainedModel] | None:
     """The model class that transformers exports as ``name``."""
     import transformers

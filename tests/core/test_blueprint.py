@@ -39,6 +39,12 @@ def test_a_site_knows_its_place_and_size() -> None:
     assert SITES[-1].size == 0, "a tied weight counts where it was first seen"
 
 
+def test_a_site_names_its_parameters() -> None:
+    assert SITES[1].parameters == ("layers.0.q.weight", "layers.0.q.bias")
+    assert SITES[3].parameters == ("layers.0.experts.up",)
+    assert site("", Kind.OTHER, Role.TEXT, matrix(2)).parameters == ("weight",)
+
+
 @pytest.mark.parametrize(
     ("scope", "total"),
     [(Scope.TEXT, 64 + 192), (Scope.VISION, 64), (Scope.AUDIO, 0), (Scope.ALL, 64 + 192 + 64 + 128)],

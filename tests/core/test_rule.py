@@ -8,7 +8,7 @@ import pytest
 
 from archlint.core.blueprint import Blueprint, Kind, Role, Site, TypeInfo
 from archlint.core.finding import Evidence, Finding, FoldedSites, Location, Remedy, Severity
-from archlint.core.rule import Documentation, Rule, by_class, quote, spell
+from archlint.core.rule import Documentation, Rule, by_class, listed, quote, spell
 from archlint.core.trial import Plan, Refusal, Trial
 
 
@@ -107,3 +107,16 @@ def test_sites_group_by_class_in_order_of_appearance() -> None:
 def test_a_trial_is_quoted_in_one_line(trial: Trial, line: str) -> None:
     assert quote(trial) == line
     assert line.startswith(spell(trial))
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        ([], ""),
+        (["q", "k", "q"], "q, k"),
+        (list("abcde"), "a, b, c, d, e"),
+        (list("abcdef"), "a, b, c, d and 2 more"),
+    ],
+)
+def test_many_names_are_counted(names: list[str], words: str) -> None:
+    assert listed(names) == words

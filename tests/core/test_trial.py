@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from archlint.core.trial import Entry, Plan, Trial
+from archlint.core.trial import Entry, Plan, Refusal, Trial
 
 
 @pytest.mark.parametrize(
@@ -31,3 +31,18 @@ def test_an_entry_is_found_by_setting_and_value() -> None:
     assert trial.reached_by("target_modules", "q") == ("a.q",)
     assert trial.reached_by("exclude_modules", "q") == ("b.q",)
     assert trial.reached_by("target_modules", "k") == ()
+
+
+@pytest.mark.parametrize(
+    ("raised", "refuses"),
+    [
+        (None, {"b.norm": False, "c.norm": False, "d.norm": False}),
+        (Refusal("ValueError", "no task type"), {"b.norm": False, "c.norm": False, "d.norm": False}),
+        (Refusal("ValueError", "not supported", "b.norm"), {"b.norm": True, "c.norm": True, "d.norm": False}),
+    ],
+)
+def test_what_is_behind_the_first_refused_module_is_refused_too(
+    raised: Refusal | None, refuses: dict[str, bool]
+) -> None:
+    trial = Trial(Plan("plan"), raised, reached=("a.q", "b.norm", "c.norm"))
+    assert {path: trial.refuses({path}) for path in refuses} == refuses

@@ -48,6 +48,24 @@ def test_a_class_can_be_asked_for() -> None:
         built(SMALL, class_name="LlamaForNothing")
 
 
+def test_the_language_model_of_a_composite_can_be_asked_for() -> None:
+    config = {"model_type": "gemma3", "text_config": {"num_hidden_layers": 2}}
+    model = built(config, class_name="Gemma3ForCausalLM").model
+    assert type(model).__name__ == "Gemma3ForCausalLM"
+    assert len(model.model.layers) == 2
+
+
+def test_a_package_that_a_tower_needs_is_named_and_a_way_without_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    import transformers
+
+    def refuse(*_: object, **__: object) -> None:
+        raise ImportError("\nSomeTower requires the timm library but it was not found in your environment.\n")
+
+    monkeypatch.setattr(transformers.Gemma3ForConditionalGeneration, "__init__", refuse)
+    with pytest.raises(SkeletonError, match="needs timm, not installed here; .* --class Gemma3ForCausalLM"):
+        built({"model_type": "gemma3"})
+
+
 @pytest.mark.parametrize("model_type", ["llama", "xlnet", "diffllama"])
 def test_no_parameter_is_real(model_type: str) -> None:
     assert all(parameter.is_meta for parameter in built({"model_type": model_type}).model.parameters())

@@ -60,7 +60,7 @@ def test_it_depends_on_whether_the_plan_means_the_experts(plan: dict[str, Any], 
 
 
 def test_dense_layers_in_the_same_place_are_not_the_experts() -> None:
-    plan = {"target_modules": r".*\.layers\.\d+\.mlp\.\w+_proj"}
+    plan = {"target_modules": r"layers\.\d+\.mlp\.\w+_proj"}
     (finding,) = findings(FusedExperts, Example("toy:experts.DenseFirst", plan=plan))
     assert finding.severity is Severity.WARNING
     assert [fold.pattern for fold in finding.sites] == ["layers.1.mlp.experts.{gate_up,down}_proj"]

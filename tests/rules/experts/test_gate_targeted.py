@@ -37,7 +37,7 @@ def test_a_plain_router_is_trained(adapt: Callable[..., Any], gradients: Callabl
         (["q_proj", "gate"], Severity.INFO),
         (["mlp.gate"], Severity.INFO),
         (r".*\.(q_proj|gate)", Severity.INFO),
-        (r".*\.mlp\.[^.]+", Severity.WARNING),
+        (r".*\.mlp\.g[^.]+", Severity.WARNING),
         ("all-linear", Severity.WARNING),
         (["q_proj"], None),
     ],
