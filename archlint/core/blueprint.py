@@ -115,6 +115,12 @@ class Site:
         return self.path.rpartition(".")[2]
 
     @property
+    def name(self) -> str:
+        """What a person would call it: the leaf, after its parent's where it is an index."""
+        parts = self.path.split(".")
+        return ".".join(parts[-2:]) if parts[-1].isdigit() else parts[-1]
+
+    @property
     def parameters(self) -> tuple[str, ...]:
         """The full names of its weights."""
         if self.is_parameter:

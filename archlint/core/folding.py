@@ -91,10 +91,13 @@ def _escape(name: str) -> str:
 
 def unfold(pattern: str) -> list[str]:
     """Every path that ``pattern`` stands for."""
-    pieces: list[list[str]] = []
+    return ["".join(choice) for choice in itertools.product(*pieces(pattern))]
+
+
+def pieces(pattern: str) -> Iterator[list[str]]:
+    """``pattern`` from left to right: what may stand at each place, one thing outside braces, several inside."""
     for is_group, text in _tokens(pattern):
-        pieces.append(list(_alternatives(text)) if is_group else [_unescape(text)])
-    return ["".join(choice) for choice in itertools.product(*pieces)]
+        yield list(_alternatives(text)) if is_group else [_unescape(text)]
 
 
 def _tokens(pattern: str) -> Iterator[tuple[bool, str]]:

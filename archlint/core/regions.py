@@ -23,7 +23,7 @@ def excluding(blueprint: Blueprint, parts: Iterable[str], besides: str | Collect
     """
     parts = list(parts)
     leaves = dict.fromkeys(part.rpartition(".")[2] for part in parts)
-    pattern = f".*({_any_of(leaves)}).*"
+    pattern = f".*({_any_of(leaves)}).*" if len(leaves) > 1 else f".*{_any_of(leaves)}.*"
     if any(leaf.isdigit() for leaf in leaves) or _reaches_scope(blueprint, pattern):
         pattern = f"({_any_of(parts)})(\\..*)?"
     if isinstance(besides, str):

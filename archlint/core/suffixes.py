@@ -11,16 +11,17 @@ def reached_by(name: str, paths: Iterable[str]) -> tuple[str, ...]:
     return tuple(path for path in paths if path == name or path.endswith(f".{name}"))
 
 
-def suffixes(wanted: Collection[str], others: Iterable[str]) -> list[str] | None:
+def suffixes(wanted: Collection[str], others: Iterable[str], *, numbered: bool = False) -> list[str] | None:
     """The shortest names that together reach all of ``wanted`` and none of ``others``.
 
-    ``None`` where that takes the index of a layer: such names would be as many as there are layers.
+    ``None`` where that takes the index of a layer: such names would be as many as there are layers. With
+    ``numbered`` a name may end in a number, as the path of a linear in a sequence does (``mlp.0``).
     """
     taken = {suffix for path in others for suffix in _suffixes(path)}
     found: dict[str, None] = {}
     for path in wanted:
-        name = next((suffix for suffix in _suffixes(path) if suffix not in taken), None)
-        if name is None or any(part.isdigit() for part in name.split(".")):
+        name = next((suffix for suffix in _suffixes(path) if suffix not in taken and not suffix.isdigit()), None)
+        if name is None or any(part.isdigit() for part in name.split(".")[: -1 if numbered else None]):
             return None
         found[name] = None
     return list(found)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from archlint.core.blueprint import Blueprint, Role, Site
+from archlint.core.regions import excluding, roots
+from archlint.core.suffixes import reached_by, suffixes
 from archlint.core.trial import Plan, Trial
-from archlint.recipe.naming import Names, exclusion, pattern, suffixes
+from archlint.recipe.pattern import pattern
 from archlint.recipe.wanted import wanted_modules, wanted_parameters
 
 _ATTEMPTS = 8
@@ -109,60 +112,33 @@ def arguments(blueprint: Blueprint, aim: _Aim) -> dict[str, Any]:
 
 def _module_targets(blueprint: Blueprint, wanted: list[str]) -> Mapping[str, Any]:
     chosen = set(wanted)
-    others = [site.path for site in blueprint.sites if site.path and not site.is_parameter and site.path not in chosen]
-    towers = _roots(blueprint, chosen, (Role.VISION, Role.AUDIO, Role.PROJECTOR, Role.TEXT))
-    anything = _roots(blueprint, chosen, tuple(Role))
-    for roots in ((), towers, anything):
-        tolerated = frozenset(path for path in others if _below(path, roots))
-        names = suffixes(wanted, others, tolerated=tolerated)
+    others = [site for site in blueprint.sites if site.path and not site.is_parameter and site.path not in chosen]
+    beside = (Role.VISION, Role.AUDIO, Role.PROJECTOR, Role.TEXT)
+    for excludable in ((), beside, tuple(Role)):  # exclude nothing, or towers, or heads as well
+        kept_out = [site for site in others if site.role in excludable and not blueprint.scope.covers(site.role)]
+        excused = set(kept_out)
+        names = suffixes(wanted, (site.path for site in others if site not in excused), numbered=True)
         if names is not None:
-            return _spelled(names, roots, wanted)
-    expression = pattern(wanted, others)
+            return {"target_modules": names, **_exclusion(blueprint, names, kept_out, chosen)}
+    expression = pattern(wanted, [site.path for site in others])
     return {"target_modules": wanted if expression is None else expression}
 
 
-def _spelled(names: Names, roots: Iterable[str], wanted: list[str]) -> Mapping[str, Any]:
-    lora: dict[str, Any] = {"target_modules": list(names.targets)}
-    needed = [root for root in roots if any(_below(path, (root,)) for path in names.spilled)]
-    if needed:
-        lora["exclude_modules"] = exclusion(needed, wanted)
-    return lora
-
-
-def _roots(blueprint: Blueprint, wanted: set[str], roles: tuple[Role, ...]) -> tuple[str, ...]:
-    """The highest modules of ``roles`` outside the scope that hold nothing wanted."""
-    ancestors = {path for full in wanted for path in _lineage(full)}
-    roots: list[str] = []
-    for site in blueprint.sites:
-        if site.is_parameter or not site.path or site.path in ancestors or blueprint.scope.covers(site.role):
-            continue
-        if site.role in roles and not _below(site.path, roots):
-            roots.append(site.path)
-    return tuple(roots)
-
-
-def _lineage(path: str) -> Iterable[str]:
-    while path:
-        yield path
-        path = path.rpartition(".")[0]
-
-
-def _below(path: str, roots: Iterable[str]) -> bool:
-    return any(path == root or path.startswith(f"{root}.") for root in roots)
+def _exclusion(
+    blueprint: Blueprint, names: Iterable[str], kept_out: Iterable[Site], wanted: Collection[str]
+) -> Mapping[str, Any]:
+    """The ``exclude_modules`` that takes out those of ``kept_out`` which ``names`` would reach."""
+    by_path = {site.path: site for site in kept_out}
+    spilled = [by_path[path] for name in names for path in reached_by(name, by_path)]
+    if not spilled:
+        return {}
+    expression = excluding(blueprint, roots(blueprint, spilled))
+    assert not any(re.fullmatch(expression, path) for path in wanted)
+    return {"exclude_modules": expression}
 
 
 def _parameter_targets(blueprint: Blueprint, sites: Iterable[Site]) -> list[str]:
     wanted = [site.path if site.is_parameter else f"{site.path}.weight" for site in sites]
-    chosen = set(wanted)
-    others = [name for site in blueprint.sites for name in _parameter_names(site) if name not in chosen]
-    names = suffixes(wanted, others, least=2)
-    return list(names.targets) if names is not None else wanted
-
-
-def _parameter_names(site: Site) -> Iterable[str]:
-    return [site.path] if site.is_parameter else [f"{site.path}.{weight.name}" for weight in site.weights]
-
-
-def ranked(trial: Trial, rank: int) -> Trial:
-    """``trial`` with a rank spelled out in its plan; the rank changes no placement."""
-    return replace(trial, plan=Plan(trial.plan.name, {"r": rank, **trial.plan.lora}))
+    leaves = [path.rpartition(".")[2] for path in wanted]  # a parameter is told with its module's name
+    others = [name for site in blueprint.sites for name in site.parameters if name not in set(wanted)]
+    return suffixes(wanted, [*others, *leaves]) or wanted

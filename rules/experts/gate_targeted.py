@@ -97,7 +97,7 @@ def _is_named(trial: Trial, site: Site) -> bool:
     leaf = owner.rpartition(".")[2]
     given = [trial.plan.lora.get(setting) for setting in ("target_modules", "target_parameters")]
     words = [word for value in given for word in ([value] if isinstance(value, str) else value or ())]
-    return any(re.search(rf"(?<![a-z]){re.escape(leaf)}(?![a-z])", word) for word in words)
+    return any(re.search(rf"(?<!\w){re.escape(leaf)}(?!\w)", word) for word in words)
 
 
 def _remedies(trial: Trial, sites: Sequence[Site]) -> list[Remedy]:

@@ -32,9 +32,7 @@ class FrozenHead(Rule):
     severity = Severity.WARNING
     why = "A head that starts at random and is not trained stays random, and the adapter's file does not hold it."
     fires = (
-        Example(
-            "toy:heads.classifier", plan={"target_modules": ["query"]}, at="classifier", severity=Severity.WARNING
-        ),
+        Example("toy:heads.classifier", plan={"target_modules": ["query"]}, at="classifier", severity=Severity.WARNING),
         Example("toy:heads.classifier", at="classifier", severity=Severity.INFO),
     )
     silent = (

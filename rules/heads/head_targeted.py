@@ -35,8 +35,12 @@ class HeadTargeted(Rule):
     severity = Severity.ERROR
     why = "An adapted head is refused or left out by trainers and inference engines that take its weight without calling it."
     fires = (
-        Example("toy:heads.Untied", plan={"target_modules": ["q_proj", "lm_head"]}, at="lm_head", severity=Severity.WARNING),
-        Example("toy:heads.classifier", plan={"target_modules": "all-linear"}, at="classifier", severity=Severity.WARNING),
+        Example(
+            "toy:heads.Untied", plan={"target_modules": ["q_proj", "lm_head"]}, at="lm_head", severity=Severity.WARNING
+        ),
+        Example(
+            "toy:heads.classifier", plan={"target_modules": "all-linear"}, at="classifier", severity=Severity.WARNING
+        ),
         Example(
             "toy:heads.classifier",
             plan={"target_modules": "all-linear", "task_type": "TOKEN_CLS"},

@@ -63,37 +63,40 @@ class TiedEmbeddings(Rule):
         harmed: list[Sequence[Site]] = []
         for trial in blueprint.trials:
             who = "the plan" if trial is blueprint.plan else trial.plan.name
-            adapted = [ends for ends in groups if _touched(ends, trial.adapted)]
-            copied = [ends for ends in groups if 0 < len(_touched(ends, trial.saved)) < len(ends)]
+            adapted = [ends for ends in groups if any(site.path in trial.adapted for site in ends)]
+            copied = [ends for ends in groups if 0 < sum(site.path in trial.saved for site in ends) < len(ends)]
             if adapted:
-                names = _names(site for ends in adapted for site in _touched(ends, trial.adapted))
-                others = _names(site for ends in adapted for site in ends if site.path not in trial.adapted)
-                shared = f", whose weight is also that of {others}" if others else ", which are one weight"
-                message = f"{who} adapts {names}{shared}: merging changes both"
-                yield self._finding(trial, message, adapted)
+                touched, rest = _divided(adapted, trial.adapted)
+                shared = f", whose weight is also that of {_names(rest)}" if rest else ", which are one weight"
+                yield self._finding(
+                    trial, f"{who} adapts {_names(touched)}{shared}: merging changes both", touched, rest
+                )
             if copied:
-                names = _names(site for ends in copied for site in _touched(ends, trial.saved))
-                others = _names(site for ends in copied for site in ends if site.path not in trial.saved)
-                message = f"{who} trains a copy of {names}, and {others} keeps the weight that they share"
-                yield self._finding(trial, message, copied)
+                touched, rest = _divided(copied, trial.saved)
+                message = (
+                    f"{who} trains a copy of {_names(touched)}, and {_names(rest)} keeps the weight that they share"
+                )
+                yield self._finding(trial, message, touched, rest)
             harmed += [*adapted, *copied]
         healthy = [ends for ends in groups if ends not in harmed]
         if healthy:
             message = "; ".join(f"{_names(ends)} are one weight" for ends in healthy[:_MOST_GROUPS])
             yield self.finding(message, sites=[site for ends in healthy for site in ends], severity=Severity.INFO)
 
-    def _finding(self, trial: Trial, message: str, groups: Sequence[Sequence[Site]]) -> Finding:
+    def _finding(self, trial: Trial, message: str, touched: Sequence[Site], rest: Sequence[Site]) -> Finding:
         return self.finding(
             message,
-            sites=[site for ends in groups for site in ends],
+            sites=[*rest, *touched],
             evidence=Evidence.INJECTED,
-            remedies=list(_remedies(trial, groups)),
+            remedies=list(_remedies(trial, touched, rest)),
             proof=[quote(trial)],
         )
 
 
-def _touched(ends: Iterable[Site], paths: Sequence[str]) -> list[Site]:
-    return [site for site in ends if site.path in paths]
+def _divided(groups: Iterable[Iterable[Site]], paths: Sequence[str]) -> tuple[list[Site], list[Site]]:
+    """The ends that are in ``paths``, and the others."""
+    ends = [site for group in groups for site in group]
+    return [site for site in ends if site.path in paths], [site for site in ends if site.path not in paths]
 
 
 def _names(sites: Iterable[Site]) -> str:
@@ -113,18 +116,19 @@ def _tied(blueprint: Blueprint) -> Iterator[list[Site]]:
             yield ends
 
 
-def _remedies(trial: Trial, groups: Sequence[Sequence[Site]]) -> Iterator[Remedy]:
+def _remedies(trial: Trial, touched: Sequence[Site], rest: Sequence[Site]) -> Iterator[Remedy]:
     lora = trial.plan.lora
-    leaves = {site.leaf for ends in groups for site in ends}
+    leaves = {site.leaf for site in (*touched, *rest)}
     frozen = {key: without(lora.get(key), leaves) for key in ("target_modules", "modules_to_save")}
     changed = [key for key in frozen if frozen[key] != lora.get(key)]
-    if changed and frozen["target_modules"] != []:
+    has_targets = frozen["target_modules"] != []
+    if changed and has_targets:
         yield Remedy(changed[0], "leave both ends frozen", frozen[changed[0]], plan={**lora, **frozen})
     else:
         yield Remedy("target_modules", "leave both ends frozen: the recipe below", by_recipe=True)
     yield Remedy("setting", "for added tokens: trainable_token_indices trains their rows at both ends")
-    if any("ensure_weight_tying" in notice for notice in trial.notices):
-        saved = [*(frozen["modules_to_save"] or ()), *dict.fromkeys(ends[0].leaf for ends in groups)]
+    if has_targets and any("ensure_weight_tying" in notice for notice in trial.notices):
+        saved = [*(frozen["modules_to_save"] or ()), *dict.fromkeys(site.leaf for site in touched)]
         text = "to train the whole embedding: modules_to_save with ensure_weight_tying=True, which keeps one weight"
         tied = {**lora, **frozen, "modules_to_save": saved, "ensure_weight_tying": True}
         yield Remedy("modules_to_save", text, saved, plan=tied)

@@ -47,14 +47,8 @@ def _message(blueprint: Blueprint, sites: Sequence[Site]) -> str:
     weighted = [site for site in sites if site.weights]
     if not weighted:
         return f"{name}: no class of torch, and without weights: there is nothing to train in it"
-    names = listed(_name(site) for site in weighted)
+    names = listed(site.name for site in weighted)
     parameters = {parameter for site in weighted for parameter in site.parameters}
     decayed = len(parameters.intersection(blueprint.facts.decayed_norms))
     decay = "none is decayed by the Trainer" if not decayed else f"the Trainer decays {decayed} of {len(parameters)}"
     return f"{name}: left frozen by LoRA; modules_to_save takes {names}; {decay}"
-
-
-def _name(site: Site) -> str:
-    """What ``modules_to_save`` would call it: an index alone means too much."""
-    parts = site.path.split(".")
-    return ".".join(parts[-2:]) if parts[-1].isdigit() else parts[-1]

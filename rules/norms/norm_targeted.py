@@ -50,7 +50,7 @@ class NormTargeted(Rule):
             for trial in blueprint.trials:
                 if trial.refuses(paths):
                     reached = [site for site in sites if site.path in trial.reached]
-                    names = list(dict.fromkeys(site.leaf for site in reached))
+                    names = list(dict.fromkeys(site.name for site in reached))
                     yield self.finding(
                         f"the plan targets {listed(names)}: {sites[0].type.name} is a norm; PEFT refuses it",
                         sites=reached,

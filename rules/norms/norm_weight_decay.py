@@ -39,7 +39,7 @@ class NormWeightDecay(Rule):
 
     def check(self, blueprint: Blueprint) -> Iterable[Finding]:
         if norms := _owners(blueprint, blueprint.facts.decayed_norms):
-            yield self.finding(f"the Trainer would decay norms: {listed(site.leaf for site in norms)}", sites=norms)
+            yield self.finding(f"the Trainer would decay norms: {listed(site.name for site in norms)}", sites=norms)
         if vectors := blueprint.facts.decayed_vectors:
             names = listed(name.rpartition(".")[2] for name in vectors)
             yield self.finding(

@@ -39,7 +39,7 @@ class RawProjection(Rule):
         for sites in by_class(blueprint.select(Kind.RAW_PROJECTION)):
             names = listed(site.leaf for site in sites)
             yield self.finding(
-                f"{sites[0].type.name} multiplies with a bare parameter ({names}); {_reach(blueprint, sites)}",
+                f"{sites[0].type.name} multiplies with bare parameters, {names}: {_reach(blueprint, sites)}",
                 sites=sites,
             )
 
@@ -49,4 +49,5 @@ def _reach(blueprint: Blueprint, sites: Sequence[Site]) -> str:
     if not paths:
         return "PEFT adapts no parameter of the top module"
     others = [name for site in blueprint.sites for name in site.parameters if name not in set(paths)]
-    return f"only target_parameters={suffixes(paths, others) or paths} reaches it"
+    found = suffixes(paths, others) or paths
+    return f"within reach of target_parameters only, as {listed(found)}"

@@ -32,8 +32,15 @@ class ContainerTargeted(Rule):
     severity = Severity.ERROR
     why = "PEFT adapts single layers and raises at a module that only holds others."
     fires = (
-        Example("toy:targeting.Hybrid", plan={"target_modules": ["self_attn"]}, at="layers.3.self_attn", severity=Severity.ERROR),
-        Example("toy:targeting.Hybrid", plan={"target_modules": ["0", "2"]}, at="layers.{0,2}", severity=Severity.ERROR),
+        Example(
+            "toy:targeting.Hybrid",
+            plan={"target_modules": ["self_attn"]},
+            at="layers.3.self_attn",
+            severity=Severity.ERROR,
+        ),
+        Example(
+            "toy:targeting.Hybrid", plan={"target_modules": ["0", "2"]}, at="layers.{0,2}", severity=Severity.ERROR
+        ),
         Example("toy:targeting.Hybrid", plan={"target_modules": r"layers\.\d+\..*"}, severity=Severity.ERROR),
     )
     silent = (
@@ -70,9 +77,7 @@ def _values(trial: Trial, sites: Sequence[Site]) -> Iterator[str]:
         yield from (name for name in trial.rewritten.get("target_modules", ()) if reached_by(name, paths))
 
 
-def _remedies(
-    blueprint: Blueprint, trial: Trial, values: Sequence[str], sites: Sequence[Site]
-) -> Iterator[Remedy]:
+def _remedies(blueprint: Blueprint, trial: Trial, values: Sequence[str], sites: Sequence[Site]) -> Iterator[Remedy]:
     given = trial.plan.lora.get("target_modules")
     inner = _meant(blueprint, trial, sites)
     others = {site.path for site in blueprint.sites if not site.is_parameter}.difference(inner)

@@ -12,7 +12,9 @@ from archlint.core.rule import Example, Rule, quote
 from archlint.core.trial import Trial
 
 
-_EXPERTS = Remedy("target_modules", "nothing excludes parameters: leave the names that PEFT converts out of the targets")
+_EXPERTS = Remedy(
+    "target_modules", "nothing excludes parameters: leave the names that PEFT converts out of the targets"
+)
 
 
 class ExcludeWithoutEffect(Rule):

@@ -82,10 +82,14 @@ class IgnoredSetting(Rule):
             idle = [entry.value for entry in plan.entries if entry.setting == setting and _is_idle(plan, entry.reaches)]
             if idle:
                 message = f"{', '.join(idle)} in {setting} matches nothing that is adapted"
-                yield self._finding(plan, message, Severity.WARNING, remedies=[_pattern(blueprint, plan, setting, idle)])
+                yield self._finding(
+                    plan, message, Severity.WARNING, remedies=[_pattern(blueprint, plan, setting, idle)]
+                )
         if both := _in_both_lists(blueprint, plan):
             names = ", ".join(site.path for site in both)
-            yield self._finding(plan, f"{names} is saved in full; its name in target_modules is passed over", Severity.INFO, both)
+            yield self._finding(
+                plan, f"{names} is saved in full; its name in target_modules is passed over", Severity.INFO, both
+            )
 
     def _finding(
         self,
@@ -128,7 +132,9 @@ def _by_names(blueprint: Blueprint, plan: Trial) -> Iterator[Remedy]:
         yield Remedy("setting", "or put the layers' indices into a regular expression, without layers_to_transform")
     else:
         kept = {key: value for key, value in lora.items() if key != "layers_pattern"}
-        yield Remedy("setting", "leave layers_pattern out: it says where to find what layers_to_transform chooses", plan=kept)
+        yield Remedy(
+            "setting", "leave layers_pattern out: it says where to find what layers_to_transform chooses", plan=kept
+        )
 
 
 def _by_paths(blueprint: Blueprint, plan: Trial, strays: Sequence[Site]) -> Remedy:
@@ -136,12 +142,20 @@ def _by_paths(blueprint: Blueprint, plan: Trial, strays: Sequence[Site]) -> Reme
     lora: dict[str, Any] = dict(plan.plan.lora)
     adapted = (blueprint.by_path[path] for path in plan.adapted)
     experts = [site for site in adapted if site.is_parameter and _layer(site) in _indices(plan)]
-    names = [".".join(parts[next(n for n, part in enumerate(parts) if part.isdigit()) :]) for parts in (site.path.split(".") for site in experts)]
+    names = [
+        ".".join(parts[next(n for n, part in enumerate(parts) if part.isdigit()) :])
+        for parts in (site.path.split(".") for site in experts)
+    ]
     kept = list(plan.rewritten.get("target_modules", ()))
     if not kept:
         lora.pop("layers_to_transform")
         lora.pop("layers_pattern", None)
-    return Remedy("target_parameters", "name the parameters of these layers", names, plan={**lora, "target_modules": kept, "target_parameters": names})
+    return Remedy(
+        "target_parameters",
+        "name the parameters of these layers",
+        names,
+        plan={**lora, "target_modules": kept, "target_parameters": names},
+    )
 
 
 def _is_idle(plan: Trial, reaches: Iterable[str]) -> bool:

@@ -33,7 +33,10 @@ class MixedName(Rule):
     why = "A name in a list reaches every module whose path ends in it, and PEFT raises at the first that it cannot adapt."
     fires = (
         Example(
-            "toy:targeting.Mixed", plan={"target_modules": ["dense"]}, at="layers.{0,1}.feed_forward.dense", severity=Severity.ERROR
+            "toy:targeting.Mixed",
+            plan={"target_modules": ["dense"]},
+            at="layers.{0,1}.feed_forward.dense",
+            severity=Severity.ERROR,
         ),
     )
     silent = (

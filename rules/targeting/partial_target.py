@@ -35,7 +35,12 @@ class PartialTarget(Rule):
     severity = Severity.WARNING
     why = "The name reaches a few layers, and what does the same work in all others stays frozen without a message."
     fires = (
-        Example("toy:targeting.Hybrid", plan={"target_modules": ["q_proj", "up_proj"]}, at="layers.{0..2}.mixer.in_proj", severity=Severity.WARNING),
+        Example(
+            "toy:targeting.Hybrid",
+            plan={"target_modules": ["q_proj", "up_proj"]},
+            at="layers.{0..2}.mixer.in_proj",
+            severity=Severity.WARNING,
+        ),
         Example("toy:targeting.Hybrid", severity=Severity.INFO),
     )
     silent = (
@@ -85,7 +90,9 @@ def _gaps(blueprint: Blueprint, trial: Trial) -> Iterator[_Gap]:
         for entry in trial.entries:
             if entry.setting == "target_modules" and not any(part.isdigit() for part in entry.value.split(".")):
                 reached = frozenset(entry.reaches) & adapted
-                having = (index for index, layer in stack.items() if any(site.path in reached for site in layer.values()))
+                having = (
+                    index for index, layer in stack.items() if any(site.path in reached for site in layer.values())
+                )
                 groups.setdefault(frozenset(having), []).append(entry.value)
         gaps: dict[tuple[Site, ...], tuple[list[str], set[str]]] = {}
         for having, names in groups.items():
@@ -93,7 +100,9 @@ def _gaps(blueprint: Blueprint, trial: Trial) -> Iterator[_Gap]:
             same_names, same_layers = gaps.setdefault(frozen, ([], set()))
             same_names += names
             same_layers |= having
-        yield from (_Gap(tuple(names), len(having), len(stack), frozen) for frozen, (names, having) in gaps.items() if frozen)
+        yield from (
+            _Gap(tuple(names), len(having), len(stack), frozen) for frozen, (names, having) in gaps.items() if frozen
+        )
 
 
 def _frozen(stack: _Stack, having: frozenset[str], adapted: frozenset[str]) -> Iterator[Site]:

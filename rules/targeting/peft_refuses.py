@@ -30,7 +30,12 @@ class PeftRefuses(Rule):
     why = "PEFT raises before training starts."
     fires = (
         Example("toy:projections.Dense", plan={"target_modules": ["q_proj"], "r": 0}, severity=Severity.ERROR),
-        Example("toy:targeting.Crowded", plan={"target_modules": ["attention"], "use_dora": True}, at="attention", severity=Severity.ERROR),
+        Example(
+            "toy:targeting.Crowded",
+            plan={"target_modules": ["attention"], "use_dora": True},
+            at="attention",
+            severity=Severity.ERROR,
+        ),
     )
     silent = (
         Example("toy:projections.Dense", plan={"target_modules": ["q_proj"]}),

@@ -32,11 +32,18 @@ class RewrittenTarget(Rule):
     severity = Severity.INFO
     why = "What is trained has other names, another rank and fewer settings than the plan says."
     fires = (
-        Example("toy:targeting.Experts", plan={"target_modules": ["w1", "w2", "w3"]}, at="layers.{0,1}.mlp.experts.{gate_up,down}_proj", severity=Severity.INFO),
+        Example(
+            "toy:targeting.Experts",
+            plan={"target_modules": ["w1", "w2", "w3"]},
+            at="layers.{0,1}.mlp.experts.{gate_up,down}_proj",
+            severity=Severity.INFO,
+        ),
         Example("toy:targeting.Experts", severity=Severity.INFO),
     )
     silent = (
-        Example("toy:targeting.Experts", plan={"target_modules": ["q_proj"], "target_parameters": ["experts.down_proj"]}),
+        Example(
+            "toy:targeting.Experts", plan={"target_modules": ["q_proj"], "target_parameters": ["experts.down_proj"]}
+        ),
         Example("toy:projections.Dense"),
     )
 

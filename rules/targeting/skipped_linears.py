@@ -39,7 +39,10 @@ class SkippedLinears(Rule):
         Example("toy:targeting.Experts", plan={"target_modules": ["q_proj", "k_proj"]}),
         Example(
             "toy:targeting.Experts",
-            plan={"target_modules": ["w1", "w2", "w3"], "target_parameters": [f"shared_expert.w{n}.weight" for n in "123"]},
+            plan={
+                "target_modules": ["w1", "w2", "w3"],
+                "target_parameters": [f"shared_expert.w{n}.weight" for n in "123"],
+            },
         ),
         Example("toy:targeting.Experts", plan={"target_modules": "all-linear", "exclude_modules": ["w1", "w2", "w3"]}),
         Example("toy:projections.Dense"),

@@ -38,13 +38,19 @@ class TaskTypeMismatch(Rule):
     why = "PEFT chooses its own model class by the task type, when it trains and again when the adapter is loaded."
     fires = (
         Example(
-            "toy:heads.classifier", plan={"target_modules": ["query"], "task_type": "CAUSAL_LM"}, severity=Severity.ERROR
+            "toy:heads.classifier",
+            plan={"target_modules": ["query"], "task_type": "CAUSAL_LM"},
+            severity=Severity.ERROR,
         ),
         Example("toy:heads.Untied", plan={"target_modules": ["q_proj"], "task_type": "LM"}, severity=Severity.ERROR),
         Example(
-            "toy:heads.Untied", plan={"target_modules": ["q_proj"], "task_type": "SEQ_2_SEQ_LM"}, severity=Severity.WARNING
+            "toy:heads.Untied",
+            plan={"target_modules": ["q_proj"], "task_type": "SEQ_2_SEQ_LM"},
+            severity=Severity.WARNING,
         ),
-        Example("toy:heads.Untied", plan={"target_modules": ["q_proj"], "task_type": "SEQ_CLS"}, severity=Severity.INFO),
+        Example(
+            "toy:heads.Untied", plan={"target_modules": ["q_proj"], "task_type": "SEQ_CLS"}, severity=Severity.INFO
+        ),
     )
     silent = (
         Example("toy:heads.Untied", plan={"target_modules": ["q_proj"], "task_type": "CAUSAL_LM"}),

@@ -173,12 +173,12 @@ def _mended_modules(blueprint: Blueprint, plan: Trial, missing: Sequence[str]) -
         mended = _mended_list(blueprint, given, missing, paths)
     if mended is not None:
         yield Remedy("target_modules", "say it as PEFT matches it", mended, plan={**lora, "target_modules": mended})
-    parameters = [value for value in missing if reached_by(value, _parameters(blueprint))]
+    parameters = _candidates(blueprint, missing)
     if parameters and not isinstance(given, str):
-        kept = [value for value in given if value not in parameters]
+        kept = [value for value in given if value not in missing]
         moved = [*(lora.get("target_parameters") or ()), *parameters]
         changed = {**lora, "target_modules": kept, "target_parameters": moved}
-        yield Remedy("target_parameters", "name parameters in target_parameters", moved, plan=changed)
+        yield Remedy("target_parameters", "name the experts' parameters in target_parameters", moved, plan=changed)
 
 
 def _mended_string(given: str, paths: Sequence[str]) -> str | list[str] | None:
@@ -228,7 +228,9 @@ def _mended_parameters(blueprint: Blueprint, plan: Trial, missing: Sequence[str]
     candidates = _candidates(blueprint, missing) or list(dict.fromkeys(map(_brief, _fused(blueprint))))
     if candidates:
         mended = [*kept, *(name for name in candidates if name not in kept)]
-        yield Remedy("target_parameters", "the parameters that are there", mended, plan={**lora, "target_parameters": mended})
+        yield Remedy(
+            "target_parameters", "the parameters that are there", mended, plan={**lora, "target_parameters": mended}
+        )
 
 
 def _candidates(blueprint: Blueprint, missing: Sequence[str]) -> list[str]:

@@ -44,7 +44,9 @@ class TowerTargeted(Rule):
         Example("toy:towers.Contrastive", severity=Severity.INFO),
     )
     silent = (
-        Example("toy:towers.Captioner", plan={"target_modules": "all-linear", "exclude_modules": ".*(vision|connector).*"}),
+        Example(
+            "toy:towers.Captioner", plan={"target_modules": "all-linear", "exclude_modules": ".*(vision|connector).*"}
+        ),
         Example("toy:projections.Dense"),
     )
 

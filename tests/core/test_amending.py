@@ -15,7 +15,10 @@ from archlint.core.suffixes import reached_by
 from archlint.core.trial import Entry, Plan, Trial
 
 PATHS = [
-    f"{part}.{layer}.{name}" for part in ("text.layers", "tower.layers") for layer in "01" for name in ("q", "k", "norm")
+    f"{part}.{layer}.{name}"
+    for part in ("text.layers", "tower.layers")
+    for layer in "01"
+    for name in ("q", "k", "norm")
 ]
 
 

@@ -45,6 +45,10 @@ def test_a_site_names_its_parameters() -> None:
     assert site("", Kind.OTHER, Role.TEXT, matrix(2)).parameters == ("weight",)
 
 
+def test_an_index_alone_is_no_name() -> None:
+    assert [site(path).name for path in ("embed", "layers.0.q", "head.1", "1")] == ["embed", "q", "head.1", "1"]
+
+
 @pytest.mark.parametrize(
     ("scope", "total"),
     [(Scope.TEXT, 64 + 192), (Scope.VISION, 64), (Scope.AUDIO, 0), (Scope.ALL, 64 + 192 + 64 + 128)],

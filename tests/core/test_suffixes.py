@@ -44,3 +44,8 @@ def test_suffixes_reach_all_that_is_wanted_and_nothing_else(wanted: set[str], ot
 )
 def test_the_shortest_names_are_taken(wanted: list[str], others: list[str], names: list[str] | None) -> None:
     assert suffixes(wanted, others) == names
+
+
+def test_a_linear_of_a_sequence_is_named_with_it() -> None:
+    assert suffixes(["layers.0.mlp.0", "layers.1.mlp.0"], ["layers.0", "layers.1"], numbered=True) == ["mlp.0"]
+    assert suffixes(["layers.0.q"], ["layers.1.q"], numbered=True) is None

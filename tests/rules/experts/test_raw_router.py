@@ -16,7 +16,7 @@ PLAN = {"target_modules": ["q_proj", "gate"], "lora_dropout": 0.1}
 
 
 def test_peft_refuses_it_as_a_module(adapt: Callable[..., Any]) -> None:
-    with pytest.raises(ValueError, match="TopKRouter.*is not supported"):
+    with pytest.raises(ValueError, match=r"TopKRouter.*is not supported"):
         adapt("experts.TopKMoe", **PLAN)
 
 

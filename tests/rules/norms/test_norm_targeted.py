@@ -23,7 +23,7 @@ PLANS: list[dict[str, Any]] = [
 def test_peft_refuses_it_and_the_fix_trains_it(
     name: str, plan: dict[str, Any], adapt: Callable[..., Any], gradients: Callable[..., dict[str, bool]]
 ) -> None:
-    with pytest.raises(ValueError, match="(?s)Norm.*is not supported"):
+    with pytest.raises(ValueError, match=r"(?s)Norm.*is not supported"):
         adapt(name, **plan)
     (finding,) = findings(NormTargeted, Example(f"toy:{name}", plan=plan))
     fixed = finding.remedies[0].plan

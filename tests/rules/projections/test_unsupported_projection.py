@@ -15,7 +15,7 @@ PLAN = {"target_modules": ["q_proj", "out"], "lora_dropout": 0.1}
 
 
 def test_peft_refuses_it(adapt: Callable[..., Any]) -> None:
-    with pytest.raises(ValueError, match="OwnLinear.*is not supported"):
+    with pytest.raises(ValueError, match=r"OwnLinear.*is not supported"):
         adapt("projections.Unsupported", **PLAN)
 
 

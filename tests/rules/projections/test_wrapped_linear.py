@@ -14,7 +14,7 @@ from archlint.testing import findings
 
 
 def test_peft_refuses_the_wrapper(adapt: Callable[..., Any]) -> None:
-    with pytest.raises(ValueError, match="(?s)ClampedLinear.*is not supported"):
+    with pytest.raises(ValueError, match=r"(?s)ClampedLinear.*is not supported"):
         adapt("projections.Wrapped", target_modules=["q_proj"])
 
 
