@@ -33,7 +33,7 @@ class HeadTargeted(Rule):
     code = "ARC403"
     name = "head-targeted"
     severity = Severity.ERROR
-    why = "An adapted head is refused or left out by trainers and inference engines that take its weight without calling it."
+    why = "Trainers and inference engines take the weight of the head without calling it, and refuse an adapted one."
     fires = (
         Example(
             "toy:heads.Untied", plan={"target_modules": ["q_proj", "lm_head"]}, at="lm_head", severity=Severity.WARNING

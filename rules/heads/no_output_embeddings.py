@@ -30,7 +30,7 @@ class NoOutputEmbeddings(Rule):
     code = "ARC402"
     name = "no-output-embeddings"
     severity = Severity.ERROR
-    why = "PEFT asks every model for its embeddings: where that raises no adapter is placed, where it gives none the head is adapted."
+    why = "PEFT asks every model for its embeddings before it places an adapter."
     fires = (
         Example("toy:heads.Shy", severity=Severity.ERROR),
         Example("toy:heads.Headless", severity=Severity.INFO),
@@ -50,7 +50,7 @@ class NoOutputEmbeddings(Rule):
             )
         elif facts.is_generative and facts.output_embeddings is None:
             yield self.finding(
-                f"get_output_embeddings() of {blueprint.model.class_name} gives none, so all-linear adapts the head too",
+                f"get_output_embeddings() of {blueprint.model.class_name} gives none: all-linear adapts its head too",
                 severity=Severity.INFO,
             )
 

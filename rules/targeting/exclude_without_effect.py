@@ -11,7 +11,6 @@ from archlint.core.names import near
 from archlint.core.rule import Example, Rule, quote
 from archlint.core.trial import Trial
 
-
 _EXPERTS = Remedy(
     "target_modules", "nothing excludes parameters: leave the names that PEFT converts out of the targets"
 )
@@ -36,7 +35,7 @@ class ExcludeWithoutEffect(Rule):
     code = "ARC510"
     name = "exclude-without-effect"
     severity = Severity.WARNING
-    why = "A list in exclude_modules matches the ends of paths, so that a parent's name leaves everything inside it in the plan."
+    why = "A list matches the ends of paths, so that a parent's name keeps out nothing that is inside it."
     fires = (
         Example(
             "toy:towers.Captioner",

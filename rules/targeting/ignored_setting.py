@@ -76,7 +76,9 @@ class IgnoredSetting(Rule):
             return
         if strays := list(_other_layers(blueprint, plan)):
             chosen = ", ".join(map(str, _indices(plan)))
-            message = f"layers_to_transform does not hold for parameters: the plan adapts those of all layers, not of {chosen}"
+            message = (
+                f"layers_to_transform is passed over for parameters: those of all layers are adapted, not of {chosen}"
+            )
             yield self._finding(plan, message, Severity.WARNING, strays, [_by_paths(blueprint, plan, strays)])
         for setting in ("rank_pattern", "alpha_pattern"):
             idle = [entry.value for entry in plan.entries if entry.setting == setting and _is_idle(plan, entry.reaches)]

@@ -30,7 +30,7 @@ class MixedName(Rule):
     code = "ARC506"
     name = "mixed-name"
     severity = Severity.ERROR
-    why = "A name in a list reaches every module whose path ends in it, and PEFT raises at the first that it cannot adapt."
+    why = "A listed name reaches every module whose path ends in it, and PEFT raises at one that it cannot adapt."
     fires = (
         Example(
             "toy:targeting.Mixed",
@@ -53,7 +53,8 @@ class MixedName(Rule):
             refused = [site for site in sites if Trait.SUPPORTED not in site.traits]
             wanted = [site for site in sites if Trait.SUPPORTED in site.traits]
             yield self.finding(
-                f"{', '.join(values)} names {len(wanted)} layers that PEFT adapts, and a {refused[0].type.name} that it refuses",
+                f"{', '.join(values)} names {len(wanted)} layers that PEFT adapts and a {refused[0].type.name} that it "
+                "refuses",
                 sites=refused,
                 evidence=Evidence.INJECTED,
                 remedies=_remedies(blueprint, trial, values, wanted),

@@ -55,9 +55,10 @@ class PartialTarget(Rule):
         for trial in blueprint.trials:
             for gap in _gaps(blueprint, trial):
                 others = ", ".join(dict.fromkeys(site.leaf for site in gap.frozen))
+                verb = "are" if len(gap.names) > 1 else "is"
                 yield self.finding(
-                    f"{', '.join(gap.names)} {'are' if len(gap.names) > 1 else 'is'} in {gap.present} of {gap.layers} layers; in the others the plan adapts "
-                    f"nothing in its place ({others})",
+                    f"{', '.join(gap.names)} {verb} in {gap.present} of {gap.layers} layers; in the others the plan "
+                    f"adapts nothing in its place ({others})",
                     sites=gap.frozen,
                     severity=Severity.WARNING if trial is blueprint.plan else Severity.INFO,
                     evidence=Evidence.INJECTED,
@@ -90,19 +91,19 @@ def _gaps(blueprint: Blueprint, trial: Trial) -> Iterator[_Gap]:
         for entry in trial.entries:
             if entry.setting == "target_modules" and not any(part.isdigit() for part in entry.value.split(".")):
                 reached = frozenset(entry.reaches) & adapted
-                having = (
+                layers = (
                     index for index, layer in stack.items() if any(site.path in reached for site in layer.values())
                 )
-                groups.setdefault(frozenset(having), []).append(entry.value)
+                groups.setdefault(frozenset(layers), []).append(entry.value)
         gaps: dict[tuple[Site, ...], tuple[list[str], set[str]]] = {}
         for having, names in groups.items():
             frozen = tuple(_frozen(stack, having, adapted)) if having else ()
             same_names, same_layers = gaps.setdefault(frozen, ([], set()))
             same_names += names
             same_layers |= having
-        yield from (
-            _Gap(tuple(names), len(having), len(stack), frozen) for frozen, (names, having) in gaps.items() if frozen
-        )
+        for frozen, (all_names, all_layers) in gaps.items():
+            if frozen:
+                yield _Gap(tuple(all_names), len(all_layers), len(stack), frozen)
 
 
 def _frozen(stack: _Stack, having: frozenset[str], adapted: frozenset[str]) -> Iterator[Site]:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
-from archlint.core.blueprint import Blueprint, Kind, Trait
+from archlint.core import guesses
+from archlint.core.blueprint import Blueprint, Kind
 from archlint.core.finding import Evidence, Finding, Remedy, Severity
-from archlint.core.names import near, respelled
 from archlint.core.refusals import Cause, cause
 from archlint.core.rule import Example, Rule, quote
-from archlint.core.suffixes import reached_by
 from archlint.core.trial import Entry, Trial
 
 _MOST_NAMES = 12
@@ -66,44 +63,41 @@ class UnmatchedTarget(Rule):
     )
 
     def check(self, blueprint: Blueprint) -> Iterable[Finding]:
-        if blueprint.plan is None:
-            yield from self._stock(blueprint)
-        elif (why := cause(blueprint, blueprint.plan)) is not Cause.HALF_FUSED:
-            yield from self._user(blueprint, blueprint.plan, raised=why is Cause.NOTHING_REACHED)
+        plan = blueprint.plan
+        if plan is None:
+            for trial in blueprint.trials:
+                if cause(blueprint, trial) is Cause.NOTHING_REACHED:
+                    message = f"{trial.plan.name} reaches nothing; {_inventory(blueprint)}"
+                    yield self.finding(
+                        message, severity=Severity.INFO, evidence=Evidence.INJECTED, proof=[quote(trial)]
+                    )
+        elif (why := cause(blueprint, plan)) is not Cause.HALF_FUSED:
+            raised = why is Cause.NOTHING_REACHED
+            unmatched = [entry for entry in plan.entries if _is_unmatched(plan, entry)]
+            for setting, answer in _ANSWERS.items():
+                missing = [entry.value for entry in unmatched if entry.setting == setting]
+                if missing:
+                    hint, remedies = answer(blueprint, plan, missing)
+                    reach = "reach" if len(missing) > 1 else "reaches"
+                    message = f"{_listed(missing)} in {setting} {reach} nothing; {hint}"
+                    fatal = raised and setting != "modules_to_save"
+                    yield self._finding(plan, message, Severity.ERROR if fatal else Severity.WARNING, remedies)
+            if raised and all(entry.setting == "modules_to_save" for entry in unmatched):
+                message = "all that the targets reach is left out by exclude_modules or modules_to_save"
+                if plan.plan.says_all:
+                    message = f"all-linear reaches nothing; {_inventory(blueprint)}"
+                yield self._finding(plan, message, Severity.ERROR, [_RECIPE])
 
-    def _stock(self, blueprint: Blueprint) -> Iterable[Finding]:
-        for trial in blueprint.trials:
-            if cause(blueprint, trial) is Cause.NOTHING_REACHED:
-                message = f"{trial.plan.name} reaches nothing; {_inventory(blueprint)}"
-                yield self.finding(message, severity=Severity.INFO, evidence=Evidence.INJECTED, proof=[quote(trial)])
+    def _finding(self, plan: Trial, message: str, severity: Severity, remedies: Sequence[Remedy]) -> Finding:
+        return self.finding(
+            message, severity=severity, evidence=Evidence.INJECTED, remedies=remedies, proof=[quote(plan)]
+        )
 
-    def _user(self, blueprint: Blueprint, plan: Trial, *, raised: bool) -> Iterable[Finding]:
-        explained = False
-        for setting, describe, mend in (
-            ("target_modules", _about_modules, _mended_modules),
-            ("target_parameters", _about_parameters, _mended_parameters),
-            ("layers_to_transform", _about_layers, _mended_layers),
-            ("modules_to_save", _about_saved, _mended_saved),
-        ):
-            missing = [entry.value for entry in plan.entries if entry.setting == setting and _is_unmatched(plan, entry)]
-            if missing:
-                is_error = raised and setting != "modules_to_save"
-                explained |= is_error
-                yield self.finding(
-                    f"{_listed(missing)} in {setting} {'reach' if len(missing) > 1 else 'reaches'} nothing; {describe(blueprint, plan, missing)}",
-                    severity=Severity.ERROR if is_error else Severity.WARNING,
-                    evidence=Evidence.INJECTED,
-                    remedies=[*mend(blueprint, plan, missing), *_recipe(setting)],
-                    proof=[quote(plan)],
-                )
-        if raised and not explained:
-            left_out = "all that the targets reach is left out by exclude_modules or modules_to_save"
-            yield self.finding(
-                f"all-linear reaches nothing; {_inventory(blueprint)}" if plan.plan.says_all else left_out,
-                evidence=Evidence.INJECTED,
-                remedies=_recipe("target_modules"),
-                proof=[quote(plan)],
-            )
+
+_RECIPE = Remedy("target_modules", "or take the names that the model has: the recipe below", by_recipe=True)
+
+_Answer = tuple[str, list[Remedy]]
+"""What to say of values that reach nothing, and what to do about them."""
 
 
 def _is_unmatched(plan: Trial, entry: Entry) -> bool:
@@ -115,203 +109,94 @@ def _is_unmatched(plan: Trial, entry: Entry) -> bool:
     return entry.value in plan.rewritten.get(entry.setting, (entry.value,))
 
 
-def _recipe(setting: str) -> list[Remedy]:
-    if setting == "modules_to_save":
-        return []
-    return [Remedy("target_modules", "or take the names that the model has: the recipe below", by_recipe=True)]
+def _modules(blueprint: Blueprint, plan: Trial, missing: Sequence[str]) -> _Answer:
+    lora = plan.plan.lora
+    given = lora["target_modules"]
+    if isinstance(given, str):
+        hint = "a string must match whole paths as a regular expression"
+        mended = guesses.string(blueprint, given)
+    else:
+        mended = guesses.listed(blueprint, given, missing)
+        hint = _did_you_mean(guesses.nearest(missing, guesses.inventory(blueprint))) or _inventory(blueprint)
+        if isinstance(mended, str):
+            hint = "a list holds names, and a regular expression works as a single string only"
+    remedies = [_RECIPE]
+    if mended is not None:
+        plan_now = {**lora, "target_modules": mended}
+        remedies.insert(0, Remedy("target_modules", "say it as PEFT matches it", mended, plan=plan_now))
+    parameters = [] if isinstance(given, str) else guesses.parameters(blueprint, missing)
+    if parameters:
+        kept = [value for value in given if value not in missing]
+        named = [*(lora.get("target_parameters") or ()), *parameters]
+        plan_now = {**lora, "target_modules": kept, "target_parameters": named}
+        text = "name the experts' parameters in target_parameters"
+        remedies.insert(0, Remedy("target_parameters", text, named, plan=plan_now))
+    return hint, remedies
+
+
+def _parameters(blueprint: Blueprint, plan: Trial, missing: Sequence[str]) -> _Answer:
+    lora = plan.plan.lora
+    names = guesses.parameters(blueprint, missing) or guesses.stacked(blueprint)
+    if not names:
+        return "the model has no such parameter", [_RECIPE]
+    mended = list(dict.fromkeys([*(name for name in lora["target_parameters"] if name not in missing), *names]))
+    plan_now = {**lora, "target_parameters": mended}
+    remedy = Remedy("target_parameters", "the parameters that are there", mended, plan=plan_now)
+    return _did_you_mean(names), [remedy, _RECIPE]
+
+
+def _layers(blueprint: Blueprint, plan: Trial, missing: Sequence[str]) -> _Answer:
+    lora = plan.plan.lora
+    pattern = _list_at_the_top(blueprint)
+    found = any(entry.reaches for entry in plan.entries if entry.setting == "layers_to_transform")
+    if pattern is not None and not found and not lora.get("layers_pattern"):
+        hint = "PEFT looks for the index behind a module's second name, and here it is behind the first"
+        plan_now = {**lora, "layers_pattern": pattern}
+        return hint, [Remedy("setting", f"layers_pattern={pattern!r}", pattern, plan=plan_now)]
+    scope = blueprint.scope.value
+    count = blueprint.model.layers.get(scope, 0)
+    hint = f"the {scope} has layers 0 to {count - 1}" if count else "no layer has such an index"
+    indices = lora["layers_to_transform"]
+    kept = [index for index in (indices if isinstance(indices, list) else [indices]) if str(index) not in missing]
+    if not kept:
+        return hint, [_RECIPE]
+    plan_now = {**lora, "layers_to_transform": kept}
+    return hint, [Remedy("setting", f"layers_to_transform={kept}", kept, plan=plan_now)]
+
+
+def _saved(blueprint: Blueprint, plan: Trial, missing: Sequence[str]) -> _Answer:
+    lora = plan.plan.lora
+    savable = [site.leaf for site in blueprint.select(Kind.EMBEDDING, Kind.HEAD, Kind.NORM)]
+    names = guesses.nearest(missing, savable)
+    mended = list(dict.fromkeys([*(name for name in lora["modules_to_save"] if name not in missing), *names]))
+    text = "the modules that are there" if names else "leave it out"
+    remedy = Remedy("modules_to_save", text, mended, plan={**lora, "modules_to_save": mended})
+    return _did_you_mean(names) or "PEFT saves nothing for it", [remedy]
+
+
+_ANSWERS = {
+    "target_modules": _modules,
+    "target_parameters": _parameters,
+    "layers_to_transform": _layers,
+    "modules_to_save": _saved,
+}
+
+
+def _list_at_the_top(blueprint: Blueprint) -> str | None:
+    """The name of the list of layers, where no module stands above it."""
+    parts = (site.path.split(".") for site in blueprint.projections)
+    return next((path[0] for path in parts if len(path) > 2 and path[1].isdigit()), None)
+
+
+def _inventory(blueprint: Blueprint) -> str:
+    names = guesses.inventory(blueprint)
+    return f"the model has {_listed(names)}" if names else "the model has no layer that PEFT adapts"
+
+
+def _did_you_mean(names: Sequence[str]) -> str:
+    return f"did you mean {_listed(names)}?" if names else ""
 
 
 def _listed(names: Sequence[str]) -> str:
     rest = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
     return ", ".join(names[:_MOST_NAMES]) + rest
-
-
-def _paths(blueprint: Blueprint) -> list[str]:
-    return [site.path for site in blueprint.sites if site.path and not site.is_parameter]
-
-
-def _parameters(blueprint: Blueprint) -> list[str]:
-    return [
-        site.path if site.is_parameter else f"{site.path}.{weight.name}"
-        for site in blueprint.sites
-        for weight in site.weights
-    ]
-
-
-def _names(blueprint: Blueprint) -> list[str]:
-    """What the scope's layers are called that PEFT adapts."""
-    sites = (site for site in blueprint.projections if Trait.SUPPORTED in site.traits)
-    return list(dict.fromkeys(site.leaf for site in sites))
-
-
-def _inventory(blueprint: Blueprint) -> str:
-    names = _names(blueprint)
-    return f"the model has {_listed(names)}" if names else "the model has no layer that PEFT adapts"
-
-
-# --- target_modules
-
-
-def _about_modules(blueprint: Blueprint, plan: Trial, missing: Sequence[str]) -> str:
-    if isinstance(plan.plan.lora["target_modules"], str):
-        return "a string must match whole paths as a regular expression"
-    if any(_is_pattern(value, _paths(blueprint)) for value in missing):
-        return "a list holds names, and regular expressions only work as a single string"
-    candidates = list(dict.fromkeys(name for value in missing for name in near(value, _names(blueprint))))
-    return f"did you mean {_listed(candidates)}?" if candidates else _inventory(blueprint)
-
-
-def _mended_modules(blueprint: Blueprint, plan: Trial, missing: Sequence[str]) -> Iterator[Remedy]:
-    lora = plan.plan.lora
-    paths = _paths(blueprint)
-    given = lora["target_modules"]
-    if isinstance(given, str):
-        mended = _mended_string(given, paths)
-    elif any(_is_pattern(value, paths) for value in missing):
-        mended = "|".join(value if value in missing else rf"(.*\.)?{re.escape(value)}" for value in given)
-    else:
-        mended = _mended_list(blueprint, given, missing, paths)
-    if mended is not None:
-        yield Remedy("target_modules", "say it as PEFT matches it", mended, plan={**lora, "target_modules": mended})
-    parameters = _candidates(blueprint, missing)
-    if parameters and not isinstance(given, str):
-        kept = [value for value in given if value not in missing]
-        moved = [*(lora.get("target_parameters") or ()), *parameters]
-        changed = {**lora, "target_modules": kept, "target_parameters": moved}
-        yield Remedy("target_parameters", "name the experts' parameters in target_parameters", moved, plan=changed)
-
-
-def _mended_string(given: str, paths: Sequence[str]) -> str | list[str] | None:
-    names = [name.strip(" []'\"") for name in given.split(",")]
-    if all(reached_by(name, paths) for name in names):
-        return names
-    variants = [*respelled(given), rf".*\.{given}", f".*{given}"]
-    return next((variant for variant in variants if _is_pattern(variant, paths)), None)
-
-
-def _mended_list(
-    blueprint: Blueprint, given: Sequence[str], missing: Sequence[str], paths: Sequence[str]
-) -> list[str] | None:
-    """The list with other spellings, or else the nearest names, in the place of what is missing."""
-    mended: dict[str, None] = {}
-    for value in given:
-        if value not in missing:
-            mended[value] = None
-            continue
-        parts = [part.strip() for part in value.split(",")]
-        spelled = [next((name for name in respelled(part) if reached_by(name, paths)), None) for part in parts]
-        found = spelled if all(spelled) else near(value, _names(blueprint))
-        mended.update((name, None) for name in found if name)
-    return list(mended) if set(mended) - set(given) else None
-
-
-def _is_pattern(value: str, paths: Iterable[str]) -> bool:
-    """Whether ``value`` matches any of ``paths`` as a regular expression."""
-    try:
-        pattern = re.compile(value)
-    except re.error:
-        return False
-    return any(pattern.fullmatch(path) for path in paths)
-
-
-# --- target_parameters
-
-
-def _about_parameters(blueprint: Blueprint, plan: Trial, missing: Sequence[str]) -> str:
-    candidates = _candidates(blueprint, missing) or list(dict.fromkeys(map(_brief, _fused(blueprint))))
-    return f"did you mean {_listed(candidates)}?" if candidates else "the model has no such parameter"
-
-
-def _mended_parameters(blueprint: Blueprint, plan: Trial, missing: Sequence[str]) -> Iterator[Remedy]:
-    lora = plan.plan.lora
-    kept = [name for name in lora["target_parameters"] if name not in missing]
-    candidates = _candidates(blueprint, missing) or list(dict.fromkeys(map(_brief, _fused(blueprint))))
-    if candidates:
-        mended = [*kept, *(name for name in candidates if name not in kept)]
-        yield Remedy(
-            "target_parameters", "the parameters that are there", mended, plan={**lora, "target_parameters": mended}
-        )
-
-
-def _candidates(blueprint: Blueprint, missing: Sequence[str]) -> list[str]:
-    """Parameters whose last names come near; a module's name stands for the matrices in it."""
-    parameters = _parameters(blueprint)
-    matrices = _fused(blueprint)
-    found: dict[str, None] = {}
-    for value in missing:
-        if reached_by(f"{value}.weight", parameters):
-            found[f"{value}.weight"] = None
-            continue
-        leaf = value.rpartition(".")[2]
-        inside = [path for path in matrices if reached_by(value, [path.rpartition(".")[0]])]
-        close = near(leaf, (path.rpartition(".")[2] for path in matrices))
-        found.update((_brief(path), None) for path in inside or matrices if inside or path.rpartition(".")[2] in close)
-    return list(found)
-
-
-def _fused(blueprint: Blueprint) -> list[str]:
-    return [site.path for site in blueprint.select(Kind.FUSED_EXPERTS, Kind.RAW_PROJECTION) if site.is_parameter]
-
-
-def _brief(path: str) -> str:
-    """A parameter by its name and its module's."""
-    return ".".join(path.split(".")[-2:])
-
-
-# --- layers_to_transform
-
-
-def _about_layers(blueprint: Blueprint, plan: Trial, missing: Sequence[str]) -> str:
-    if _layer_list(blueprint) is not None and "layers_pattern" not in plan.plan.lora and not _any_layer(plan):
-        return "PEFT finds the index behind a module's second name; layers at the top need layers_pattern"
-    count = blueprint.model.layers.get(blueprint.scope.value, 0)
-    return f"the {blueprint.scope.value} has layers 0 to {count - 1}" if count else "no layer has such an index"
-
-
-def _mended_layers(blueprint: Blueprint, plan: Trial, missing: Sequence[str]) -> Iterator[Remedy]:
-    lora = plan.plan.lora
-    pattern = _layer_list(blueprint)
-    if pattern is not None and "layers_pattern" not in lora and not _any_layer(plan):
-        yield Remedy("setting", f"layers_pattern={pattern!r}", pattern, plan={**lora, "layers_pattern": pattern})
-        return
-    indices = lora["layers_to_transform"]
-    kept = [index for index in (indices if isinstance(indices, list) else [indices]) if str(index) not in missing]
-    if kept:
-        changed = {**lora, "layers_to_transform": kept}
-        yield Remedy("setting", f"layers_to_transform={kept}", kept, plan=changed)
-
-
-def _any_layer(plan: Trial) -> bool:
-    return any(entry.reaches for entry in plan.entries if entry.setting == "layers_to_transform")
-
-
-def _layer_list(blueprint: Blueprint) -> str | None:
-    """The name of the list of layers, where it stands at the top of the model."""
-    for site in blueprint.projections:
-        parts = site.path.split(".")
-        if len(parts) > 2 and parts[1].isdigit():
-            return parts[0]
-    return None
-
-
-# --- modules_to_save
-
-
-def _about_saved(blueprint: Blueprint, plan: Trial, missing: Sequence[str]) -> str:
-    candidates = [name for value in missing for name in near(value, _savable(blueprint))]
-    return f"did you mean {_listed(list(dict.fromkeys(candidates)))}?" if candidates else "PEFT saves nothing for it"
-
-
-def _mended_saved(blueprint: Blueprint, plan: Trial, missing: Sequence[str]) -> Iterator[Remedy]:
-    lora: dict[str, Any] = dict(plan.plan.lora)
-    kept = [name for name in lora["modules_to_save"] if name not in missing]
-    candidates = [name for value in missing for name in near(value, _savable(blueprint))]
-    mended = list(dict.fromkeys([*kept, *candidates]))
-    text = "the modules that are there" if candidates else "leave it out"
-    yield Remedy("modules_to_save", text, mended, plan={**lora, "modules_to_save": mended})
-
-
-def _savable(blueprint: Blueprint) -> list[str]:
-    """Embeddings, heads and norms: what people train in full beside adapters."""
-    sites = blueprint.select(Kind.EMBEDDING, Kind.HEAD, Kind.NORM)
-    return list(dict.fromkeys(site.leaf for site in sites))

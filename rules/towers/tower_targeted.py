@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+
 from archlint.core.blueprint import Blueprint
 from archlint.core.finding import Evidence, Finding, Remedy, Severity
 from archlint.core.regions import excluding, roots

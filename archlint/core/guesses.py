@@ -1,0 +1,84 @@
+"""What a plan may have meant by values that reach nothing: the names that the model has instead."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Sequence
+
+from archlint.core.blueprint import Blueprint, Kind
+from archlint.core.names import near, respelled
+from archlint.core.refusals import is_adaptable
+from archlint.core.suffixes import reached_by
+
+
+def inventory(blueprint: Blueprint) -> list[str]:
+    """What the scope's layers are called that PEFT adapts."""
+    return list(dict.fromkeys(site.leaf for site in blueprint.projections if is_adaptable(blueprint, site.path)))
+
+
+def nearest(values: Iterable[str], known: Collection[str]) -> list[str]:
+    """Those of ``known`` that any of ``values`` may stand for."""
+    return list(dict.fromkeys(name for value in values for name in near(value, known)))
+
+
+def is_expression(blueprint: Blueprint, value: str) -> bool:
+    """Whether ``value`` matches any module of the model as a regular expression."""
+    try:
+        pattern = re.compile(value)
+    except re.error:
+        return False
+    return any(pattern.fullmatch(path) for path in _modules(blueprint))
+
+
+def string(blueprint: Blueprint, given: str) -> str | list[str] | None:
+    """``target_modules`` that reach something, for a string that does not: a list of names, or a longer expression."""
+    names = [name.strip(" []'\"") for name in given.split(",")]
+    if all(reached_by(name, _modules(blueprint)) for name in names):
+        return names
+    variants = [*respelled(given), rf".*\.{given}", f".*{given}"]
+    return next((variant for variant in variants if is_expression(blueprint, variant)), None)
+
+
+def listed(blueprint: Blueprint, given: Sequence[str], missing: Collection[str]) -> str | list[str] | None:
+    """``target_modules`` for a list with ``missing`` names in it: one expression, other spellings, or the nearest."""
+    if any(is_expression(blueprint, value) for value in missing):
+        return "|".join(value if value in missing else rf"(.*\.)?{re.escape(value)}" for value in given)
+    mended: dict[str, None] = {}
+    for value in given:
+        mended.update(dict.fromkeys(_instead_of(blueprint, value) if value in missing else [value]))
+    return list(mended) if set(mended) - set(given) else None
+
+
+def _instead_of(blueprint: Blueprint, value: str) -> list[str]:
+    paths = _modules(blueprint)
+    parts = (part.strip() for part in value.split(","))
+    spelled = [next((name for name in respelled(part) if reached_by(name, paths)), None) for part in parts]
+    found = [name for name in spelled if name is not None]
+    return found if len(found) == len(spelled) else near(value, inventory(blueprint))
+
+
+def parameters(blueprint: Blueprint, missing: Iterable[str]) -> list[str]:
+    """``target_parameters`` for names that reach none: a linear's weight, a module's matrices, the nearest matrices."""
+    matrices = stacked(blueprint)
+    weights = [
+        f"{site.path}.{weight.name}" for site in blueprint.sites for weight in site.weights if not site.is_parameter
+    ]
+    found: dict[str, None] = {}
+    for value in missing:
+        if reached_by(f"{value}.weight", weights):
+            found[f"{value}.weight"] = None
+            continue
+        close = near(value.rpartition(".")[2], {name.rpartition(".")[2] for name in matrices})
+        inside = [name for name in matrices if reached_by(value, [name.rpartition(".")[0]])]
+        found.update(dict.fromkeys(inside or [name for name in matrices if name.rpartition(".")[2] in close]))
+    return list(found)
+
+
+def stacked(blueprint: Blueprint) -> list[str]:
+    """The parameters used as matrices by themselves, each by its module's name and its own."""
+    sites = blueprint.select(Kind.FUSED_EXPERTS, Kind.RAW_PROJECTION)
+    return list(dict.fromkeys(".".join(site.path.split(".")[-2:]) for site in sites if site.is_parameter))
+
+
+def _modules(blueprint: Blueprint) -> list[str]:
+    return [site.path for site in blueprint.sites if site.path and not site.is_parameter]
