@@ -101,8 +101,11 @@ class Catalog:
         return matching
 
     def _unknown(self, code: str) -> UnknownRuleError:
-        names = [*self.rules, *(rule.name for rule in self.rules.values())]
-        near = difflib.get_close_matches(code.upper(), names, 1) or difflib.get_close_matches(code.lower(), names, 1)
+        names = [rule.name for rule in self.rules.values()]
+        codes = difflib.get_close_matches(code.upper(), self.rules, len(self.rules) or 1)
+        # of codes that share as many characters, the one that has them in the same places
+        codes.sort(key=lambda known: sum(map(str.__ne__, known, code.upper())))
+        near = [*codes, *difflib.get_close_matches(code.lower(), names, 1)]
         hint = f" Did you mean {near[0]}?" if near else " `archlint rules` lists them."
         return UnknownRuleError(f"no rule {code!r}.{hint}")
 

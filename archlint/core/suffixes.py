@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
-from typing import Any
 
 
 def reached_by(name: str, paths: Iterable[str]) -> tuple[str, ...]:
@@ -25,13 +24,6 @@ def suffixes(wanted: Collection[str], others: Iterable[str], *, numbered: bool =
             return None
         found[name] = None
     return list(found)
-
-
-def without(setting: Any, leaves: Collection[str]) -> Any:
-    """A setting's list of names without those whose last part is one of ``leaves``; anything else as it is."""
-    if not isinstance(setting, (list, tuple)):
-        return setting
-    return [name for name in setting if str(name).rpartition(".")[2] not in leaves]
 
 
 def _suffixes(path: str) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
@@ -10,13 +11,19 @@ from archlint.core.trial import Entry
 
 
 def reached(config: Any, names: Sequence[str]) -> tuple[str, ...]:
-    """The module names that a PEFT config targets, by PEFT's matching, exclusions taken off."""
+    """The module names that a PEFT config targets, by PEFT's matching, exclusions taken off.
+
+    A string that is no regular expression, at which PEFT raises, reaches nothing.
+    """
     from peft.tuners.tuners_utils import _ExcludedModule, check_target_module_exists
 
     if config.target_modules is None and not config.target_parameters:
         return ()
     found = ((name, check_target_module_exists(config, name)) for name in names if name)
-    return tuple(name for name, hit in found if hit and not isinstance(hit, _ExcludedModule))
+    try:
+        return tuple(name for name, hit in found if hit and not isinstance(hit, _ExcludedModule))
+    except re.error:
+        return ()
 
 
 def entries(lora: Mapping[str, Any], names: Sequence[str], parameters: Sequence[str]) -> Iterator[Entry]:
@@ -55,12 +62,19 @@ def _layers(lora: Mapping[str, Any], names: Sequence[str]) -> Iterator[Entry]:
 
 
 def _patterns(lora: Mapping[str, Any], names: Sequence[str]) -> Iterator[Entry]:
-    from peft.utils.other import get_pattern_key
-
     for setting in ("rank_pattern", "alpha_pattern"):
         for pattern in lora.get(setting) or ():
-            hits = tuple(name for name in names if get_pattern_key([pattern], name) == pattern and name != pattern)
-            yield Entry(setting, pattern, hits + tuple(name for name in names if name == pattern))
+            yield Entry(setting, pattern, _keyed(pattern, names))
+
+
+def _keyed(pattern: str, names: Iterable[str]) -> tuple[str, ...]:
+    """The names for which PEFT takes a key of ``rank_pattern``."""
+    from peft.utils.other import get_pattern_key
+
+    try:
+        return tuple(name for name in names if get_pattern_key([pattern], name) == pattern)
+    except re.error:
+        return ()
 
 
 def _single(setting: Any, value: str | None) -> Any:

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from archlint import __version__
@@ -144,7 +145,6 @@ class _Client:
         self.seconds = float(os.environ.get("HF_HUB_ETAG_TIMEOUT") or ANSWER_SECONDS)
 
     def download(self, repository: str) -> Download:
-        from httpx2 import HTTPError
         from huggingface_hub.errors import RemoteEntryNotFoundError
 
         with _muted():
@@ -155,7 +155,7 @@ class _Client:
                     self._code(repository, download)
             except RemoteEntryNotFoundError as error:
                 raise self._no_config(repository) from error
-            except (HTTPError, OSError, ValueError, ImportError) as error:  # ValueError, ImportError: a proxy's address
+            except (_http().HTTPError, OSError, ValueError, ImportError) as error:  # the last two: a proxy's address
                 raise self._explained(error, repository) from error
         return download
 
@@ -201,7 +201,6 @@ class _Client:
 
     def _code(self, repository: str, download: Download) -> None:
         """Fetch the files that ``auto_map`` names, and what they import from beside them."""
-        from httpx2 import HTTPError
         from huggingface_hub.errors import RemoteEntryNotFoundError
 
         pending = [
@@ -217,7 +216,7 @@ class _Client:
                 path = self._file(place, file, revision)
             except RemoteEntryNotFoundError:
                 continue  # an import of a name rather than a module; what is needed and missing shows when it is run
-            except (HTTPError, OSError, ValueError) as error:
+            except (_http().HTTPError, OSError, ValueError) as error:
                 reason = self._explained(error, place)
                 raise SourceError(f"the code of {repository}: {reason.message}", reason.hint) from error
             source = Path(path).read_text(encoding="utf-8", errors="replace")
@@ -227,7 +226,6 @@ class _Client:
 
     def _no_config(self, repository: str) -> SourceError:
         """What there is instead of a configuration."""
-        from httpx2 import HTTPError
         from huggingface_hub import HfApi
 
         subfolder = self.options.subfolder
@@ -235,7 +233,7 @@ class _Client:
         prefix = "" if subfolder is None else f"{subfolder.strip('/')}/"
         try:
             every = HfApi(endpoint=self.address).list_repo_files(repository, revision=self.options.revision)
-        except (HTTPError, OSError, ValueError):
+        except (_http().HTTPError, OSError, ValueError):
             error = SourceError(f"{where} has no {CONFIG}", "if it lies in a folder, add --subfolder")
         else:
             files = {file.removeprefix(prefix) for file in every if file.startswith(prefix)}
@@ -245,7 +243,7 @@ class _Client:
             def read(file: str) -> Mapping[str, Any]:
                 try:
                     path = self._file(repository, prefix + file, self.options.revision)
-                except (HTTPError, OSError) as error:
+                except (_http().HTTPError, OSError) as error:
                     raise SourceError(f"{file} cannot be fetched") from error
                 return jsonfile.read(Path(path)).content
 
@@ -254,7 +252,6 @@ class _Client:
 
     def _explained(self, error: BaseException, repository: str) -> SourceError:
         """What ``error``, met while asking for ``repository``, means to the reader."""
-        from httpx2 import TimeoutException
         from huggingface_hub import errors
 
         if isinstance(error, errors.GatedRepoError):
@@ -283,9 +280,9 @@ class _Client:
             return SourceError(f"{repository} is no name of a repository")
         if isinstance(error, errors.OfflineModeIsEnabled):
             return _offline()
-        if isinstance(error, TimeoutException):
+        if isinstance(error, _http().TimeoutException):
             return _late(self.address)
-        if isinstance(error, OSError) and error.errno is not None:  # those of the network are httpx2's own
+        if isinstance(error, OSError) and error.errno is not None:  # those of the network are the HTTP library's own
             return SourceError(f"the hub's cache cannot be used: {error}", "choose another with --cache-dir")
         return _unreachable(" ".join(f"{type(error).__name__}: {error}".split()))
 
@@ -339,6 +336,13 @@ def _late(address: str) -> HubError:
     reason = "it does not answer in time"
     network.remember(address, reason)
     return _unreachable(reason)
+
+
+def _http() -> ModuleType:
+    """The HTTP library of huggingface_hub: httpx for its versions 1, httpx2 for its versions 2."""
+    from huggingface_hub.utils import httpx  # type: ignore[attr-defined]  # its name in both, but not for mypy
+
+    return httpx
 
 
 @contextmanager

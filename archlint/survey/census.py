@@ -104,8 +104,8 @@ class _Census:
             kind=kind,
             role=role,
             weights=weights,
-            in_features=getattr(module, "in_features", None) if whole else None,
-            out_features=getattr(module, "out_features", None) if whole else None,
+            in_features=_width(module, "in_features") if whole else None,
+            out_features=_width(module, "out_features") if whole else None,
             inner=f"{path}.{verdict.inner}" if verdict.inner else None,
             traits=verdict.traits | self._surroundings(path) | self._fusion(path, verdict),
         )
@@ -179,3 +179,9 @@ class _Census:
             file = shown_path(code.file) if code.file else None
             self._types[cls] = TypeInfo(cls.__name__, cls.__module__, bases, file, code.line)
         return self._types[cls]
+
+
+def _width(module: nn.Module, name: str) -> int | None:
+    """A number of features; some classes leave it as a tensor."""
+    value = getattr(module, name, None)
+    return None if value is None else int(value)

@@ -44,12 +44,15 @@ class Experts:
 def find_experts(model: nn.Module) -> Experts:
     """Find the mixtures of experts of ``model``."""
     modules = dict(model.named_modules())
-    numbers = _expert_numbers(getattr(model, "config", None))
+    config = getattr(model, "config", None)
+    numbers = _expert_numbers(config)
     experts = Experts()
     for path, module in modules.items():
         store = _fused_store(path, module) or _listed_store(path, module)
         if store is None or not path:
             continue
+        if not store.fused and config is not None and store.count not in numbers:
+            continue  # many models have a list of equal modules; a config tells the number of its experts
         found = _router(store, modules)
         if found is None and not (store.fused and store.count in numbers):
             continue

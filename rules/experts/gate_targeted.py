@@ -11,6 +11,8 @@ from archlint.core.finding import Evidence, Finding, Remedy, Severity
 from archlint.core.rule import Example, Rule, by_class, listed, quote
 from archlint.core.trial import Trial
 
+_CRASH = "LoRA adds to what the router returns as if it were a tensor: the first training step fails."
+
 
 class GateTargeted(Rule):
     """A plan puts adapters on the layers that choose or weigh the experts.
@@ -77,6 +79,7 @@ class GateTargeted(Rule):
             sites=sites,
             severity=severity,
             evidence=Evidence.INJECTED,
+            why=_CRASH if severity is Severity.ERROR else None,
             remedies=_remedies(trial, sites) if severity is not Severity.INFO else (),
             proof=[quote(trial)],
         )

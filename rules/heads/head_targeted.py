@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from archlint.core import amending
 from archlint.core.blueprint import Blueprint, Kind, Role, Site
 from archlint.core.finding import Evidence, Finding, Remedy, Severity
 from archlint.core.refusals import Cause, cause
 from archlint.core.rule import Example, Rule, quote
-from archlint.core.suffixes import without
 from archlint.core.trial import Trial
 
 
@@ -105,11 +105,4 @@ def _remedies(blueprint: Blueprint, trial: Trial, sites: Sequence[Site]) -> list
         saved = [*(lora.get("modules_to_save") or ()), *dict.fromkeys(site.path.partition(".")[0] for site in sites)]
         text = "train and store the whole head (task_type SEQ_CLS or TOKEN_CLS does it for a classifier)"
         return [Remedy("modules_to_save", text, saved, plan={**lora, "modules_to_save": saved})]
-    leaves = {site.leaf for site in sites}
-    targets = without(lora.get("target_modules"), leaves)
-    if targets != lora.get("target_modules"):
-        text = "leave the head out"
-        if not targets:
-            return [Remedy("target_modules", f"{text}: the recipe below", by_recipe=True)]
-        return [Remedy("target_modules", text, targets, plan={**lora, "target_modules": targets})]
-    return [Remedy("target_modules", "leave the head out: the recipe below", by_recipe=True)]
+    return amending.without([trial], {site.path for site in sites}, "leave the head out")

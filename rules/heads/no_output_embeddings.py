@@ -58,6 +58,6 @@ class NoOutputEmbeddings(Rule):
 def _method(blueprint: Blueprint) -> Remedy:
     tables = blueprint.select(Kind.EMBEDDING)
     largest = max(tables, key=lambda site: site.size, default=None)
-    returned = f"self.{largest.path}" if largest is not None else "None"
+    returned = f"self.get_submodule({largest.path!r})" if largest is not None else "None"
     code = f"type(model).get_input_embeddings = lambda self: {returned}"
     return Remedy("patch", "give the class the method before get_peft_model", code)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import Any
 
 from archlint.core.blueprint import Blueprint, Kind, Site
 from archlint.core.finding import Evidence, Finding, Remedy, Severity
 from archlint.core.folding import fold
 from archlint.core.rule import Example, Rule, quote
-from archlint.core.suffixes import without
 from archlint.core.trial import Trial
 
 _MOST_GROUPS = 3
@@ -119,7 +119,7 @@ def _tied(blueprint: Blueprint) -> Iterator[list[Site]]:
 def _remedies(trial: Trial, touched: Sequence[Site], rest: Sequence[Site]) -> Iterator[Remedy]:
     lora = trial.plan.lora
     leaves = {site.leaf for site in (*touched, *rest)}
-    frozen = {key: without(lora.get(key), leaves) for key in ("target_modules", "modules_to_save")}
+    frozen = {key: _without(lora.get(key), leaves) for key in ("target_modules", "modules_to_save")}
     changed = [key for key in frozen if frozen[key] != lora.get(key)]
     has_targets = frozen["target_modules"] != []
     if changed and has_targets:
@@ -132,3 +132,10 @@ def _remedies(trial: Trial, touched: Sequence[Site], rest: Sequence[Site]) -> It
         text = "to train the whole embedding: modules_to_save with ensure_weight_tying=True, which keeps one weight"
         tied = {**lora, **frozen, "modules_to_save": saved, "ensure_weight_tying": True}
         yield Remedy("modules_to_save", text, saved, plan=tied)
+
+
+def _without(setting: Any, leaves: Collection[str]) -> Any:
+    """A list of names without those whose last part is one of ``leaves``; anything else as it is."""
+    if not isinstance(setting, (list, tuple)):
+        return setting
+    return [name for name in setting if str(name).rpartition(".")[2] not in leaves]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
+from archlint.core import amending
 from archlint.core.blueprint import Blueprint, Site
-from archlint.core.finding import Evidence, Finding, Remedy, Severity
+from archlint.core.finding import Evidence, Finding, Severity
 from archlint.core.refusals import Cause, cause
 from archlint.core.rule import Example, Rule, quote
-from archlint.core.suffixes import without
 from archlint.core.trial import Trial
 
 
@@ -50,7 +50,7 @@ class BlockedModule(Rule):
             f"PEFT refuses to adapt {' and '.join(names)} of the model type {blueprint.model.model_type}",
             sites=sites,
             evidence=Evidence.INJECTED,
-            remedies=_remedies(blocked[0], names),
+            remedies=amending.without(blocked, {site.path for site in sites}, f"leave {' and '.join(names)} out"),
             proof=[quote(trial) for trial in blocked],
         )
 
@@ -60,16 +60,3 @@ def _blocked(blueprint: Blueprint, trial: Trial) -> list[Site]:
     message = trial.raised.message if trial.raised is not None else ""
     sites = (blueprint.by_path[path] for path in trial.reached)
     return [site for site in sites if f"'{site.leaf}'" in message]
-
-
-def _remedies(trial: Trial, names: Sequence[str]) -> list[Remedy]:
-    lora = trial.plan.lora
-    targets = without(lora.get("target_modules"), set(names))
-    if targets and targets != lora.get("target_modules"):
-        return [Remedy("target_modules", "leave the name out", targets, plan={**lora, "target_modules": targets})]
-    recipe = Remedy("target_modules", "name other layers: the recipe below", by_recipe=True)
-    excluded = lora.get("exclude_modules")
-    if targets == [] or isinstance(excluded, str):
-        return [recipe]
-    excluded = [*(excluded or ()), *names]
-    return [Remedy("exclude_modules", "exclude the name", excluded, plan={**lora, "exclude_modules": excluded}), recipe]

@@ -58,8 +58,9 @@ class ContainerTargeted(Rule):
             classes = list(dict.fromkeys(site.type.name for site in sites))
             names = f"{', '.join(classes[:3])}{' and others' if len(classes) > 3 else ''}"
             values = list(_values(trial, sites))
+            said = f"{'what PEFT makes of all-linear, ' if trial.plan.says_all else ''}{', '.join(values)}"
             yield self.finding(
-                f"{', '.join(values)} in target_modules reaches {names}: no layer with a weight of its own",
+                f"{said} {'reach' if len(values) > 1 else 'reaches'} {names}: no layer with a weight of its own",
                 sites=sites,
                 evidence=Evidence.INJECTED,
                 remedies=list(_remedies(blueprint, trial, values, sites)),

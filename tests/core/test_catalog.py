@@ -166,20 +166,20 @@ def make(code: str, name: str) -> type[Rule]:
 
 @pytest.fixture
 def catalog() -> Catalog:
-    rules = [make("ARC101", "wrapped-linear"), make("ARC102", "linear-subclass"), make("ARC501", "no-default")]
+    rules = [make("ARC101", "wrapped-linear"), make("ARC102", "linear-subclass"), make("ARC511", "no-default")]
     return Catalog({rule.code: rule for rule in rules})
 
 
 @pytest.mark.parametrize(
     ("select", "ignore", "extend", "chosen"),
     [
-        (None, [], [], ["ARC101", "ARC102", "ARC501"]),
-        ([], [], [], ["ARC101", "ARC102", "ARC501"]),
+        (None, [], [], ["ARC101", "ARC102", "ARC511"]),
+        ([], [], [], ["ARC101", "ARC102", "ARC511"]),
         (["ARC1"], [], [], ["ARC101", "ARC102"]),
         (["arc1"], ["ARC102"], [], ["ARC101"]),
-        (["ARC501"], [], ["ARC101"], ["ARC101", "ARC501"]),
-        (["ALL"], ["wrapped-linear"], [], ["ARC102", "ARC501"]),
-        (["no-default"], [], [], ["ARC501"]),
+        (["ARC511"], [], ["ARC101"], ["ARC101", "ARC511"]),
+        (["ALL"], ["wrapped-linear"], [], ["ARC102", "ARC511"]),
+        (["no-default"], [], [], ["ARC511"]),
         (["ARC1"], ["ALL"], [], []),
     ],
 )
@@ -194,6 +194,7 @@ def test_select(
     ("code", "hint"),
     [
         ("ARC103", "Did you mean ARC10[12]?"),
+        ("ARC1O1", "Did you mean ARC101?"),
         ("warped-linear", "Did you mean wrapped-linear?"),
         ("Linear-Subclasses", "Did you mean linear-subclass?"),
         ("XYZ", "`archlint rules` lists them"),

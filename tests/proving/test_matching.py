@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from peft import LoraConfig, get_peft_model
 
@@ -18,3 +20,26 @@ def test_modules_to_save(name: str) -> None:
     adapted = get_peft_model(model, LoraConfig(**lora)).base_model.model
     saved = {path for path, module in adapted.named_modules() if type(module).__name__ == "ModulesToSaveWrapper"}
     assert set(entry.reaches) == saved
+
+
+@pytest.mark.parametrize(
+    "lora",
+    [
+        {"target_modules": "(q_proj"},
+        {"target_modules": ["q_proj"], "exclude_modules": "(q_proj"},
+        {"target_modules": ["q_proj"], "rank_pattern": {"(q_proj": 2}},
+    ],
+    ids=str,
+)
+def test_what_is_no_regular_expression_reaches_nothing(lora: dict[str, object]) -> None:
+    model = DecayedNorm()
+    names = [path for path, _ in model.named_modules()]
+    with pytest.raises(re.error):
+        get_peft_model(model, LoraConfig(**lora))  # type: ignore[arg-type]
+    assert [entry.value for entry in entries(lora, names, []) if not entry.reaches] == ["(q_proj"]
+
+
+def test_a_key_of_a_rank_pattern_may_be_a_parameter() -> None:
+    lora = {"target_parameters": ["q_proj.weight"], "rank_pattern": {"q_proj.weight": 2, "k_proj": 4}}
+    found = {entry.value: entry.reaches for entry in entries(lora, ["q_proj"], ["q_proj.weight"])}
+    assert found == {"q_proj.weight": ("q_proj.weight",), "k_proj": ()}
