@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import platform
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -13,17 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 from archlint.core.blueprint import Blueprint, ModelInfo, Scope
 from archlint.core.catalog import Catalog, RuleLoadError
-from archlint.core.finding import Finding, Remedy
+from archlint.core.finding import Finding
 from archlint.core.report import Environment, Report, Unchecked
 from archlint.core.rule import Rule
-from archlint.core.trial import Plan, Trial
+from archlint.core.trial import Plan
 from archlint.quiet import quiet
 from archlint.sources import Source, SourceError, SourceOptions, resolve
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from archlint.proving import Prover
     from archlint.skeleton import Skeleton
 
 
@@ -200,6 +199,7 @@ def _check_object(model: nn.Module, options: Options) -> Report:
 def _judge(name: str, skeleton: Skeleton, info: ModelInfo, options: Options, notes: tuple[str, ...]) -> Report:
     from archlint.proving import STOCK_PLANS, Prover
     from archlint.recipe import solve
+    from archlint.remedies import prove_remedies
     from archlint.survey import survey
 
     options.progress("taking the census")
@@ -217,7 +217,7 @@ def _judge(name: str, skeleton: Skeleton, info: ModelInfo, options: Options, not
         notes = (*notes, "PEFT was not run: only the structure was judged")
     findings, unchecked = run_rules(blueprint, options.rules)
     if options.prove:
-        findings = [_with_proof(finding, recipe, prover) for finding in findings]
+        findings = prove_remedies(findings, blueprint, options.rules, recipe, prover)
     return Report(
         source=name,
         model=blueprint.model,
@@ -245,19 +245,3 @@ def run_rules(blueprint: Blueprint, rules: Iterable[type[Rule]]) -> tuple[list[F
             findings.append(finding)
             unchecked.append(what)
     return findings, unchecked
-
-
-def _with_proof(finding: Finding, recipe: Trial | None, prover: Prover) -> Finding:
-    return dataclasses.replace(finding, remedies=tuple(_proven(finding.remedies, recipe, prover)))
-
-
-def _proven(remedies: Iterable[Remedy], recipe: Trial | None, prover: Prover) -> Iterator[Remedy]:
-    for remedy in remedies:
-        if remedy.by_recipe:
-            if recipe is not None:
-                yield dataclasses.replace(remedy, value=dict(recipe.plan.lora), proven=recipe.raised is None)
-        elif remedy.plan is not None:
-            trial = prover.try_plan(Plan("remedy", remedy.plan))
-            yield dataclasses.replace(remedy, proven=trial.raised is None)
-        else:
-            yield remedy

@@ -24,8 +24,9 @@ KNOWS = {
     "survey": "core quiet skeleton",
     "proving": "core quiet survey",
     "recipe": "core quiet survey proving",
+    "remedies": "core",
     "testing": "core quiet sources skeleton survey proving",
-    "engine": "core quiet rules report sources skeleton survey proving recipe",
+    "engine": "core quiet rules report sources skeleton survey proving recipe remedies",
     "cli": "core plans sources report engine",
     "__main__": "cli",
 }

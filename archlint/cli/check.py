@@ -26,8 +26,7 @@ from archlint.cli.output import check_writable, emit, is_terminal, notice, wants
 from archlint.cli.progress import progress
 
 if TYPE_CHECKING:
-    from archlint.core.catalog import Catalog
-    from archlint.core.report import Report, Run
+    from archlint.core.report import Run
     from archlint.engine import Options
     from archlint.plans import AdapterConfig
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Sequence
 
-from archlint.core.blueprint import Blueprint, Kind
+from archlint.core.blueprint import Blueprint, Kind, Site
 from archlint.core.names import near, respelled
 from archlint.core.refusals import is_adaptable
 from archlint.core.suffixes import reached_by
@@ -59,25 +59,32 @@ def _instead_of(blueprint: Blueprint, value: str) -> list[str]:
 
 def parameters(blueprint: Blueprint, missing: Iterable[str]) -> list[str]:
     """``target_parameters`` for names that reach none: a linear's weight, a module's matrices, the nearest matrices."""
-    matrices = stacked(blueprint)
-    weights = [
-        f"{site.path}.{weight.name}" for site in blueprint.sites for weight in site.weights if not site.is_parameter
-    ]
+    matrices = _matrices(blueprint)
+    whole = (site for site in blueprint.sites if not site.is_parameter)
+    weights = [f"{site.path}.{weight.name}" for site in whole for weight in site.weights]
     found: dict[str, None] = {}
     for value in missing:
         if reached_by(f"{value}.weight", weights):
             found[f"{value}.weight"] = None
             continue
-        close = near(value.rpartition(".")[2], {name.rpartition(".")[2] for name in matrices})
-        inside = [name for name in matrices if reached_by(value, [name.rpartition(".")[0]])]
-        found.update(dict.fromkeys(inside or [name for name in matrices if name.rpartition(".")[2] in close]))
+        close = near(value.rpartition(".")[2], {site.leaf for site in matrices})
+        inside = [site for site in matrices if reached_by(value, [site.parent])]
+        found.update((_brief(site), None) for site in inside or matrices if inside or site.leaf in close)
     return list(found)
 
 
 def stacked(blueprint: Blueprint) -> list[str]:
-    """The parameters used as matrices by themselves, each by its module's name and its own."""
+    """The parameters that are used as matrices by themselves, each by its module's name and its own."""
+    return list(dict.fromkeys(map(_brief, _matrices(blueprint))))
+
+
+def _brief(site: Site) -> str:
+    return ".".join(site.path.split(".")[-2:])
+
+
+def _matrices(blueprint: Blueprint) -> list[Site]:
     sites = blueprint.select(Kind.FUSED_EXPERTS, Kind.RAW_PROJECTION)
-    return list(dict.fromkeys(".".join(site.path.split(".")[-2:]) for site in sites if site.is_parameter))
+    return [site for site in sites if site.is_parameter]
 
 
 def _modules(blueprint: Blueprint) -> list[str]:

@@ -54,7 +54,7 @@ class Prover:
             warnings.simplefilter("always")
             try:
                 config = LoraConfig(**_arguments(plan.lora))
-                injected = get_peft_model(self._model, config, low_cpu_mem_usage=True)  # type: ignore[arg-type]
+                injected = get_peft_model(self._model, config, low_cpu_mem_usage=True)
                 adapted = self._sites_of(injected.base_model)
                 saved = self._saved()
                 trainable = sum(part.numel() for part in injected.parameters() if part.requires_grad)

@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import nn
 
+
 @contextlib.contextmanager
 def restored(model: nn.Module) -> Iterator[None]:
     """Give ``model`` back as it was: its modules, their classes and attributes, its config and what was trainable."""

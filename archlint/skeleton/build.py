@@ -153,7 +153,7 @@ def _offline() -> Iterator[None]:
 
 def _unquantized(config: PretrainedConfig) -> None:
     for part in (config, *(getattr(config, name, None) for name in getattr(config, "sub_configs", ()))):
-        if getattr(part, "quantization_config", None) is not None:
+        if part is not None and getattr(part, "quantization_config", None) is not None:
             del part.quantization_config
 
 
@@ -171,7 +171,7 @@ def _custom(
 
     if "AutoConfig" not in references:
         raise SkeletonError("the config's auto_map names no AutoConfig")
-    config_class = get_class_from_dynamic_module(references["AutoConfig"], str(code), local_files_only=True)
+    config_class: Any = get_class_from_dynamic_module(references["AutoConfig"], str(code), local_files_only=True)
     tasks = [name for name in references if name.startswith("AutoModel")]
     if not tasks:
         raise SkeletonError("the config's auto_map names no model class")

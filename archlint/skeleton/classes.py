@@ -6,7 +6,7 @@ import importlib
 import pkgutil
 import re
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel
@@ -48,8 +48,9 @@ def model_class(config: PretrainedConfig, wanted: str | None = None) -> type[Pre
     for auto in _auto_classes(config):
         mapping = getattr(auto, "_model_mapping", {})
         if type(config) in mapping:
-            found = mapping[type(config)]
-            return found[0] if isinstance(found, tuple) else found
+            listed = mapping[type(config)]
+            first: type[PreTrainedModel] = listed[0] if isinstance(listed, tuple) else listed
+            return first
     raise LookupError(f"transformers has no model class for {type(config).__name__}")
 
 
@@ -58,9 +59,10 @@ def language_model(config: Mapping[str, Any]) -> str | None:
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING
     from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
-    if not known_type(config.get("model_type")):
+    whole = config.get("model_type")
+    if not known_type(whole):
         return None
-    sub_configs = CONFIG_MAPPING[config["model_type"]].sub_configs
+    sub_configs = CONFIG_MAPPING[whole].sub_configs
     model_type = getattr(sub_configs.get("text_config"), "model_type", None)
     found = MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.get(model_type) if model_type else None
     return found if isinstance(found, str) else None
@@ -110,11 +112,11 @@ def _auto_classes(config: PretrainedConfig) -> Iterator[Any]:
     yield from (getattr(transformers, name, None) for name in (*first, *_AUTO_CLASSES))
 
 
-def known_type(model_type: object) -> bool:
+def known_type(model_type: object) -> TypeGuard[str]:
     """Whether the installed transformers has this model type itself."""
-    from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
-    return isinstance(model_type, str) and model_type in CONFIG_MAPPING_NAMES
+    return isinstance(model_type, str) and model_type in CONFIG_MAPPING
 
 
 def custom_references(config: Mapping[str, Any]) -> dict[str, str]:

@@ -82,9 +82,11 @@ def _fused_store(path: str, module: nn.Module) -> Store | None:
 
 
 def _listed_store(path: str, module: nn.Module) -> Store | None:
-    if not isinstance(module, (nn.ModuleList, nn.ModuleDict)) or len(module) < 2:
+    if not isinstance(module, (nn.ModuleList, nn.ModuleDict)):
         return None
-    children = list(module.children())
+    children = [child for child in module.children() if next(child.parameters(), None) is not None]
+    if len(children) < 2:
+        return None
     if len({type(child) for child in children}) > 1 or isinstance(children[0], nn.Linear):
         return None
     widths = frozenset(layer.in_features for layer in children[0].modules() if isinstance(layer, nn.Linear))

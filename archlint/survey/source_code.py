@@ -36,9 +36,13 @@ class ClassCode:
     """``forward`` is defined here and each of its returns gives a tuple of two or more."""
 
 
-@functools.cache
 def class_code(cls: type) -> ClassCode:
     """The facts of ``cls``."""
+    return _read(cls)
+
+
+@functools.cache
+def _read(cls: type) -> ClassCode:
     found = _source_of(cls)
     if found is None:
         return ClassCode()

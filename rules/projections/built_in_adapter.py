@@ -18,9 +18,9 @@ class BuiltInAdapter(Rule):
     plans that put adapters inside them.
 
     ## Why it matters
-    Such layers switch a model between its abilities, or belong to it for good. An adapter inside a low-rank
-    branch trains two thin matrices beside two thin matrices, and `all-linear` places one on each. Saved adapter
-    weights are recognised by `lora_` in their name, so the base's own may be taken for those of the adapter.
+    Such layers switch a model between its abilities, or belong to it for good. PEFT leaves them frozen and saves
+    none of them. But they are linears: an adapter inside a low-rank branch trains two thin matrices beside two
+    thin matrices, and `all-linear` places one on each.
 
     ## What to do
     Adapt the layers that the branches stand beside, and leave the branches out.

@@ -17,7 +17,7 @@ class BlockedModule(Rule):
 
     ## What it does
     Looks for plans that PEFT refused at a module which it could adapt by its class. PEFT keeps a list of names
-    that are not to be adapted in models with Mamba mixers.
+    that are not to be adapted in models with state-space mixers.
 
     ## Why it matters
     The kernels of these mixers read the weight of the module without calling it, so that an adapter there would

@@ -37,7 +37,7 @@ class IgnoredSetting(Rule):
     fires = (
         Example(
             "toy:projections.Dense",
-            plan={"target_modules": "all-linear", "layers_to_transform": [0]},
+            plan={"target_modules": "all-linear", "layers_to_transform": [0], "layers_pattern": "layers"},
             severity=Severity.ERROR,
         ),
         Example(

@@ -17,7 +17,19 @@ from archlint.quiet import quiet
 from archlint.skeleton import Skeleton, build
 from archlint.survey import survey
 
-TYPES = ("llama", "gpt2", "qwen3_moe", "deepseek_v3", "llava", "falcon_mamba", "mixtral", "bert", "t5", "moshi", "jamba")
+TYPES = (
+    "llama",
+    "gpt2",
+    "qwen3_moe",
+    "deepseek_v3",
+    "llava",
+    "falcon_mamba",
+    "mixtral",
+    "bert",
+    "t5",
+    "moshi",
+    "jamba",
+)
 NAMES = {"target_modules": ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]}
 
 

@@ -62,7 +62,7 @@ def test_a_package_that_a_tower_needs_is_named_and_a_way_without_it(monkeypatch:
         raise ImportError("\nSomeTower requires the timm library but it was not found in your environment.\n")
 
     monkeypatch.setattr(transformers.Gemma3ForConditionalGeneration, "__init__", refuse)
-    with pytest.raises(SkeletonError, match="needs timm, not installed here; .* --class Gemma3ForCausalLM"):
+    with pytest.raises(SkeletonError, match=r"needs timm, not installed here; .* --class Gemma3ForCausalLM"):
         built({"model_type": "gemma3"})
 
 
@@ -173,9 +173,7 @@ def test_a_build_without_end_is_stopped() -> None:
     from torch import nn
 
     with pytest.raises(BuildTooLargeError), bounded_build():
-        endless = nn.ModuleList()
-        for index in range(10**6):
-            endless.add_module(str(index), nn.Identity())
+        nn.ModuleList(nn.Identity() for _ in range(10**6))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the high-water mark of a process is read from /proc")

@@ -24,3 +24,12 @@ def test_the_layer_beside_the_branch_may_be_adapted() -> None:
     plan = {"target_modules": ["base"]}
     (finding,) = findings(BuiltInAdapter, Example("toy:projections.BuiltInAdapter", plan=plan))
     assert finding.severity is Severity.INFO
+
+
+def test_the_branch_itself_stays_frozen_and_is_not_saved(adapt: Callable[..., Any]) -> None:
+    from peft import get_peft_model_state_dict
+
+    model = adapt("projections.BuiltInAdapter", target_modules=["base"])
+    trained = [name for name, parameter in model.named_parameters() if parameter.requires_grad]
+    assert len(trained) == 4
+    assert not any("lora_down" in name or "lora_up" in name for name in (*trained, *get_peft_model_state_dict(model)))
