@@ -83,7 +83,7 @@ class Location:
 
     @classmethod
     def of(cls, type_info: TypeInfo) -> Location | None:
-        """Where a class is defined; ``None`` without source, and for torch's own layers, where nothing is to be seen."""
+        """Where a class is defined; ``None`` without source, and for torch's own layers, which tell nothing."""
         if type_info.file is None or type_info.line is None or type_info.module.startswith("torch."):
             return None
         return cls(type_info.file, type_info.line)
