@@ -18,12 +18,12 @@ KNOWS = {
     "fixtures": "",
     "rules": "core",
     "report": "core",
-    "sources": "core quiet",
-    "plans": "core",
-    "skeleton": "core quiet",
-    "survey": "core quiet skeleton",
-    "proving": "core quiet survey",
-    "recipe": "core quiet survey proving",
+    "plans": "",
+    "sources": "",
+    "skeleton": "",
+    "survey": "core skeleton",
+    "proving": "core",
+    "recipe": "core",
     "remedies": "core",
     "testing": "core quiet sources skeleton survey proving",
     "engine": "core quiet rules report sources skeleton survey proving recipe remedies",
@@ -34,7 +34,7 @@ PUBLIC = {"Example": "core", "Rule": "core", "lint": "engine", "__version__": No
 """Names of the package itself, and the layer that each comes from."""
 
 HEAVY = {"accelerate", "peft", "torch", "transformers", "trl"}
-WITHOUT_HEAVY = {"core", "quiet", "rules", "report", "cli", "__main__"}
+WITHOUT_HEAVY = {"core", "quiet", "rules", "report", "plans", "sources", "recipe", "remedies", "cli", "__main__"}
 """Layers that work on plain data, or start before it is known that more is needed."""
 
 FILES = sorted(

@@ -10,14 +10,17 @@ from archlint.core.names import near, respelled
 from archlint.core.refusals import is_adaptable
 from archlint.core.suffixes import reached_by
 
+ALL_LINEAR = "all-linear"
+
 
 def inventory(blueprint: Blueprint) -> list[str]:
     """What the scope's layers are called that PEFT adapts."""
     return list(dict.fromkeys(site.leaf for site in blueprint.projections if is_adaptable(blueprint, site.path)))
 
 
-def nearest(values: Iterable[str], known: Collection[str]) -> list[str]:
-    """Those of ``known`` that any of ``values`` may stand for."""
+def nearest(values: Iterable[str], known: Iterable[str], given: Collection[str] = ()) -> list[str]:
+    """Those of ``known`` that any of ``values`` may stand for, and that are not ``given`` besides."""
+    known = [name for name in known if name not in given]
     return list(dict.fromkeys(name for value in values for name in near(value, known)))
 
 
@@ -35,26 +38,28 @@ def string(blueprint: Blueprint, given: str) -> str | list[str] | None:
     names = [name.strip(" []'\"") for name in given.split(",")]
     if all(reached_by(name, _modules(blueprint)) for name in names):
         return names
-    variants = [*respelled(given), rf".*\.{given}", f".*{given}"]
+    variants = [*respelled(given), rf".*\.({given})" if "|" in given else rf".*\.{given}", f".*{given}"]
     return next((variant for variant in variants if is_expression(blueprint, variant)), None)
 
 
 def listed(blueprint: Blueprint, given: Sequence[str], missing: Collection[str]) -> str | list[str] | None:
-    """``target_modules`` for a list with ``missing`` names in it: one expression, other spellings, or the nearest."""
+    """``target_modules`` for a list with ``missing`` names in it: one string, other spellings, or the nearest names."""
+    if any(value.lower() == ALL_LINEAR for value in missing):
+        return ALL_LINEAR
     if any(is_expression(blueprint, value) for value in missing):
         return "|".join(value if value in missing else rf"(.*\.)?{re.escape(value)}" for value in given)
     mended: dict[str, None] = {}
     for value in given:
-        mended.update(dict.fromkeys(_instead_of(blueprint, value) if value in missing else [value]))
+        mended.update(dict.fromkeys(_instead_of(blueprint, value, given) if value in missing else [value]))
     return list(mended) if set(mended) - set(given) else None
 
 
-def _instead_of(blueprint: Blueprint, value: str) -> list[str]:
+def _instead_of(blueprint: Blueprint, value: str, given: Collection[str]) -> list[str]:
     paths = _modules(blueprint)
     parts = (part.strip() for part in value.split(","))
     spelled = [next((name for name in respelled(part) if reached_by(name, paths)), None) for part in parts]
     found = [name for name in spelled if name is not None]
-    return found if len(found) == len(spelled) else near(value, inventory(blueprint))
+    return found if len(found) == len(spelled) else nearest([value], inventory(blueprint), given)
 
 
 def parameters(blueprint: Blueprint, missing: Iterable[str]) -> list[str]:

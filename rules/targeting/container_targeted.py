@@ -92,8 +92,11 @@ def _remedies(blueprint: Blueprint, trial: Trial, values: Sequence[str], sites: 
 
 
 def _meant(blueprint: Blueprint, trial: Trial, sites: Sequence[Site]) -> list[str]:
-    """The layers that the plan reaches besides, or else those inside of what it reaches."""
-    reached = [path for path in trial.reached if is_adaptable(blueprint, path)]
+    """The layers that the same values reach besides, or else those inside of what they reach."""
+    containers = {site.path for site in sites}
+    entries = [entry for entry in trial.entries if entry.setting == "target_modules"]
+    values = [entry for entry in entries if not containers.isdisjoint(entry.reaches)]
+    reached = [path for entry in values for path in entry.reaches if is_adaptable(blueprint, path)]
     above = tuple(f"{site.path}." for site in sites)
     inside = (site.path for site in blueprint.projections if site.path.startswith(above))
     return reached or [path for path in inside if is_adaptable(blueprint, path)]

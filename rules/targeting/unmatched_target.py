@@ -83,10 +83,7 @@ class UnmatchedTarget(Rule):
                     fatal = raised and setting != "modules_to_save"
                     yield self._finding(plan, message, Severity.ERROR if fatal else Severity.WARNING, remedies)
             if raised and all(entry.setting == "modules_to_save" for entry in unmatched):
-                message = "all that the targets reach is left out by exclude_modules or modules_to_save"
-                if plan.plan.says_all:
-                    message = f"all-linear reaches nothing; {_inventory(blueprint)}"
-                yield self._finding(plan, message, Severity.ERROR, [_RECIPE])
+                yield self._finding(plan, _as_a_whole(blueprint, plan), Severity.ERROR, [_RECIPE])
 
     def _finding(self, plan: Trial, message: str, severity: Severity, remedies: Sequence[Remedy]) -> Finding:
         return self.finding(
@@ -109,6 +106,15 @@ def _is_unmatched(plan: Trial, entry: Entry) -> bool:
     return entry.value in plan.rewritten.get(entry.setting, (entry.value,))
 
 
+def _as_a_whole(blueprint: Blueprint, plan: Trial) -> str:
+    """Why a plan reaches nothing whose every value reaches something."""
+    if plan.plan.says_all:
+        return f"all-linear reaches nothing; {_inventory(blueprint)}"
+    if plan.plan.is_default:
+        return "target_modules is empty, and there are no target_parameters"
+    return "all that the targets reach is left out by exclude_modules or modules_to_save"
+
+
 def _modules(blueprint: Blueprint, plan: Trial, missing: Sequence[str]) -> _Answer:
     lora = plan.plan.lora
     given = lora["target_modules"]
@@ -117,9 +123,10 @@ def _modules(blueprint: Blueprint, plan: Trial, missing: Sequence[str]) -> _Answ
         mended = guesses.string(blueprint, given)
     else:
         mended = guesses.listed(blueprint, given, missing)
-        hint = _did_you_mean(guesses.nearest(missing, guesses.inventory(blueprint))) or _inventory(blueprint)
+        hint = _did_you_mean(guesses.nearest(missing, guesses.inventory(blueprint), given)) or _inventory(blueprint)
         if isinstance(mended, str):
-            hint = "a list holds names, and a regular expression works as a single string only"
+            said = "all-linear works" if mended == guesses.ALL_LINEAR else "a regular expression works"
+            hint = f"a list holds names, and {said} as a single string only"
     remedies = [_RECIPE]
     if mended is not None:
         plan_now = {**lora, "target_modules": mended}
@@ -147,12 +154,14 @@ def _parameters(blueprint: Blueprint, plan: Trial, missing: Sequence[str]) -> _A
 
 def _layers(blueprint: Blueprint, plan: Trial, missing: Sequence[str]) -> _Answer:
     lora = plan.plan.lora
-    pattern = _list_at_the_top(blueprint)
+    given = lora.get("layers_pattern")
+    above, name = _list_of_layers(blueprint)
     found = any(entry.reaches for entry in plan.entries if entry.setting == "layers_to_transform")
-    if pattern is not None and not found and not lora.get("layers_pattern"):
+    if name and not found and name != given and (given or not above):
         hint = "PEFT looks for the index behind a module's second name, and here it is behind the first"
-        plan_now = {**lora, "layers_pattern": pattern}
-        return hint, [Remedy("setting", f"layers_pattern={pattern!r}", pattern, plan=plan_now)]
+        plan_now = {**lora, "layers_pattern": name}
+        remedy = Remedy("setting", f"layers_pattern={name!r}", name, plan=plan_now)
+        return f"the layers are in {name}, not in {given}" if given else hint, [remedy]
     scope = blueprint.scope.value
     count = blueprint.model.layers.get(scope, 0)
     hint = f"the {scope} has layers 0 to {count - 1}" if count else "no layer has such an index"
@@ -182,10 +191,14 @@ _ANSWERS = {
 }
 
 
-def _list_at_the_top(blueprint: Blueprint) -> str | None:
-    """The name of the list of layers, where no module stands above it."""
-    parts = (site.path.split(".") for site in blueprint.projections)
-    return next((path[0] for path in parts if len(path) > 2 and path[1].isdigit()), None)
+def _list_of_layers(blueprint: Blueprint) -> tuple[str, str]:
+    """What stands above the list of layers, and the name of the list."""
+    for site in blueprint.projections:
+        parts = site.path.split(".")
+        place = next((n for n, part in enumerate(parts) if part.isdigit()), 0)
+        if place:
+            return ".".join(parts[: place - 1]), parts[place - 1]
+    return "", ""
 
 
 def _inventory(blueprint: Blueprint) -> str:

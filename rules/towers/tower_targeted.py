@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from archlint.core.blueprint import Blueprint
 from archlint.core.finding import Evidence, Finding, Remedy, Severity
 from archlint.core.regions import excluding, roots
-from archlint.core.rule import Example, Rule, quote, spell
+from archlint.core.rule import Example, Rule, quote
 from archlint.core.trial import Trial
 
 
@@ -58,10 +58,11 @@ class TowerTargeted(Rule):
         sites = list(dict.fromkeys(site for trial in hits for site in blueprint.outside(trial.adapted)))
         parts = ", ".join(part.rpartition(".")[2] for part in roots(blueprint, sites))
         worst = max(hits, key=lambda trial: trial.outside)
+        who = "the plan" if worst is blueprint.plan else worst.plan.name
         rest = "" if worst.coverage else f", and nothing of the {blueprint.scope.value}"
         severity = Severity.WARNING if _can_idle(blueprint) else Severity.INFO
         yield self.finding(
-            f"{spell(worst)} adapts {worst.outside} modules outside the scope {blueprint.scope.value} ({parts}){rest}",
+            f"{who} adapts {worst.outside} modules outside the scope {blueprint.scope.value} ({parts}){rest}",
             sites=sites,
             severity=severity,
             evidence=Evidence.INJECTED,

@@ -23,6 +23,12 @@ def test_peft_does_not_go_inside_and_the_names_inside_work(adapt: Callable[..., 
     assert sum(".self_attn." in name for name in adapted) == 4
 
 
+def test_other_names_of_the_list_stay() -> None:
+    plan = {"target_modules": ["in_proj", "self_attn"]}
+    (finding,) = findings(ContainerTargeted, Example("toy:targeting.Hybrid", plan=plan))
+    assert finding.remedies[0].value == ["in_proj", "q_proj", "k_proj", "v_proj", "o_proj"]
+
+
 def test_digits_reach_the_layers_of_every_stack() -> None:
     (finding,) = findings(ContainerTargeted, Example("llava-hf/llava-1.5-7b-hf", plan={"target_modules": ["0", "2"]}))
     assert finding.severity is Severity.ERROR

@@ -22,6 +22,8 @@ def found(model: str, **plan: Any) -> list[Finding]:
     "plan",
     [
         {"target_modules": "q_proj"},
+        {"target_modules": "q_proj|v_proj"},
+        {"target_modules": ["all-linear"]},
         {"target_modules": ["q_proj,v_proj"]},
         {"target_modules": [r".*\.q_proj"]},
         {"target_modules": ["Q_proj"]},
@@ -29,6 +31,7 @@ def found(model: str, **plan: Any) -> list[Finding]:
         {"target_modules": ["base_model.model.layers.0.q_proj"]},
         {"target_modules": ["layers.0.q_proj.weight"]},
         {"target_modules": ["q_proj"], "layers_to_transform": [0]},
+        {"target_modules": ["q_proj"], "layers_to_transform": [0], "layers_pattern": "h"},
     ],
     ids=str,
 )
@@ -137,6 +140,11 @@ def test_everything_excluded_is_told() -> None:
     (finding,) = found("toy:projections.Dense", target_modules=["q_proj"], exclude_modules=["q_proj"])
     assert finding.severity is Severity.ERROR
     assert "left out by exclude_modules" in finding.message
+
+
+def test_an_empty_list_is_told() -> None:
+    (finding,) = found("toy:projections.Dense", target_modules=[])
+    assert finding.message == "target_modules is empty, and there are no target_parameters"
 
 
 def test_a_model_without_linear_layers() -> None:
