@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,7 +13,8 @@ from archlint.core.trial import Entry
 def reached(config: Any, names: Sequence[str]) -> tuple[str, ...]:
     """The module names that a PEFT config targets, by PEFT's matching, exclusions taken off.
 
-    A string that is no regular expression, at which PEFT raises, reaches nothing.
+    What PEFT cannot match by, at which it raises (a string that is no regular expression, a setting of another
+    type), reaches nothing.
     """
     from peft.tuners.tuners_utils import _ExcludedModule, check_target_module_exists
 
@@ -22,7 +23,7 @@ def reached(config: Any, names: Sequence[str]) -> tuple[str, ...]:
     found = ((name, check_target_module_exists(config, name)) for name in names if name)
     try:
         return tuple(name for name, hit in found if hit and not isinstance(hit, _ExcludedModule))
-    except re.error:
+    except (re.error, TypeError):
         return ()
 
 
@@ -52,9 +53,10 @@ def entries(lora: Mapping[str, Any], names: Sequence[str], parameters: Sequence[
 def _layers(lora: Mapping[str, Any], names: Sequence[str]) -> Iterator[Entry]:
     indices = lora.get("layers_to_transform")
     targets = lora.get("target_modules")
-    if indices is None or targets is None or isinstance(targets, str):
+    if isinstance(targets, str) or not isinstance(targets, Collection):
         return
-    for index in [indices] if isinstance(indices, int) else indices:
+    listed = indices if isinstance(indices, Collection) else [indices]
+    for index in (value for value in listed if isinstance(value, int)):
         config = _single(list(targets), None)
         config.layers_to_transform = [index]
         config.layers_pattern = lora.get("layers_pattern")
@@ -84,9 +86,10 @@ def _single(setting: Any, value: str | None) -> Any:
 
 
 def _values(setting: Any) -> Iterable[str]:
-    if setting is None:
-        return ()
-    return [setting] if isinstance(setting, str) else [str(value) for value in setting]
+    if isinstance(setting, str):
+        return [setting]
+    # a value that is no collection reaches nothing: what PEFT makes of it is its own business
+    return [str(value) for value in setting] if isinstance(setting, Collection) else []
 
 
 def _ends_with(names: Iterable[str], suffix: str) -> Iterator[str]:

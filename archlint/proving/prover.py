@@ -6,7 +6,7 @@ import dataclasses
 import json
 import traceback
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from types import TracebackType
 from typing import Any
 
@@ -128,7 +128,9 @@ def _effective(config: Any, plan: Plan) -> dict[str, Any]:
         return {}
     settings = {"target_modules": config.target_modules, "target_parameters": config.target_parameters}
     return {
-        key: value if isinstance(value, str) else sorted(value) for key, value in settings.items() if value is not None
+        key: value if isinstance(value, str) else sorted(value)
+        for key, value in settings.items()
+        if isinstance(value, Collection)
     }
 
 

@@ -154,5 +154,11 @@ class TestWhatATrialRecords:
     def test_a_plan_that_is_no_lora_config(self) -> None:
         assert tried("llama", {"no_such_argument": 1}).raised.type == "TypeError"  # type: ignore[union-attr]
 
+    @pytest.mark.parametrize(
+        "lora", [{"target_modules": 5}, {"target_modules": ["q_proj"], "layers_to_transform": "all"}, {"r": "eight"}]
+    )
+    def test_a_plan_of_wrong_types(self, lora: dict[str, Any]) -> None:
+        assert tried("llama", lora).raised is not None
+
     def test_an_initialisation_that_needs_weights_is_tried_without_them(self) -> None:
         assert tried("llama", {"target_modules": ["q_proj"], "init_lora_weights": "pissa"}).raised is None
