@@ -4,20 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Protocol
 
 from archlint.core.blueprint import Blueprint
 from archlint.core.finding import Finding, Remedy, Severity
 from archlint.core.rule import Rule
-from archlint.core.trial import Plan, Trial
-
-
-class Judge(Protocol):
-    """What can try a plan."""
-
-    def try_plan(self, plan: Plan) -> Trial:
-        """What a plan does."""
-        ...
+from archlint.core.trial import Judge, Plan, Trial
 
 
 def prove_remedies(

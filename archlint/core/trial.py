@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,3 +87,11 @@ class Trial:
     def reached_by(self, setting: str, value: str) -> tuple[str, ...]:
         """What one entry of the plan reaches."""
         return next((e.reaches for e in self.entries if (e.setting, e.value) == (setting, value)), ())
+
+
+class Judge(Protocol):
+    """What can try a plan."""
+
+    def try_plan(self, plan: Plan) -> Trial:
+        """What a plan does."""
+        ...

@@ -5,24 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from archlint.core.blueprint import Blueprint, Role, Site
 from archlint.core.regions import excluding, roots
 from archlint.core.suffixes import reached_by, suffixes
-from archlint.core.trial import Plan, Trial
+from archlint.core.trial import Judge, Plan, Trial
 from archlint.recipe.pattern import pattern
 from archlint.recipe.wanted import wanted_modules, wanted_parameters
 
 _ATTEMPTS = 8
-
-
-class Judge(Protocol):
-    """What can try a plan."""
-
-    def try_plan(self, plan: Plan) -> Trial:
-        """What a plan does."""
-        ...
 
 
 @dataclass(frozen=True)
