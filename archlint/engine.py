@@ -11,16 +11,19 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from archlint.core.blueprint import Blueprint, ModelInfo, Scope
+from archlint.core.blueprint import Blueprint, ModelInfo, Scope, is_projection
 from archlint.core.catalog import Catalog, RuleLoadError
 from archlint.core.finding import Finding
 from archlint.core.report import Environment, Report, Unchecked
 from archlint.core.rule import Rule
 from archlint.core.trial import Plan
+from archlint.judging import prove_remedies, run_rules
+from archlint.plans import lora_arguments
 from archlint.quiet import quiet
 from archlint.sources import Source, SourceError, SourceOptions, resolve
 
 if TYPE_CHECKING:
+    from peft import LoraConfig
     from torch import nn
 
     from archlint.skeleton import Skeleton
@@ -51,7 +54,7 @@ def lint(
     model_or_source: str | Path | nn.Module,
     *,
     scope: str = "auto",
-    plan: Mapping[str, Any] | None = None,
+    plan: Mapping[str, Any] | LoraConfig | None = None,
     select: Sequence[str] | None = None,
     ignore: Sequence[str] = (),
     extend_select: Sequence[str] = (),
@@ -70,7 +73,7 @@ def lint(
         model_or_source: a live module (its weights are not touched), a hub id, a folder, a config.json, a
             model type or an alias of a bundled snapshot.
         scope: what is to be trained: ``auto``, ``text``, ``vision``, ``audio`` or ``all``.
-        plan: LoraConfig arguments to be judged; without them the stock plans are.
+        plan: a LoraConfig, or its arguments, to be judged; without one the stock plans are.
         select: codes of the rules to run, or prefixes of them; all by default.
         ignore: codes not to run.
         extend_select: codes to run besides those of ``select``.
@@ -87,15 +90,20 @@ def lint(
         The report. A source that cannot be loaded gives a report whose status is ``unchecked``.
 
     Raises:
-        ValueError: an unknown scope.
+        TypeError: a source that is neither text, a path nor a module, or a plan that is neither a mapping nor a
+            LoraConfig.
+        ValueError: an unknown scope, or a selection that leaves no rule.
         UnknownRuleError: a code that no rule has.
         RuleLoadError: a file of ``load`` that cannot be loaded.
     """
     catalog = Catalog.load(map(Path, load))
+    rules = catalog.select(select, ignore, extend_select)
+    if not rules:
+        raise ValueError("the selection leaves no rule to run")
     options = Options(
         scope=None if scope == "auto" else Scope(scope),
-        plan=plan,
-        rules=catalog.select(select, ignore, extend_select),
+        plan=_arguments(plan),
+        rules=rules,
         missing_rules=catalog.failures,
         prove=prove,
         source=SourceOptions(
@@ -107,7 +115,27 @@ def lint(
             class_name=class_name,
         ),
     )
-    return check(str(model_or_source) if isinstance(model_or_source, Path) else model_or_source, options)
+    return check(_source_or_module(model_or_source), options)
+
+
+def _source_or_module(given: object) -> str | nn.Module:
+    if isinstance(given, (str, Path)):
+        return str(given)
+    from torch import nn
+
+    if not isinstance(given, nn.Module):
+        raise TypeError(f"a source, a path or a torch.nn.Module is expected, not {type(given).__name__}")
+    return given
+
+
+def _arguments(plan: object) -> Mapping[str, Any] | None:
+    if plan is None or isinstance(plan, Mapping):
+        return plan
+    from peft import LoraConfig
+
+    if not isinstance(plan, LoraConfig):
+        raise TypeError(f"a LoraConfig or a mapping of its arguments is expected, not {type(plan).__name__}")
+    return lora_arguments(plan.to_dict())
 
 
 def environment() -> Environment:
@@ -199,11 +227,12 @@ def _check_object(model: nn.Module, options: Options) -> Report:
 def _judge(name: str, skeleton: Skeleton, info: ModelInfo, options: Options, notes: tuple[str, ...]) -> Report:
     from archlint.proving import STOCK_PLANS, Prover
     from archlint.recipe import solve
-    from archlint.remedies import prove_remedies
     from archlint.survey import survey
 
     options.progress("taking the census")
     blueprint = survey(skeleton, info, options.scope)
+    if (lack := _lack(blueprint)) is not None:
+        return Report(name, model=blueprint.model, scope=blueprint.scope, unchecked=(lack,), notes=notes)
     recipe = None
     prover = Prover(skeleton.model, blueprint)
     if options.prove:
@@ -213,11 +242,11 @@ def _judge(name: str, skeleton: Skeleton, info: ModelInfo, options: Options, not
         blueprint = dataclasses.replace(blueprint, stock=prover.try_plans(STOCK_PLANS))
         options.progress("solving for a recipe")
         recipe = solve(blueprint, prover)
-    else:
-        notes = (*notes, "PEFT was not run: only the structure was judged")
     findings, unchecked = run_rules(blueprint, options.rules)
     if options.prove:
         findings = prove_remedies(findings, blueprint, options.rules, recipe, prover)
+    else:
+        unchecked.append(Unchecked("the plans", "PEFT was not run, as asked: only the structure was judged"))
     return Report(
         source=name,
         model=blueprint.model,
@@ -231,17 +260,12 @@ def _judge(name: str, skeleton: Skeleton, info: ModelInfo, options: Options, not
     )
 
 
-def run_rules(blueprint: Blueprint, rules: Iterable[type[Rule]]) -> tuple[list[Finding], list[Unchecked]]:
-    """What ``rules`` say of a blueprint; a rule that crashes gives ARC999 and the others stand."""
-    from archlint.rules.tool.rule_crashed import RuleCrashed
-
-    findings: list[Finding] = []
-    unchecked: list[Unchecked] = []
-    for rule in rules:
-        try:
-            findings += rule().check(blueprint)
-        except Exception as error:  # a plugin may raise anything
-            finding, what = RuleCrashed().crashed(rule, error)
-            findings.append(finding)
-            unchecked.append(what)
-    return findings, unchecked
+def _lack(blueprint: Blueprint) -> Unchecked | None:
+    """What keeps a model from being judged: silence about nothing would read as clean."""
+    model, scope = blueprint.model, blueprint.scope
+    if not model.parameters:
+        return Unchecked("the model", f"{model.class_name} has no parameters")
+    if blueprint.projections or scope is Scope.ALL:
+        return None
+    there = dict.fromkeys(site.role.value for site in blueprint.sites if is_projection(site))
+    return Unchecked(f"the scope {scope.value}", f"the model has no {scope.value} part; it has {', '.join(there)}")

@@ -74,7 +74,8 @@ def read_adapter_config(path: Path) -> AdapterConfig:
     Bookkeeping (``peft_version``, ``inference_mode``, …) and arguments at their default are left out.
 
     Raises:
-        PlanError: the file cannot be read, is no JSON object, or holds another adapter type than LoRA.
+        PlanError: the file cannot be read, is no JSON object, holds another adapter type than LoRA, or something
+            else than an adapter's settings.
     """
     file = path / "adapter_config.json" if path.is_dir() else path
     content = _read_object(file)
@@ -82,18 +83,22 @@ def read_adapter_config(path: Path) -> AdapterConfig:
     if peft_type is not None and str(peft_type).upper() != "LORA":
         raise PlanError(f"{file}: peft_type is {peft_type!r}; only LORA can be checked")
     arguments, bookkeeping = _arguments()
-    lora: dict[str, Any] = {}
-    unknown = []
-    for key, value in content.items():
-        if key in arguments:
-            if value is not None and value != arguments[key]:
-                lora[key] = value
-        elif key not in bookkeeping:
-            unknown.append(key)
+    unknown = [key for key in content if key not in arguments and key not in bookkeeping]
+    lora = lora_arguments(content)
     for key in _NAMES:
         _check_names(file, key, lora.get(key))
     base_model = content.get("base_model_name_or_path")
     return AdapterConfig(lora, base_model if isinstance(base_model, str) and base_model else None, tuple(unknown))
+
+
+def lora_arguments(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of a LoraConfig's fields that are arguments of LoRA and not at their default, as JSON values."""
+    arguments, _ = _arguments()
+    return {
+        key: sorted(value) if isinstance(value, (set, frozenset)) else value
+        for key, value in content.items()
+        if key in arguments and value is not None and value != arguments[key]
+    }
 
 
 def _read_object(file: Path) -> dict[str, Any]:

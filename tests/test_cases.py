@@ -14,7 +14,7 @@ from archlint.core.blueprint import Blueprint, ModelInfo
 from archlint.core.catalog import Catalog
 from archlint.core.finding import Finding, Severity
 from archlint.core.trial import Plan
-from archlint.engine import run_rules
+from archlint.judging import run_rules
 from archlint.proving import STOCK_PLANS, Prover
 from archlint.quiet import quiet
 from archlint.skeleton import build

@@ -24,9 +24,9 @@ KNOWS = {
     "survey": "core skeleton",
     "proving": "core",
     "recipe": "core",
-    "remedies": "core",
+    "judging": "core rules",
     "testing": "core quiet sources skeleton survey proving",
-    "engine": "core quiet rules report sources skeleton survey proving recipe remedies",
+    "engine": "core plans quiet rules report sources skeleton survey proving recipe judging",
     "cli": "core plans sources report engine",
     "__main__": "cli",
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import prod
 
@@ -303,6 +303,10 @@ class Blueprint:
         chosen = frozenset(adapted)
         total = sum(matrix_size(site) for site in self.projections)
         return sum(matrix_size(site) for site in self.projections if site.path in chosen) / total if total else 0.0
+
+    def measured(self, trial: Trial) -> Trial:
+        """``trial`` with its coverage, and its count of sites outside, for the scope of this blueprint."""
+        return replace(trial, coverage=self.coverage(trial.adapted), outside=len(self.outside(trial.adapted)))
 
     def outside(self, adapted: Iterable[str]) -> tuple[Site, ...]:
         """The adapted sites that belong to a tower or connector which the scope does not train."""

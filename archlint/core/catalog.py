@@ -5,10 +5,12 @@ An entry point names a package, a module or one class; of a package, every modul
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import importlib
 import importlib.util
 import inspect
+import io
 import itertools
 import pkgutil
 import sys
@@ -17,7 +19,7 @@ from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, TextIO
 
 from archlint.core.rule import Rule
 
@@ -57,7 +59,7 @@ class Catalog:
                 rules = _joined(rules, _rules_of(_resolve(part)))
             except RuleLoadError as error:
                 failures.append(RuleLoadError(f"rule plugin {part}: {error}"))
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 failures.append(RuleLoadError(f"rule plugin {part}: {type(error).__name__}: {error}"))
         for file in files:
             rules = _joined(rules, _rules_of_file(file))
@@ -112,18 +114,25 @@ class Catalog:
 
 def _resolve(target: str) -> Any:
     module, _, attribute = target.partition(":")
-    found: Any = importlib.import_module(module)
-    for part in filter(None, attribute.split(".")):
-        found = getattr(found, part)
+    with _results_kept_apart():
+        found: Any = importlib.import_module(module)
+        for part in filter(None, attribute.split(".")):
+            found = getattr(found, part)
     return found
+
+
+def _results_kept_apart() -> contextlib.redirect_stdout[TextIO]:
+    """Send what foreign code prints to standard error: standard output is for results."""
+    return contextlib.redirect_stdout(sys.stderr or io.StringIO())
 
 
 def _parts(target: str) -> Iterator[str]:
     """``target`` and, once that is imported and is a package, all modules in it: each may fail by itself."""
     yield target
+    # whoever took the target has tried to import it: not walk_packages, which would import it once more
     path = getattr(sys.modules.get(target), "__path__", ())
-    # a package that cannot be imported is yielded before it is walked, and its error is told there
-    yield from (module.name for module in pkgutil.walk_packages(path, f"{target}.", onerror=lambda name: None))
+    for module in pkgutil.iter_modules(path, f"{target}."):
+        yield from _parts(module.name)
 
 
 def _rules_of(found: Any) -> Iterable[type[Rule]]:
@@ -149,8 +158,9 @@ def _rules_of_file(file: Path) -> list[type[Rule]]:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
-        spec.loader.exec_module(module)
-    except Exception as error:
+        with _results_kept_apart():
+            spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:
         raise RuleLoadError(f"{file}: {type(error).__name__}: {error}") from error
     rules = list(_defined_in(module))
     if not rules:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from archlint.core.blueprint import Fold, TypeInfo
+from archlint.core.blueprint import Fold, Scope, TypeInfo
 from archlint.core.folding import without_indices
 
 
@@ -55,6 +55,8 @@ class Remedy:
     proven: bool = False
     plan: Mapping[str, Any] | None = None
     """LoraConfig arguments that show the remedy at work; the engine tries them and sets ``proven``."""
+    scope: Scope | None = None
+    """The scope that ``plan`` is for, where it is another than that of the report."""
     by_recipe: bool = False
     """The recipe of the report is this remedy: the engine puts its arguments here, or drops the remedy."""
 

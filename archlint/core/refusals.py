@@ -135,6 +135,6 @@ def _shares_name(blueprint: Blueprint, trial: Trial, site: Site) -> bool:
 
 
 def is_adaptable(blueprint: Blueprint, path: str) -> bool:
-    """Whether the installed PEFT has a LoRA layer for the module at ``path``."""
+    """Whether the installed PEFT can put a LoRA layer in the place of the module at ``path``; the top one has none."""
     site = blueprint.by_path.get(path)
-    return site is not None and Trait.SUPPORTED in site.traits
+    return site is not None and bool(path) and Trait.SUPPORTED in site.traits

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 
-from archlint.core.blueprint import Blueprint, Kind, Site
+from archlint.core.blueprint import Blueprint, Kind, Scope, Site
 from archlint.core.finding import Evidence, Finding, Remedy, Severity
 from archlint.core.regions import excluding, roots
 from archlint.core.rule import Example, Rule, by_class, quote
@@ -65,10 +65,14 @@ def _remedies(blueprint: Blueprint, trial: Trial, sites: Sequence[Site]) -> list
         pattern = excluding(blueprint, roots(blueprint, sites), lora.get("exclude_modules"))
         text = "or leave out the parts that hold them, by a regular expression"
         remedies.append(Remedy("exclude_modules", text, pattern, plan={**lora, "exclude_modules": pattern}))
+    if not all(blueprint.scope.covers(site.role) for site in sites):
+        text = "or train what is around them as well, by all-linear, which reaches the linears inside: --scope all"
+        plan = {"target_modules": "all-linear"}
+        return [*remedies, Remedy("setting", text, {"scope": Scope.ALL.value}, plan=plan, scope=Scope.ALL)]
     names = dict.fromkeys(site.leaf for site in sites)
     inner = dict.fromkeys(site.inner.rpartition(".")[2] for site in sites if site.inner)
     pattern = rf".*\.{_any_of(names)}\.{_any_of(inner)}"
-    text = "or adapt the linears inside the wrappers, by this pattern alone or as one branch of yours"
+    text = "or adapt the linears inside the wrappers"
     return [*remedies, Remedy("target_modules", text, pattern, plan={"target_modules": pattern})]
 
 

@@ -9,7 +9,7 @@ import pytest
 from archlint import Example
 from archlint.core.catalog import Catalog
 from archlint.core.finding import Severity
-from archlint.engine import run_rules
+from archlint.judging import run_rules
 from archlint.rules.targeting.peft_refuses import PeftRefuses
 from archlint.testing import examine, findings
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from archlint import Rule
 from archlint.core.blueprint import Blueprint, ModelInfo
 from archlint.core.finding import Finding, Severity
-from archlint.engine import run_rules
+from archlint.judging import run_rules
 
 
 class Broken(Rule):

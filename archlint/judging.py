@@ -1,0 +1,95 @@
+"""Run rules, and hold their remedies to what they promise.
+
+A rule may come from anywhere and do anything; what it says is taken only where it is a finding.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Sequence
+
+from archlint.core.blueprint import Blueprint
+from archlint.core.finding import Finding, Remedy, Severity
+from archlint.core.report import Unchecked
+from archlint.core.rule import Rule
+from archlint.core.trial import Judge, Plan, Trial
+
+
+def run_rules(blueprint: Blueprint, rules: Iterable[type[Rule]]) -> tuple[list[Finding], list[Unchecked]]:
+    """What ``rules`` say of a blueprint; a rule that crashes gives ARC999 and the others stand."""
+    findings: list[Finding] = []
+    unchecked: list[Unchecked] = []
+    for rule in rules:
+        said, crash = _run(rule, blueprint)
+        findings += said
+        unchecked += crash
+    return findings, unchecked
+
+
+def _run(rule: type[Rule], blueprint: Blueprint) -> tuple[list[Finding], list[Unchecked]]:
+    from archlint.rules.tool.rule_crashed import RuleCrashed
+
+    try:
+        said = list(rule().check(blueprint))
+        for finding in said:
+            if not isinstance(finding, Finding):
+                raise TypeError(f"check() gave {type(finding).__name__}, not a Finding")
+    except (Exception, SystemExit) as error:  # a plugin may raise anything
+        crash, what = RuleCrashed().crashed(rule, error)
+        return [crash], [what]
+    return said, []
+
+
+def prove_remedies(
+    findings: Iterable[Finding],
+    blueprint: Blueprint,
+    rules: Sequence[type[Rule]],
+    recipe: Trial | None,
+    judge: Judge,
+) -> list[Finding]:
+    """``findings`` with remedies that were tried; those that the recipe stands for get its plan.
+
+    A remedy's plan goes through PEFT and then through all ``rules``. It is proven where PEFT takes it, the
+    finding is gone, no rule gives an error, and no rule warns that did not warn before. A remedy that does not
+    mend its finding, or leads to an error, is dropped; so is one that points to a recipe where there is none.
+    """
+    findings = list(findings)
+    known = frozenset(finding.code for finding in findings if finding.severity is not Severity.INFO)
+    court = _Court(blueprint, rules, known, judge)
+    return [dataclasses.replace(finding, remedies=tuple(court.judged(finding, recipe))) for finding in findings]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Court:
+    blueprint: Blueprint
+    rules: Sequence[type[Rule]]
+    known: frozenset[str]
+    """Codes of the errors and warnings that there are without any remedy."""
+    judge: Judge
+
+    def judged(self, finding: Finding, recipe: Trial | None) -> Iterator[Remedy]:
+        for remedy in finding.remedies:
+            if remedy.by_recipe:
+                if recipe is not None:
+                    proven = self._proves(recipe, finding, self.blueprint)
+                    yield dataclasses.replace(remedy, value=dict(recipe.plan.lora), proven=bool(proven))
+            elif remedy.plan is not None:
+                blueprint = self.blueprint
+                if remedy.scope is not None:
+                    blueprint = dataclasses.replace(blueprint, scope=remedy.scope)
+                proven = self._proves(self.judge.try_plan(Plan("remedy", remedy.plan)), finding, blueprint)
+                if proven is not None:
+                    yield dataclasses.replace(remedy, proven=proven)
+            else:
+                yield remedy
+
+    def _proves(self, trial: Trial, finding: Finding, blueprint: Blueprint) -> bool | None:
+        """Whether ``trial`` mends ``finding`` without harm; ``None`` where it mends nothing, or breaks something."""
+        if trial.raised is not None:
+            return None
+        trial = blueprint.measured(trial)
+        findings, crashes = run_rules(dataclasses.replace(blueprint, plan=trial), self.rules)
+        bad = [other for other in findings if other.severity is not Severity.INFO and not other.unchecked]
+        if any(other.severity is Severity.ERROR or other.code == finding.code for other in bad):
+            return None
+        return not crashes and all(other.code in self.known for other in bad)

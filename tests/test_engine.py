@@ -1,0 +1,88 @@
+"""The Python interface: what it takes, what it refuses, and that nothing checked is never clean."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from peft import LoraConfig
+from torch import nn
+
+import archlint
+from archlint.core.finding import Severity
+from archlint.core.report import Environment, Report, Run
+
+
+def code(report: Report) -> int:
+    return Run(Environment("3"), (report,)).exit_code(Severity.ERROR)
+
+
+@pytest.mark.parametrize("source", [5, None, LoraConfig(), {"model_type": "llama"}, nn.Linear])
+def test_a_source_of_another_type_is_a_type_error(source: Any) -> None:
+    with pytest.raises(TypeError, match="is expected, not"):
+        archlint.lint(source)
+
+
+@pytest.mark.parametrize("plan", ["all-linear", 5, ["q_proj"]])
+def test_a_plan_of_another_type_is_a_type_error(plan: Any) -> None:
+    with pytest.raises(TypeError, match="a LoraConfig or a mapping"):
+        archlint.lint(nn.Sequential(nn.Linear(2, 2)), plan=plan)
+
+
+def test_a_selection_of_nothing_is_an_error() -> None:
+    with pytest.raises(ValueError, match="leaves no rule"):
+        archlint.lint(nn.Sequential(nn.Linear(2, 2)), ignore=["ALL"])
+
+
+def test_a_lora_config_is_a_plan() -> None:
+    model = nn.ModuleDict({"q_proj": nn.Linear(4, 4), "v_proj": nn.Linear(4, 4)})
+    report = archlint.lint(model, plan=LoraConfig(target_modules=["q_proj", "k_proj"], r=4))
+    assert report.plan is not None
+    assert dict(report.plan.plan.lora) == {"target_modules": ["k_proj", "q_proj"], "r": 4}
+    assert report.plan.adapted == ("q_proj",)
+    assert [finding.code for finding in report.of(Severity.WARNING)] == ["ARC504"]
+
+
+@pytest.mark.parametrize("model", [nn.Identity(), nn.Sequential()])
+def test_a_model_without_parameters_is_unchecked(model: nn.Module) -> None:
+    report = archlint.lint(model)
+    assert report.status == "unchecked"
+    assert "no parameters" in report.unchecked[0].why
+    assert code(report) == 3
+
+
+def test_a_scope_that_the_model_has_not_is_unchecked() -> None:
+    report = archlint.lint("Qwen/Qwen3-0.6B", offline=True, scope="vision")
+    assert report.status == "unchecked"
+    assert report.unchecked[0].why == "the model has no vision part; it has text"
+    assert code(report) == 3
+
+
+def test_a_structure_that_was_not_proven_is_not_clean() -> None:
+    report = archlint.lint("Qwen/Qwen3-0.6B", offline=True, prove=False)
+    assert report.status == "unchecked"
+    assert report.recipe is None
+    assert report.stock == ()
+    assert {finding.code for finding in report.findings} >= {"ARC201", "ARC401"}
+    assert code(report) == 3
+
+
+@pytest.mark.parametrize(
+    "source", ["meta-llama/Llama-4-Scout-17B-16E-Instruct", "google/gemma-4-E2B-it", "openai/gpt-oss-20b"]
+)
+def test_what_is_proven_mends_and_breaks_nothing_else(source: str) -> None:
+    """Each proven fix of a real model is taken as the user's plan: no error is left, and no new warning."""
+    report = archlint.lint(source, offline=True)
+    known = {finding.code for finding in report.findings if finding.severity is not Severity.INFO}
+    tried = 0
+    for finding in report.findings:
+        for remedy in finding.remedies:
+            plan = remedy.value if remedy.by_recipe else remedy.plan
+            if not remedy.proven or plan is None:
+                continue
+            tried += 1
+            scope = "auto" if remedy.scope is None else remedy.scope.value
+            after = archlint.lint(source, offline=True, plan=plan, scope=scope)
+            assert not after.of(Severity.ERROR)
+            assert {other.code for other in after.of(Severity.WARNING)} <= known - {finding.code}
+    assert tried

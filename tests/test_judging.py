@@ -1,0 +1,123 @@
+"""Rules are run so that none can spoil the rest, and a remedy is proven only where it mends and does no harm."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+
+import pytest
+
+from archlint.core.blueprint import Blueprint, ModelInfo
+from archlint.core.finding import Finding, Remedy, Severity
+from archlint.core.rule import Rule
+from archlint.core.trial import Plan, Refusal, Trial
+from archlint.judging import prove_remedies, run_rules
+
+
+class NeedsO(Rule):
+    """A rule that wants o_proj adapted."""
+
+    code, name, severity, why = "OWN001", "needs-o", Severity.WARNING, "It does."
+
+    def check(self, blueprint: Blueprint) -> Iterable[Finding]:
+        if blueprint.plan is None or "o_proj" not in blueprint.plan.adapted:
+            yield self.finding("o_proj is not adapted")
+
+
+class Judge:
+    """Adapts what is named, and refuses the name ``bad``."""
+
+    def try_plan(self, plan: Plan) -> Trial:
+        names = tuple(plan.lora["target_modules"])
+        return Trial(plan, raised=Refusal("ValueError", "bad")) if "bad" in names else Trial(plan, adapted=names)
+
+
+BLUEPRINT = Blueprint(ModelInfo("m", "type", "M", "m", 0, 0), ())
+
+
+def proven(*remedies: Remedy, recipe: Trial | None = None) -> list[Remedy]:
+    finding = dataclasses.replace(next(iter(NeedsO().check(BLUEPRINT))), remedies=remedies)
+    (judged,) = prove_remedies([finding], BLUEPRINT, [NeedsO], recipe, Judge())
+    return list(judged.remedies)
+
+
+@pytest.mark.parametrize(("names", "left"), [(["o_proj"], [True]), (["q_proj"], []), (["o_proj", "bad"], [])])
+def test_a_plan_is_tried_and_what_does_not_mend_is_dropped(names: list[str], left: list[bool]) -> None:
+    remedies = proven(Remedy("target_modules", "name it", plan={"target_modules": names}))
+    assert [remedy.proven for remedy in remedies] == left
+
+
+def test_words_alone_are_never_proven() -> None:
+    assert proven(Remedy("other", "think again")) == [Remedy("other", "think again")]
+
+
+def test_the_recipe_gives_its_plan_or_nothing() -> None:
+    remedy = Remedy("target_modules", "the recipe below", by_recipe=True)
+    assert proven(remedy) == []
+    good = Trial(Plan("recipe", {"target_modules": ["o_proj"]}), adapted=("o_proj",))
+    assert proven(remedy, recipe=good)[0].value == {"target_modules": ["o_proj"]}
+    assert proven(remedy, recipe=good)[0].proven
+    assert not proven(remedy, recipe=dataclasses.replace(good, adapted=("q_proj",)))[0].proven
+
+
+class TestHarm:
+    """A fix that leads from one failure into another is none."""
+
+    class Objects(Rule):
+        code, name, why = "OWN002", "objects", "It does."
+        severity = Severity.ERROR
+
+        def check(self, blueprint: Blueprint) -> Iterable[Finding]:
+            adapted = blueprint.plan.adapted if blueprint.plan is not None else ()
+            if "broken" in adapted:
+                yield self.finding("broken is adapted")
+            if "odd" in adapted:
+                yield self.finding("odd is adapted", severity=Severity.WARNING)
+
+    def remedies(self, *names: str, known: bool = False) -> tuple[Remedy, ...]:
+        first = next(iter(NeedsO().check(BLUEPRINT)))
+        fix = Remedy("target_modules", "name it", plan={"target_modules": [*names]})
+        findings = [dataclasses.replace(first, remedies=(fix,))]
+        if known:
+            findings.append(self.Objects().finding("odd is adapted", severity=Severity.WARNING))
+        return prove_remedies(findings, BLUEPRINT, [NeedsO, self.Objects], None, Judge())[0].remedies
+
+    def test_an_error_elsewhere_drops_it(self) -> None:
+        assert self.remedies("o_proj", "broken") == ()
+
+    def test_a_new_warning_leaves_it_unproven(self) -> None:
+        assert [remedy.proven for remedy in self.remedies("o_proj", "odd")] == [False]
+
+    def test_a_warning_that_was_there_before_does_not(self) -> None:
+        assert [remedy.proven for remedy in self.remedies("o_proj", "odd", known=True)] == [True]
+
+
+class TestCrashes:
+    @pytest.mark.parametrize("error", [RuntimeError("no"), SystemExit(0), KeyError("x")])
+    def test_a_rule_that_raises_gives_arc999(self, error: BaseException) -> None:
+        class Raises(NeedsO):
+            def check(self, blueprint: Blueprint) -> Iterable[Finding]:
+                raise error
+
+        findings, unchecked = run_rules(BLUEPRINT, [Raises, NeedsO])
+        assert [finding.code for finding in findings] == ["ARC999", "OWN001"]
+        assert len(unchecked) == 1
+
+    def test_a_rule_that_gives_no_finding_gives_arc999(self) -> None:
+        class Odd(NeedsO):
+            def check(self, blueprint: Blueprint) -> Iterable[Finding]:
+                yield "a string"  # type: ignore[misc]
+
+        assert [finding.code for finding in run_rules(BLUEPRINT, [Odd])[0]] == ["ARC999"]
+
+    def test_a_rule_that_crashes_on_a_remedy_proves_nothing(self) -> None:
+        class CrashesLater(NeedsO):
+            def check(self, blueprint: Blueprint) -> Iterable[Finding]:
+                if blueprint.plan is not None:
+                    raise RuntimeError("not with a plan")
+                yield self.finding("o_proj is not adapted")
+
+        fix = Remedy("target_modules", "name it", plan={"target_modules": ["o_proj"]})
+        finding = dataclasses.replace(next(iter(CrashesLater().check(BLUEPRINT))), remedies=(fix,))
+        (judged,) = prove_remedies([finding], BLUEPRINT, [CrashesLater], None, Judge())
+        assert [remedy.proven for remedy in judged.remedies] == [False]
