@@ -112,8 +112,21 @@ def _module_targets(blueprint: Blueprint, wanted: list[str]) -> Mapping[str, Any
         names = suffixes(wanted, (site.path for site in others if site not in excused), numbered=True)
         if names is not None:
             return {"target_modules": names, **_exclusion(blueprint, names, kept_out, chosen)}
+    if (whole := _all_linear(blueprint, chosen)) is not None:
+        return whole
     expression = pattern(wanted, [site.path for site in others])
     return {"target_modules": wanted if expression is None else expression}
+
+
+def _all_linear(blueprint: Blueprint, wanted: set[str]) -> Mapping[str, Any] | None:
+    """``all-linear``, where a trial showed that it adapts what is wanted and beside it only what can be excluded."""
+    for trial in blueprint.stock:
+        if trial.plan.says_all and not trial.rewritten and wanted <= set(trial.adapted):
+            beside = [blueprint.by_path[path] for path in trial.adapted if path not in wanted]
+            if not any(blueprint.scope.covers(site.role) for site in beside):
+                excluded = {"exclude_modules": excluding(blueprint, roots(blueprint, beside))} if beside else {}
+                return {"target_modules": trial.plan.lora["target_modules"], **excluded}
+    return None
 
 
 def _exclusion(

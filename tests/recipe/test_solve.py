@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from functools import cache
 from typing import Any
 
@@ -10,10 +11,11 @@ from torch import nn
 
 from archlint.core.blueprint import Blueprint, Kind, ModelInfo, Role, Scope
 from archlint.core.trial import Plan, Trial
-from archlint.proving import Prover
+from archlint.proving import STOCK_PLANS, Prover
 from archlint.quiet import quiet
 from archlint.recipe import solve
 from archlint.skeleton import Skeleton, build
+from archlint.sources.snapshots import find
 from archlint.survey import survey
 
 GOOD = (
@@ -86,6 +88,20 @@ def test_other_scopes(scope: Scope) -> None:
     assert recipe.coverage == 1.0
     roles = {blueprint.by_path[path].role for path in recipe.adapted}
     assert roles == ({Role.VISION} if scope is Scope.VISION else {Role.VISION, Role.TEXT, Role.PROJECTOR})
+
+
+def test_all_linear_where_names_would_be_many_and_it_does_the_same() -> None:
+    snapshot = find("google/gemma-4-E2B-it")
+    assert snapshot is not None
+    with quiet():
+        skeleton = build(snapshot.config)
+        blueprint = survey(skeleton, ModelInfo("gemma", "snapshot", "", "", 0, 0), Scope.ALL)
+        judge = Prover(skeleton.model, blueprint)
+        recipe = solve(dataclasses.replace(blueprint, stock=judge.try_plans(STOCK_PLANS)), judge)
+    assert recipe is not None
+    assert recipe.plan.lora == {"target_modules": "all-linear"}
+    assert recipe.coverage == 1.0
+    assert len(recipe.adapted) == 525
 
 
 def test_a_new_classifier_is_saved() -> None:
