@@ -13,8 +13,8 @@ _NOISY = ("transformers", "peft", "accelerate", "huggingface_hub", "torch")
 
 
 @contextlib.contextmanager
-def quiet() -> Iterator[list[warnings.WarningMessage]]:
-    """Silence the libraries for a block; yields the list that collects their warnings. State is restored after."""
+def quiet() -> Iterator[None]:
+    """Silence the libraries for a block; what was there before is restored after it."""
     levels = {name: logging.getLogger(name).level for name in _NOISY}
     bars = os.environ.get("HF_HUB_DISABLE_PROGRESS_BARS")
     os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
@@ -23,12 +23,12 @@ def quiet() -> Iterator[list[warnings.WarningMessage]]:
         for name in _NOISY:
             logging.getLogger(name).setLevel(logging.CRITICAL + 1)
         with (
-            warnings.catch_warnings(record=True) as caught,
+            warnings.catch_warnings(),
             contextlib.redirect_stdout(sink),
             contextlib.redirect_stderr(sink),
         ):
-            warnings.simplefilter("always")
-            yield caught
+            warnings.simplefilter("ignore")
+            yield
     finally:
         for name, level in levels.items():
             logging.getLogger(name).setLevel(level)

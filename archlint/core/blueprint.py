@@ -185,7 +185,6 @@ class ModelInfo:
 class Facts:
     """What concerns the model as a whole rather than one site."""
 
-    input_embeddings: str | None = None
     output_embeddings: str | None = None
     embeddings_error: str | None = None
     """What ``get_input_embeddings()`` raised, where it does: PEFT then refuses every adapter."""

@@ -17,16 +17,14 @@ def gather(skeleton: Skeleton, sites: Iterable[Site]) -> Facts:
     """The facts of a skeleton whose census is ``sites``."""
     model = skeleton.model
     paths = {id(module): path for path, module in model.named_modules()}
-    inputs, error = _input_embeddings(model)
     head = output_embeddings(model)
     decayed = _decayed(model)
     norms = [f"{site.path}.{weight.name}" for site in sites if site.kind is Kind.NORM for weight in site.weights]
     vectors = {name for name, parameter in model.named_parameters() if parameter.ndim == 1}
     config = getattr(model, "config", None)
     return Facts(
-        input_embeddings=paths.get(id(inputs)) if inputs is not None else None,
         output_embeddings=paths.get(id(head)) if head is not None else None,
-        embeddings_error=error,
+        embeddings_error=_embeddings_error(model),
         is_generative=hasattr(model, "prepare_inputs_for_generation"),
         is_encoder_decoder=bool(getattr(config, "is_encoder_decoder", False)),
         main_input=str(getattr(model, "main_input_name", "input_ids")),
@@ -47,15 +45,15 @@ def _quantization_of(config: Any) -> dict[str, Any]:
     return dict(found) if isinstance(found, dict) else found.to_dict()
 
 
-def _input_embeddings(model: nn.Module) -> tuple[nn.Module | None, str | None]:
-    """What PEFT asks a model for before any injection, and what the model raises instead."""
+def _embeddings_error(model: nn.Module) -> str | None:
+    """What a model raises when PEFT asks it for its input embeddings, as it does before any injection."""
     getter = getattr(model, "get_input_embeddings", None)
-    if getter is None:
-        return None, None
     try:
-        return getter(), None
+        if getter is not None:
+            getter()
     except Exception as error:  # the classes raise NotImplementedError, AttributeError and others
-        return None, f"{type(error).__name__}: {' '.join(str(error).split())}"
+        return f"{type(error).__name__}: {' '.join(str(error).split())}"
+    return None
 
 
 def _decayed(model: nn.Module) -> frozenset[str]:
