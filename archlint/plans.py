@@ -83,6 +83,8 @@ def read_adapter_config(path: Path) -> AdapterConfig:
     if peft_type is not None and str(peft_type).upper() != "LORA":
         raise PlanError(f"{file}: peft_type is {peft_type!r}; only LORA can be checked")
     arguments, bookkeeping = _arguments()
+    if peft_type is None:
+        _check_is_adapter(file, content, arguments)
     unknown = [key for key in content if key not in arguments and key not in bookkeeping]
     lora = lora_arguments(content)
     for key in _NAMES:
@@ -115,6 +117,15 @@ def _read_object(file: Path) -> dict[str, Any]:
 
 def _no_constant(word: str) -> NoReturn:
     raise ValueError(f"{word} is no JSON number")
+
+
+def _check_is_adapter(file: Path, content: Mapping[str, Any], arguments: Mapping[str, Any]) -> None:
+    # a model's config may share a key with LoraConfig, such as bias
+    model = [f"{key} {content[key]}" for key in ("model_type", "architectures") if content.get(key)]
+    if model:
+        raise PlanError(f"{file}: looks like the config.json of a model ({model[0]}), not like an adapter_config.json")
+    if arguments.keys().isdisjoint(content):
+        raise PlanError(f"{file}: no adapter_config.json: it holds neither peft_type nor an argument of LoraConfig")
 
 
 def _check_names(file: Path, key: str, value: Any) -> None:

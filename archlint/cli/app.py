@@ -7,6 +7,7 @@ import click
 from archlint import __version__
 from archlint.cli.check import check
 from archlint.cli.commands import App, SectionedOption
+from archlint.cli.output import emit
 from archlint.cli.recipe import recipe
 from archlint.cli.rules import explain, rules
 
@@ -17,13 +18,13 @@ def _print_versions(ctx: click.Context, _: click.Parameter, wanted: bool) -> Non
     import platform
     from importlib.metadata import PackageNotFoundError, version
 
-    click.echo(f"archlint {__version__}")
-    click.echo(f"python {platform.python_version()}")
+    lines = [f"archlint {__version__}", f"python {platform.python_version()}"]
     for package in ("torch", "transformers", "accelerate", "peft"):
         try:
-            click.echo(f"{package} {version(package)}")
+            lines.append(f"{package} {version(package)}")
         except PackageNotFoundError:
-            click.echo(f"{package} is not installed")
+            lines.append(f"{package} is not installed")
+    emit("\n".join(lines) + "\n")
     ctx.exit()
 
 

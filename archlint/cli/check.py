@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,8 +45,10 @@ Examples:
   archlint google/gemma-4 Qwen/Qwen3-8B --format jsonl --output reports.jsonl
 
 Exit codes:
-  0  nothing at or above --fail-on (error)  2  wrong usage or settings
-  1  findings                               3  something could not be checked
+  0  nothing at or above --fail-on (error)
+  1  findings
+  2  wrong usage or settings, or a report that cannot be written
+  3  something could not be checked
 """,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -200,13 +202,9 @@ def _run(sources: Sequence[str], options: Options) -> Run:
     with progress() as tell:
         for number, source in enumerate(sources, 1):
             place = f"{source} ({number} of {len(sources)})" if len(sources) > 1 else source
-            staged = dataclasses.replace(options, progress=functools.partial(_tell, tell, place))
+            staged = dataclasses.replace(options, progress=functools.partial(tell, place))
             reports.append(engine.check(source, staged))
     return Run(engine.environment(), tuple(reports))
-
-
-def _tell(tell: Callable[[str], None], place: str, stage: str) -> None:
-    tell(f"{place}: {stage}")
 
 
 def _deliver(run: Run, code: int, style: str, output: Path | None) -> None:

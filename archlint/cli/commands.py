@@ -10,6 +10,8 @@ from typing import Any, NoReturn, TypeVar
 import click
 from click.shell_completion import CompletionItem
 
+from archlint.cli.output import emit
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 _OTHER = "Other"
@@ -30,7 +32,23 @@ def option(*names: str, section: str, **settings: Any) -> Callable[[F], F]:
     return click.option(*names, cls=SectionedOption, section=section, **settings)
 
 
-class SectionedCommand(click.Command):
+class _HelpAsResult(click.Command):
+    """A command whose help is written as results are: a closed or full standard output is met alike."""
+
+    def get_help_option(self, ctx: click.Context) -> click.Option | None:
+        option = super().get_help_option(ctx)
+        if option is not None:
+            option.callback = _show_help
+        return option
+
+
+def _show_help(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted and not ctx.resilient_parsing:
+        emit(ctx.get_help() + "\n")
+        ctx.exit()
+
+
+class SectionedCommand(_HelpAsResult):
     """A command whose help groups its options and ends with ``epilog`` as it is written."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -59,7 +77,7 @@ def write_verbatim(text: str | None, formatter: click.HelpFormatter) -> None:
         formatter.write(f"\n{text.strip()}\n")
 
 
-class DefaultGroup(click.Group):
+class DefaultGroup(_HelpAsResult, click.Group):
     """A group whose ``default`` command may be left out, as long as its first argument is no command's name."""
 
     def __init__(self, *args: Any, default: str, **settings: Any) -> None:

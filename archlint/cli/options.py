@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from archlint.cli.commands import option
+from archlint.cli.commands import UNCHECKED, option
+from archlint.report.quoting import one_line
 
 if TYPE_CHECKING:
     from archlint.core.blueprint import Scope
@@ -20,6 +21,12 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+class NoRulesError(click.ClickException):
+    """There is no rule to check anything with."""
+
+    exit_code = UNCHECKED
 
 
 def _together(*decorators: Callable[[F], F]) -> Callable[[F], F]:
@@ -85,13 +92,18 @@ def load_catalog(files: Sequence[Path]) -> Catalog:
 
     Raises:
         click.UsageError: a file cannot be loaded.
+        NoRulesError: no rule can be loaded at all.
     """
     from archlint.core.catalog import Catalog, RuleLoadError
 
     try:
-        return Catalog.load(files)
+        catalog = Catalog.load(files)
     except RuleLoadError as error:
         raise click.UsageError(f"--load: {error}") from error
+    if not catalog.rules:
+        reasons = "; ".join(one_line(str(failure)) for failure in catalog.failures)
+        raise NoRulesError(f"no rule could be loaded: {reasons or 'no package has one'}")
+    return catalog
 
 
 def find_rule(catalog: Catalog, code: str) -> type[Rule]:

@@ -20,6 +20,12 @@ _PIPE_WIDTH = 100
 """Columns for prose where no terminal says how many it has."""
 
 
+class OutputError(click.ClickException):
+    """Results cannot be written to standard output: exit code 2, as where ``--output`` cannot be."""
+
+    exit_code = 2
+
+
 def width() -> int:
     """Columns to write for: those of the terminal, or of ``COLUMNS``, or 100."""
     return max(40, shutil.get_terminal_size((_PIPE_WIDTH, 24)).columns)
@@ -27,7 +33,7 @@ def width() -> int:
 
 def is_terminal() -> bool:
     """Whether results go to a terminal."""
-    return sys.stdout.isatty()
+    return sys.stdout is not None and sys.stdout.isatty()
 
 
 def wants_color() -> bool:
@@ -41,13 +47,25 @@ def notice(text: str) -> None:
 
 
 def emit(text: str) -> None:
-    """Write results to standard output. A reader who leaves early (``| head``) is no error."""
+    """Write results to standard output. A reader who leaves early (``| head``) is no error, nor is a closed stream.
+
+    Raises:
+        OutputError: they cannot be written, for want of room or for another reason.
+    """
+    if sys.stdout is None:  # closed by the caller: ``>&-``
+        return
     try:
         sys.stdout.write(encodable(text, sys.stdout))
         sys.stdout.flush()
-    except BrokenPipeError:
-        with contextlib.suppress(OSError, ValueError):  # else Python complains when it flushes at exit
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        _drop_the_rest()
+        if not isinstance(error, BrokenPipeError):
+            raise OutputError(f"standard output: {error.strerror or error}") from error
+
+
+def _drop_the_rest() -> None:
+    with contextlib.suppress(OSError, ValueError):  # else Python complains when it flushes at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def encodable(text: str, stream: TextIO) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -29,8 +30,10 @@ Examples:
   archlint recipe google/gemma-4 --rank 16 --format json > adapter_config.json
 
 Exit codes:
-  0  a recipe was printed      2  wrong usage or settings
-  1  there is none             3  the source could not be checked
+  0  a recipe was printed
+  1  there is none
+  2  wrong usage or settings, or a recipe that cannot be written
+  3  the source could not be checked
 """,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -58,7 +61,7 @@ def recipe(ctx: click.Context, /, source: str, rank: int | None, style: str, **s
 
     options = engine.Options(scope=scope(settings.pop("scope")), source=source_settings(settings), **settings)
     with progress() as tell:
-        report = engine.check(source, dataclasses.replace(options, progress=lambda stage: tell(f"{source}: {stage}")))
+        report = engine.check(source, dataclasses.replace(options, progress=functools.partial(tell, source)))
     for note in report.notes:
         notice(f"note: {note}")
     if report.recipe is None:

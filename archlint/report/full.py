@@ -6,6 +6,7 @@ A header, the findings by severity with their fixes, what was tried, the recipe 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 from rich.console import Group, RenderableType
 from rich.text import Text
@@ -16,9 +17,9 @@ from archlint.core.finding import Finding, Remedy, Severity
 from archlint.core.report import Environment, Report, Run
 from archlint.core.trial import Trial
 from archlint.report import wording
-from archlint.report.layout import GUTTER, Entry, Facts, Path, Row, Verbatim, padded
+from archlint.report.layout import GUTTER, Entry, Facts, Path, Row, Source, Verbatim, padded
 from archlint.report.quoting import clip, gist, one_line, visible
-from archlint.report.snippet import assignment, lora_config
+from archlint.report.snippet import WIDTH, argument, assignment, lora_config
 
 _STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "bold yellow", Severity.INFO: "bold cyan"}
 _ORIGINS = {
@@ -109,7 +110,7 @@ def _finding(finding: Finding) -> Iterator[RenderableType]:
     if finding.why:
         yield Row(Text("  why", "dim"), Text(one_line(finding.why)))
     for n, line in enumerate(finding.proof):
-        yield Row(Text("" if n else "  proof", "dim"), Text(gist(line, _LONGEST_PROOF)))
+        yield Row(Text("" if n else "  proof", "dim"), Text(gist(line, _LONGEST_PROOF)), quoted=True)
     for remedy in finding.remedies:
         yield from _remedy(remedy)
 
@@ -143,7 +144,7 @@ def _remedy(remedy: Remedy) -> Iterator[RenderableType]:
     text = Text.assemble(one_line(remedy.text), (f" ({assurance})", "green" if remedy.proven else "dim"))
     yield Row(Text("  fix", "green"), text)
     if remedy.kind in _ARGUMENTS and remedy.value is not None and not remedy.by_recipe:
-        yield Verbatim(Text(visible(assignment(remedy.kind, remedy.value)), "green"), GUTTER + 2)
+        yield Source(partial(argument, remedy.kind, remedy.value), GUTTER + 2, "green")
 
 
 def _infos(findings: Sequence[Finding]) -> Iterator[RenderableType]:
@@ -167,12 +168,13 @@ def _trials(report: Report) -> Iterator[RenderableType]:
     if report.plan is not None:
         arguments = ", ".join(assignment(name, value) for name, value in report.plan.plan.lora.items())
         yield Row(Text("plan", "bold"), Text(clip(arguments, _LONGEST_PLAN) or "PEFT's own choice of targets"))
-        yield Row(Text(), _outcome(report.plan, report))
+        yield Row(Text(), _outcome(report.plan, report), quoted=True)
         if report.plan.raised is None:
             yield Row(Text(), Text(wording.execution(report.plan), "dim"))
     column = max((len(trial.plan.name) for trial in report.stock), default=0)
     for n, trial in enumerate(report.stock):
-        yield Entry(Text("" if n else "tried", "bold"), Text(trial.plan.name), column, _outcome(trial, report))
+        label = Text("" if n else "tried", "bold")
+        yield Entry(label, Text(trial.plan.name), column, _outcome(trial, report), quoted=True)
 
 
 def _outcome(trial: Trial, report: Report) -> Text:
@@ -189,7 +191,7 @@ def _recipe(report: Report, environment: Environment) -> Iterator[RenderableType
     yield Row(Text(), Text(f"injected by peft {environment.peft}{size}", "dim"))
     yield Row(Text(), Text(wording.execution(recipe), "dim"))
     yield _BLANK
-    yield Verbatim(Text(lora_config(recipe.plan.lora), "green"))
+    yield Source(partial(lora_config, recipe.plan.lora), style="green", widest=WIDTH)
 
 
 def _overview(reports: Sequence[Report]) -> Iterator[RenderableType]:

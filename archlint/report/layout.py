@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from rich.cells import cell_len
@@ -30,10 +31,14 @@ class Row:
     gutter: int = GUTTER
     hang: int = 0
     """Columns by which the lines after the first stand further in."""
+    quoted: bool = False
+    """The body quotes what may hold words of any length: on a terminal those are broken too."""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
         margin = padded(self.label, self.gutter)
-        for line in wrap(self.body, min(options.max_width, _MEASURE) - self.gutter - self.hang):
+        width = min(options.max_width, _MEASURE) - self.gutter - self.hang
+        unit = _piece(width) if self.quoted and options.is_terminal else _WORD
+        for line in wrap(self.body, width, unit):
             yield _unbroken(Text.assemble(margin, line))
             margin = Text(" " * (self.gutter + self.hang))
 
@@ -47,13 +52,15 @@ class Entry:
     column: int
     """Columns of the longest head."""
     body: Text
+    quoted: bool = False
+    """As of a :class:`Row`."""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Row]:
         gutter = GUTTER + self.column + 2
         if options.max_width - gutter >= _LEAST_BODY:
-            yield Row(Text.assemble(padded(self.label, GUTTER), self.head), self.body, gutter)
+            yield Row(Text.assemble(padded(self.label, GUTTER), self.head), self.body, gutter, quoted=self.quoted)
         else:
-            yield Row(self.label, Text.assemble(self.head, ": ", self.body), hang=2)
+            yield Row(self.label, Text.assemble(self.head, ": ", self.body), hang=2, quoted=self.quoted)
 
 
 @dataclass(frozen=True)
@@ -78,6 +85,20 @@ class Verbatim:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
         for line in self.body.split(allow_blank=True):
             yield _unbroken(Text.assemble(" " * self.gutter if line else "", line))
+
+
+@dataclass(frozen=True)
+class Source:
+    """Python source to be pasted, written for a width: that of the terminal, or ``widest`` where there is none."""
+
+    write: Callable[[int], str]
+    gutter: int = 0
+    style: str = ""
+    widest: int = sys.maxsize
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Verbatim]:
+        room = options.max_width - self.gutter if options.is_terminal else self.widest
+        yield Verbatim(Text(self.write(min(room, self.widest)), self.style), self.gutter)
 
 
 @dataclass(frozen=True)
@@ -107,6 +128,12 @@ def wrap(text: Text, width: int, unit: re.Pattern[str] = _WORD) -> list[Text]:
     for line in lines:
         line.rstrip()
     return lines
+
+
+def _piece(width: int) -> re.Pattern[str]:
+    """Words as of ``_WORD``, and pieces of those that are longer than a line."""
+    longest = max(1, width - len(" …"))
+    return re.compile(rf"\S{{1,{longest}}}(?: …)?\s*")
 
 
 def padded(label: Text, width: int) -> Text:

@@ -10,14 +10,22 @@ WIDTH = 88
 _INDENT = "    "
 
 
-def lora_config(lora: Mapping[str, Any]) -> str:
-    """``LoraConfig(…)``, one argument a line, for arguments that are JSON values."""
+def lora_config(lora: Mapping[str, Any], width: int = WIDTH) -> str:
+    """``LoraConfig(…)``, one argument a line, for arguments that are JSON values.
+
+    A value that is longer than a line of ``width`` columns takes several.
+    """
     if not lora:
         return "LoraConfig()"
     lines = ["LoraConfig("]
     for name, value in lora.items():
-        lines += _argument(name, value)
+        lines += _argument(name, value, _INDENT, width)
     return "\n".join([*lines, ")"])
+
+
+def argument(name: str, value: Any, width: int) -> str:
+    """One argument without its comma, on several lines where one of ``width`` columns has no room for it."""
+    return "\n".join(_argument(name, value, "", width)).removesuffix(",")
 
 
 def assignment(name: str, value: Any) -> str:
@@ -49,40 +57,40 @@ def _string(text: str) -> str:
     return repr(text)
 
 
-def _argument(name: str, value: Any) -> Iterator[str]:
-    line = f"{_INDENT}{assignment(name, value)},"
-    if len(line) <= WIDTH:
+def _argument(name: str, value: Any, margin: str, width: int) -> Iterator[str]:
+    line = f"{margin}{assignment(name, value)},"
+    deeper = margin + _INDENT
+    if len(line) <= width:
         yield line
     elif isinstance(value, str):
-        yield f"{_INDENT}{name}=("
-        yield from (f"{_INDENT * 2}{_string(piece)}" for piece in _pieces(value))
-        yield f"{_INDENT}),"
+        yield f"{margin}{name}=("
+        yield from (f"{deeper}{_string(piece)}" for piece in _pieces(value, width - len(deeper) - len('r""')))
+        yield f"{margin}),"
     elif isinstance(value, Mapping):
-        yield f"{_INDENT}{name}={{"
-        yield from _filled(f"{literal(key)}: {literal(item)}" for key, item in value.items())
-        yield f"{_INDENT}}},"
+        yield f"{margin}{name}={{"
+        yield from _filled((f"{literal(key)}: {literal(item)}" for key, item in value.items()), deeper, width)
+        yield f"{margin}}},"
     elif isinstance(value, Sequence):
-        yield f"{_INDENT}{name}=["
-        yield from _filled(map(literal, value))
-        yield f"{_INDENT}],"
+        yield f"{margin}{name}=["
+        yield from _filled(map(literal, value), deeper, width)
+        yield f"{margin}],"
     else:
         yield line
 
 
-def _filled(items: Iterable[str]) -> Iterator[str]:
-    margin, line = _INDENT * 2, ""
+def _filled(items: Iterable[str], margin: str, width: int) -> Iterator[str]:
+    line = ""
     for item in items:
         longer = f"{line} {item}," if line else f"{margin}{item},"
-        if line and len(longer) > WIDTH:
+        if line and len(longer) > width:
             yield line
             longer = f"{margin}{item},"
         line = longer
     yield line
 
 
-def _pieces(text: str) -> Iterator[str]:
+def _pieces(text: str, room: int) -> Iterator[str]:
     """Cut a regular expression, behind a bar or a dot where there is one: put together it is the same string."""
-    room = WIDTH - 2 * len(_INDENT) - len('r""')
     while len(text) > room:
         ends = (text.rfind(mark, 0, room) + len(mark) for mark in ("|", r"\."))
         end = max((end for end in ends if end > 2), default=room)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from importlib.metadata import EntryPoint
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from archlint.engine import Options
 
 Call = Callable[..., Result]
+Plugin = Callable[[str], None]
 RECIPE = {"target_modules": "all-linear", "exclude_modules": r".*\.vision_tower\..*"}
 
 RULE = '''
@@ -83,6 +85,17 @@ def call(monkeypatch: pytest.MonkeyPatch) -> Call:
         return CliRunner().invoke(app, list(arguments), prog_name="archlint", input=None)
 
     return invoke
+
+
+@pytest.fixture
+def plugin(monkeypatch: pytest.MonkeyPatch) -> Plugin:
+    """Register an entry point for rules, beside the built-in ones and instead of any other."""
+
+    def register(target: str) -> None:
+        point = EntryPoint("plugged", target, "archlint.rules")
+        monkeypatch.setattr("archlint.core.catalog.entry_points", lambda group: [point])
+
+    return register
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from .conftest import Call, Engine
 
 HEAVY = ("torch", "transformers", "peft", "accelerate", "numpy", "huggingface_hub")
 ROOT = Path(__file__).parent.parent.parent
+FULL = Path("/dev/full")
 
 
 def test_help_has_sections_examples_and_exit_codes(call: Call) -> None:
@@ -146,3 +147,36 @@ def test_a_locale_without_these_characters_is_no_error(python: list[str]) -> Non
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("ARC101 wrapped-linear | error\n")
+
+
+COMMANDS = [["rules"], ["rules", "--format", "json"], ["explain", "ARC101"], ["--version"], ["--help"], ["rules", "-h"]]
+
+
+@pytest.mark.parametrize("arguments", COMMANDS, ids=" ".join)
+@pytest.mark.skipif(os.name != "posix", reason="needs a shell that closes streams")
+def test_a_closed_standard_output_is_no_error(python: list[str], arguments: list[str]) -> None:
+    command = [*python, *arguments]
+    done = subprocess.run(
+        ["sh", "-c", '"$@" >&-', "sh", *command], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize("arguments", COMMANDS, ids=" ".join)
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.skipif(not FULL.exists(), reason="no device that is always full")
+def test_a_full_standard_output_is_one_line_and_exit_code_2(
+    python: list[str], arguments: list[str], unbuffered: str
+) -> None:
+    environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+    with FULL.open("w") as full:
+        done = subprocess.run(
+            [*python, *arguments],
+            cwd=ROOT,
+            env=environment,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (2, "error: standard output: No space left on device\n")

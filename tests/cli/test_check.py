@@ -11,7 +11,7 @@ from jsonschema import Draft202012Validator
 from archlint.core.blueprint import Scope
 from archlint.report import contract
 
-from .conftest import RULE, Call, Engine
+from .conftest import RULE, Call, Engine, Plugin
 
 
 def test_check_is_the_command_that_needs_no_name(call: Call, engine: Engine) -> None:
@@ -70,7 +70,7 @@ def test_the_options_reach_the_engine(call: Call, engine: Engine, tmp_path: Path
     source = options.source
     assert (source.revision, source.subfolder, source.cache_dir) == ("main", "sub", tmp_path)
     assert (source.offline, source.trust_remote_code, options.prove) == (True, True, False)
-    assert options.class_name == source.class_name == "Other"
+    assert source.class_name == "Other"
     assert options.plan is None
     assert options.scope is None
 
@@ -199,6 +199,7 @@ def test_a_rule_file_that_cannot_be_loaded(call: Call, engine: Engine, tmp_path:
         ("{", "not JSON"),
         ("[1]", "a JSON object is expected"),
         ('{"peft_type": "IA3"}', "only LORA"),
+        ('{"model_type": "llama", "hidden_size": 32}', "looks like the config.json of a model"),
         ('{"target_modules": 7}', "target_modules must be a string or a list of strings"),
     ],
 )
@@ -213,7 +214,7 @@ def test_a_bad_adapter_config(call: Call, engine: Engine, tmp_path: Path, conten
 
 def test_an_adapter_config_without_a_model_needs_a_source(call: Call, engine: Engine, tmp_path: Path) -> None:
     file = tmp_path / "adapter_config.json"
-    file.write_text("{}")
+    file.write_text('{"peft_type": "LORA"}')
     result = call("--adapter-config", str(file))
     assert result.exit_code == 2
     assert "base_model_name_or_path" in result.stderr
@@ -235,6 +236,18 @@ def test_formats(call: Call, engine: Engine) -> None:
     assert len(lines) == 2
 
 
+@pytest.mark.parametrize("style", ["full", "concise", "json", "jsonl"])
+def test_a_report_that_cannot_be_written_is_neither_clean_nor_a_finding(
+    call: Call, engine: Engine, monkeypatch: pytest.MonkeyPatch, style: str
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("archlint.cli.output.encodable", refuse)
+    for source in ("fine", "error"):
+        assert call(source, "--format", style).exit_code == 2
+
+
 def test_nothing_colours_a_pipe(call: Call, engine: Engine) -> None:
     assert "\x1b" not in call("error", "gone").output
 
@@ -249,14 +262,35 @@ def test_output_goes_to_a_file(call: Call, engine: Engine, tmp_path: Path) -> No
     assert list(tmp_path.iterdir()) == [file]
 
 
-def test_a_plugin_that_cannot_be_loaded_leaves_the_check_incomplete(
-    call: Call, engine: Engine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from importlib.metadata import EntryPoint
-
-    broken = EntryPoint("broken", "no_such_package", "archlint.rules")
-    monkeypatch.setattr("archlint.core.catalog.entry_points", lambda group: [broken])
-    result = call("fine", "--format", "concise")
+def test_a_plugin_that_cannot_be_loaded_leaves_the_check_incomplete(call: Call, plugin: Plugin, tmp_path: Path) -> None:
+    plugin("no_such_package")
+    (tmp_path / "config.json").write_text(
+        json.dumps({"model_type": "llama", "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4})
+    )
+    result = call(str(tmp_path), "--offline", "--no-prove", "--format", "concise")
     assert result.exit_code == 3
-    assert "fine: unchecked a rule plugin: " in result.stdout
+    assert f"{tmp_path}: unchecked a rule plugin: " in result.stdout
     assert "no_such_package" in result.stdout
+
+
+def test_a_rule_file_that_exits_is_a_file_that_cannot_be_loaded(call: Call, engine: Engine, tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text("raise SystemExit(0)")
+    result = call("some/model", "--load", str(file))
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert f"--load: {file}: SystemExit: 0" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments", [["some/model"], ["some/model", "--select", "ARC101"], ["rules"], ["explain", "x"]]
+)
+def test_without_any_rule_nothing_can_be_checked(
+    call: Call, engine: Engine, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
+    monkeypatch.setattr("archlint.core.catalog.BUILT_IN", "no_such_package")
+    monkeypatch.setattr("archlint.core.catalog.entry_points", lambda group: [])
+    result = call(*arguments)
+    assert (result.exit_code, result.stdout) == (3, "")
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("error: no rule could be loaded: rule plugin no_such_package: ModuleNotFoundError: ")
+    assert engine.calls == []

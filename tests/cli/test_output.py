@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import stat
+import sys
 from pathlib import Path
 
 import click
@@ -94,3 +95,33 @@ def test_the_width_of_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
     assert output.width() == 72
     monkeypatch.setenv("COLUMNS", "3")
     assert output.width() == 40
+
+
+class Refusing(io.StringIO):
+    """A stream that takes nothing."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__()
+        self.error = error
+
+    def write(self, _: str) -> int:
+        raise self.error
+
+
+def test_without_standard_output_results_go_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+    output.emit("x")
+    assert not output.is_terminal()
+    assert not output.wants_color()
+
+
+def test_what_standard_output_refuses_is_an_error_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", Refusing(OSError(28, "No space left on device")))
+    with pytest.raises(click.ClickException, match="standard output: No space left on device") as caught:
+        output.emit("x")
+    assert caught.value.exit_code == 2
+
+
+def test_a_reader_who_has_left_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", Refusing(BrokenPipeError(32, "Broken pipe")))
+    output.emit("x")

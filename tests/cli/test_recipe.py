@@ -50,12 +50,8 @@ def test_options_reach_the_engine(call: Call, engine: Engine) -> None:
     call("recipe", "x", "--scope", "all", "--offline", "--revision", "v1", "--class", "Other")
     options = engine.options
     assert options.scope is not None
-    assert (options.scope.value, options.source.offline, options.source.revision, options.class_name) == (
-        "all",
-        True,
-        "v1",
-        "Other",
-    )
+    source = options.source
+    assert (options.scope.value, source.offline, source.revision, source.class_name) == ("all", True, "v1", "Other")
 
 
 def test_no_recipe(call: Call, engine: Engine) -> None:

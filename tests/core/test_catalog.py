@@ -216,3 +216,56 @@ def test_get_knows_codes_and_names(catalog: Catalog, code: str) -> None:
 def test_get_takes_no_prefix(catalog: Catalog) -> None:
     with pytest.raises(UnknownRuleError, match="no rule 'ARC1'"):
         catalog.get("ARC1")
+
+
+@pytest.mark.parametrize("code", ["import sys; sys.exit()", "raise SystemExit('done')"])
+def test_a_plugin_that_exits_is_a_broken_one(install: Install, code: str) -> None:
+    files = {
+        "plugged/__init__.py": "",
+        "plugged/a.py": code,
+        "plugged/b/__init__.py": code,
+        "plugged/c.py": rule_source("PLG001", "one", "One"),
+    }
+    install("plugged", files)
+    catalog = Catalog.load()
+    assert "PLG001" in catalog.rules
+    assert [str(failure).partition(": S")[0] for failure in catalog.failures] == [
+        "rule plugin plugged.a",
+        "rule plugin plugged.b",
+    ]
+    assert all("SystemExit" in str(failure) for failure in catalog.failures)
+
+
+def test_a_file_that_exits_is_an_error(tmp_path: Path) -> None:
+    file = tmp_path / "own_rules.py"
+    file.write_text("import sys\nsys.exit(0)")
+    with pytest.raises(RuleLoadError, match="SystemExit: 0"):
+        Catalog.load([file])
+
+
+def test_what_plugins_and_files_print_stays_off_standard_output(
+    install: Install, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = {
+        "plugged/__init__.py": "print('from the package')",
+        "plugged/deeper/__init__.py": "import sys; sys.stdout.write('from deeper')",
+        "plugged/one.py": "print('from the module')\n" + rule_source("PLG001", "one", "One"),
+    }
+    install("plugged", files)
+    file = tmp_path / "own_rules.py"
+    file.write_text("print('from the file')\n" + rule_source("OWN001"))
+    catalog = Catalog.load([file])
+    assert {"PLG001", "OWN001"} <= set(catalog.rules)
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "from the file" in captured.err
+
+
+def test_plugins_may_print_where_no_stream_is_open(
+    install: Install, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stderr", None)
+    install("plugged", {"plugged.py": "import sys; sys.stdout.write('x')\n" + rule_source("PLG001")})
+    catalog = Catalog.load()
+    assert (catalog.failures, capsys.readouterr().out) == ((), "")
+    assert "PLG001" in catalog.rules

@@ -117,3 +117,10 @@ def test_adaptable_is_what_peft_has_a_layer_for() -> None:
     assert is_adaptable(blueprint, "out.scale")
     assert not is_adaptable(blueprint, "layers.0.norm")
     assert not is_adaptable(blueprint, "no.such.place")
+
+
+def test_the_top_module_is_replaced_by_nothing() -> None:
+    blueprint = survey(Skeleton(nn.Linear(2, 2)), ModelInfo("linear", "object", "", "", 0, 0))
+    trial = Prover(nn.Linear(2, 2), blueprint).try_plan(Plan("user", {"target_modules": "all-linear"}))
+    assert trial.raised is not None
+    assert not is_adaptable(blueprint, "")

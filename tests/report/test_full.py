@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from archlint.core.finding import Finding, FoldedSites, Severity
+from archlint.core.finding import Finding, FoldedSites, Remedy, Severity
 from archlint.core.report import Report, Run
 from archlint.core.trial import Plan, Refusal, Trial
 from archlint.report import full
@@ -103,6 +103,32 @@ def test_paths_are_whole_in_a_pipe_and_broken_before_dots_on_a_terminal(gemma: R
     on_terminal = shown(gemma, 60, terminal=True)
     assert pattern not in on_terminal
     assert pattern in re.sub(r"\n +(?=\.)", "", on_terminal)
+
+
+LONG = r".*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj|ffw_layer_1|ffw_layer_2|post)\.linear"
+
+
+@pytest.mark.parametrize("width", [60, 80])
+def test_what_is_to_be_pasted_keeps_to_a_terminal_and_is_whole_in_a_pipe(gemma: Run, width: int) -> None:
+    first, *others = only(gemma).findings
+    fixed = dataclasses.replace(first, remedies=(Remedy("target_modules", "so", LONG),))
+    run = changed(gemma, findings=(fixed, *others), recipe=Trial(Plan("recipe", {"target_modules": LONG})))
+    on_terminal = shown(run, width, terminal=True)
+    assert max(map(len, on_terminal.splitlines())) <= width
+    fix = re.search(r"target_modules=\(\n(?: +r?\".*\"\n)+ +\)", on_terminal)
+    assert fix is not None
+    call = ast.parse(f"f({fix.group()})", mode="eval").body
+    assert isinstance(call, ast.Call)
+    assert ast.literal_eval(call.keywords[0].value) == LONG
+    assert f'           target_modules=r"{LONG}"\n' in shown(run, width)
+
+
+def test_a_refusal_keeps_to_a_terminal(gemma: Run) -> None:
+    refused = Trial(Plan("all-linear"), raised=Refusal("ValueError", f"Target modules {LONG} not found"))
+    for run in (changed(gemma, stock=(refused,)), changed(gemma, plan=refused, stock=())):
+        outcome = shown(run, 80, terminal=True).partition("raises ValueError")[2].partition("\n\n")[0]
+        assert max(map(len, outcome.splitlines())) <= 80
+        assert LONG in "".join(outcome.split())
 
 
 def test_names_cannot_reach_the_terminal(hostile: Run) -> None:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.text import Text
 
-from archlint.report.layout import Entry, Facts, Row, Verbatim, draw, wrap
+from archlint.report.layout import Entry, Facts, Row, Source, Verbatim, draw, wrap
 
 WORDS = st.lists(st.text("abcü漢", min_size=1, max_size=12), max_size=20).map(" ".join)
 
@@ -39,3 +39,22 @@ def test_entries_have_a_column_where_there_is_room() -> None:
     entry = Entry(Text("info"), Text("ARC201"), 8, Text("a norm"))
     assert draw(entry, width=80) == "info     ARC201    a norm\n"
     assert draw(entry, width=40) == "info     ARC201: a norm\n"
+
+
+def test_source_is_written_for_the_terminal_and_for_its_own_width_elsewhere() -> None:
+    source = Source(lambda width: f"{width} columns\nof code", 2, widest=88)
+    assert draw(source, width=60) == "  88 columns\n  of code\n"
+    assert draw(source, width=60, terminal=True) == "  58 columns\n  of code\n"
+    assert draw(source, width=140, terminal=True) == "  88 columns\n  of code\n"
+
+
+def test_quoted_words_of_any_length_keep_to_a_terminal() -> None:
+    quote = "raises ValueError: " + "x" * 70 + " not found"
+    for row in (
+        Row(Text("tried"), Text(quote), quoted=True),
+        Entry(Text("tried"), Text("names"), 5, Text(quote), True),
+    ):
+        lines = draw(row, width=60, terminal=True).splitlines()
+        assert max(map(len, lines)) <= 60
+        assert "x" * 70 in "".join(line.strip() for line in lines)
+        assert "x" * 70 in draw(row, width=60)

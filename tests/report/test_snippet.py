@@ -5,10 +5,11 @@ from __future__ import annotations
 import ast
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archlint.report.snippet import WIDTH, literal, lora_config
+from archlint.report.snippet import WIDTH, argument, literal, lora_config
 
 TEXT = st.text(st.characters(codec=None), max_size=120) | st.text(r"abc_.\\|()[]d+*^$\"'", max_size=300)
 VALUES = st.recursive(
@@ -53,6 +54,28 @@ def test_long_lists_and_expressions_are_broken() -> None:
     assert read(source) == {"target_modules": expression, "target_parameters": names}
     assert max(map(len, source.splitlines())) <= WIDTH
     assert len(source.splitlines()) > 6
+
+
+@pytest.mark.parametrize("width", [40, 64, 80])
+def test_lines_keep_to_a_narrower_page(width: int) -> None:
+    names = [f"layers.{n}.self_attn.q_proj" for n in range(9)]
+    expression = r".*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj|linear_start|linear_end)\.linear"
+    lora = {"target_modules": expression, "target_parameters": names, "rank_pattern": {"q_proj": 4, "k_proj": 8}}
+    source = lora_config(lora, width)
+    assert read(source) == lora
+    assert max(map(len, source.splitlines())) <= width
+
+
+@given(VALUES, st.integers(20, 100))
+def test_an_argument_alone_can_be_pasted_into_a_call(value: Any, width: int) -> None:
+    assert read(f"LoraConfig({argument('target_modules', value, width)})") == {"target_modules": value}
+
+
+def test_an_argument_that_fits_stays_on_its_line() -> None:
+    assert argument("exclude_modules", ".*(a|b).*", 40) == 'exclude_modules=".*(a|b).*"'
+    assert argument("exclude_modules", ".*(vision|audio).*", 24) == (
+        'exclude_modules=(\n    ".*(vision|"\n    "audio).*"\n)'
+    )
 
 
 def test_sets_are_written_in_order() -> None:
