@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archlint.skeleton.classes import custom_references, exported_class, known_type, language_model, model_class
-from archlint.skeleton.limits import bounded_build
+from archlint.skeleton.limits import BuildTooLargeError, bounded_build
 
 if TYPE_CHECKING:
     from torch import nn
@@ -57,7 +58,8 @@ def build(
     from accelerate import init_empty_weights
 
     references = custom_references(config)
-    plain = {key: value for key, value in config.items() if key != "quantization_config"}
+    # config classes write into what they are given
+    plain = copy.deepcopy({key: value for key, value in config.items() if key != "quantization_config"})
     native = known_type(config.get("model_type"))
     try:
         with _offline():
@@ -74,6 +76,10 @@ def build(
         raise
     except ImportError as error:
         raise SkeletonError(_missing_packages(error, config)) from error
+    except BuildTooLargeError as error:
+        raise SkeletonError(f"cannot build the model: {error}; correct the sizes in its configuration") from error
+    except KeyError as error:
+        raise SkeletonError(f"cannot build the model: {_unknown_name(error, plain)}") from error
     except Exception as error:  # config and model classes raise whatever their values lead them to
         reason = " ".join(str(error).split()) or "no message"
         raise SkeletonError(f"cannot build the model: {type(error).__name__}: {reason}") from error
@@ -119,6 +125,23 @@ def _part_for(cls: type[Any], config: PretrainedConfig) -> PretrainedConfig:
         return config
     parts = (getattr(config, name, None) for name in getattr(config, "sub_configs", ()))
     return next((part for part in parts if isinstance(part, expected)), config)
+
+
+def _unknown_name(error: KeyError, config: Mapping[str, Any]) -> str:
+    """Which of the config's keys holds the name that some table of transformers lacks, where one key alone does."""
+    name = error.args[0] if error.args else None
+    keys = [key for key, value in _strings(config) if value == name]
+    if len(keys) == 1:
+        return f"{keys[0]} is {name!r}, and the model class knows no such name"
+    return f"KeyError: {' '.join(str(error).split())}"
+
+
+def _strings(config: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, str]]:
+    for key, value in config.items():
+        if isinstance(value, Mapping):
+            yield from _strings(value, f"{path}{key}.")
+        elif isinstance(value, str):
+            yield f"{path}{key}", value
 
 
 def _missing_packages(error: ImportError, config: Mapping[str, Any]) -> str:

@@ -10,20 +10,52 @@ from typing import Any
 
 from archlint.sources.source import SourceError
 
-MAX_LAYERS = 10_000
+MAX_LAYERS = 2_000
+"""Limit of whatever makes a stack: layers, blocks, groups, codebooks, the entries of a list with one size each."""
 MAX_EXPERTS = 100_000
+MAX_LABELS = 1_000_000
+MAX_COUNT = 1_000_000
+"""Limit of what a key counts and nothing here knows."""
 MAX_DIMENSION = 10**8
 MAX_MODULES = 1_000_000
 """Limit of layers times experts: each pair may be a module of its own."""
 MAX_DEPTH = 32
 
+
+def _ending_in(words: str) -> re.Pattern[str]:
+    return re.compile(rf"(?:.+_)?(?:{words})", re.DOTALL)
+
+
+# Of a key as "num_layers_per_stack", only what comes before "_per_" tells what is counted.
+_PER = re.compile(r"(?<=.)_per_.*", re.DOTALL)
+# What grows with training or text, or is anybody's note; no module is made for each.
+_UNBOUNDED = re.compile(
+    r"(?:.+_)?(?:tokens?|ids?|steps|samples|examples|updates|iterations|epochs|param(?:eter)?s|flops|length|seed)"
+    r"(?:_.+)?",
+    re.DOTALL,
+)
+_EXPERTS = re.compile(r"(?:.+_)?experts(?:_.+)?", re.DOTALL)
+_LABELS = _ending_in("labels|classes|label2id|id2label")
+_LAYERS = _ending_in(
+    "layers|blocks|stages|stacks|depths?|levels|repeats|times|codebooks|quantizers|groups|groups?_num"
+    r"|modules|networks|loops|cycles|flows|convs|functions|inputs|block_sizes"
+    r"|(?:n|num)_(?:.+_)?layer|(?:block|layer|attention|mixer)_(?:types?|patterns?)"
+)
 _DIMENSION = re.compile(
-    r"(?:.+_)?(?:sizes?|dims?|hidden|heads?|channels|features|width|rank|inner|units|embd|embeddings|positions)"
+    r"(?:.+_)?(?:sizes?|dims?|hidden|heads?|channels|features|width|rank|inner|units|emb|embe?ds?|embeddings|positions"
+    r"|buckets|bins|ctx|vocab)"
     r"|dim_.+|d_(?:model|ff|kv|inner|state|conv|head)",
     re.DOTALL,
 )
-_LAYERS = re.compile(r"(?:.+_)?(?:layers|blocks|stages|depths?)|(?:n|num)_(?:.+_)?layer", re.DOTALL)
-_EXPERTS = re.compile(r"(?:.+_)?experts(?:_.+)?", re.DOTALL)
+_COUNT = re.compile(r"(?:.+_)?(?:num|n|nb)_.+|.+_(?:num|number|count)", re.DOTALL)
+_LIMITS = (
+    (_LAYERS, MAX_LAYERS),
+    (_DIMENSION, MAX_DIMENSION),
+    (_EXPERTS, MAX_EXPERTS),
+    (_LABELS, MAX_LABELS),
+    (_UNBOUNDED, None),
+    (_COUNT, MAX_COUNT),
+)
 
 # The sizes that transformers names alike for all models, and what its attribute_map calls them elsewhere.
 _POSITIVE = frozenset(
@@ -42,8 +74,8 @@ def check_sizes(config: Mapping[str, Any], where: str = "config.json") -> None:
     """Refuse a configuration whose sizes are no sizes. ``where`` stands for it in messages.
 
     In the model's own configuration and those of its parts (``text_config`` and the like), well-known sizes
-    are positive integers and no dimension is negative (-1 means "none"). Anywhere, a number that counts
-    layers or experts, or is a dimension, has a limit.
+    are positive integers and no size is negative (-1 means "none", save for labels). Anywhere, a number that
+    counts something, or is a dimension, has a limit, in lists within lists too.
 
     Raises:
         SourceError: names the key and the value.
@@ -80,8 +112,7 @@ def _configs(config: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]
 def _check(path: str, values: Mapping[str, Any], strict: bool) -> None:
     for key, value in values.items():
         where = _join(path, key)
-        if "layer" in key and isinstance(value, list) and len(value) > MAX_LAYERS:
-            raise _Absurd(f"{where} lists {len(value)} layers, and {MAX_LAYERS} is the most that is taken")
+        _check_length(where, key, value)
         limit = _limit(key)
         if limit is None:
             continue
@@ -90,7 +121,7 @@ def _check(path: str, values: Mapping[str, Any], strict: bool) -> None:
         for number in _numbers(value):
             if not number <= limit:
                 raise _Absurd(f"{where} is {reprlib.repr(number)}, and {limit} is the most that is taken for a size")
-            if strict and number < -1:
+            if strict and number < (0 if _LABELS.fullmatch(key) else -1):
                 raise _Absurd(f"{where} is {reprlib.repr(number)}: a size cannot be negative")
     layers = _largest(values, _LAYERS)
     experts = _largest(values, _EXPERTS)
@@ -100,12 +131,23 @@ def _check(path: str, values: Mapping[str, Any], strict: bool) -> None:
         )
 
 
+def _check_length(where: str, key: str, value: object) -> None:
+    if not isinstance(value, (list, Mapping)) or "quantization_config." in where:  # it lists the names of weights
+        return
+    limit = MAX_LABELS
+    if isinstance(value, list) and ("layer" in key or _limit(key) is not None):
+        limit = MAX_LAYERS
+    if len(value) > limit:
+        raise _Absurd(f"{where} has {len(value)} entries, and {limit} is the most that is taken")
+    if isinstance(value, list):
+        for index, inner in enumerate(value):
+            if isinstance(inner, list):
+                _check_length(f"{where}[{index}]", key, inner)
+
+
 def _limit(key: str) -> int | None:
-    if _DIMENSION.fullmatch(key):
-        return MAX_DIMENSION
-    if _LAYERS.fullmatch(key):
-        return MAX_LAYERS
-    return MAX_EXPERTS if _EXPERTS.fullmatch(key) else None
+    counted = _PER.sub("", key)
+    return next((limit for pattern, limit in _LIMITS if pattern.fullmatch(counted)), None)
 
 
 def _check_positive(where: str, value: object) -> None:

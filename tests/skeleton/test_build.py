@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
+import itertools
 import socket
 import subprocess
 import sys
 import textwrap
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from archlint.quiet import quiet
 from archlint.skeleton import SkeletonError, build
 from archlint.skeleton.build import CustomCodeError
 from archlint.skeleton.limits import BuildTooLargeError, bounded_build
+from archlint.sources import SourceError
+from archlint.sources.sanity import check_sizes
 
 SMALL = {"model_type": "llama", "num_hidden_layers": 2, "hidden_size": 64, "intermediate_size": 64, "vocab_size": 100}
 
@@ -40,6 +49,13 @@ def built(config: dict[str, Any], **options: Any) -> Any:
 )
 def test_the_class_is_what_the_config_asks_for(config: dict[str, Any], expected: str) -> None:
     assert type(built(config).model).__name__ == expected
+
+
+def test_the_config_that_is_given_stays_as_it_is() -> None:
+    config = {**SMALL, "rope_scaling": {"rope_type": "linear", "factor": 2.0}}
+    before = copy.deepcopy(config)
+    built(config)
+    assert config == before
 
 
 def test_a_class_can_be_asked_for() -> None:
@@ -169,11 +185,89 @@ def test_a_build_asks_no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "connection was attempted" not in str(caught.value)
 
 
-def test_a_build_without_end_is_stopped() -> None:
+def test_a_build_without_end_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
     from torch import nn
 
-    with pytest.raises(BuildTooLargeError), bounded_build():
-        nn.ModuleList(nn.Identity() for _ in range(10**6))
+    monkeypatch.setattr("archlint.skeleton.limits.MAX_MODULES", 1_000)
+    with pytest.raises(BuildTooLargeError, match="more than 1,000 modules"), bounded_build():
+        nn.ModuleList(nn.Identity() for _ in range(1_001))
+
+
+def test_a_build_that_only_computes_is_stopped_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("archlint.skeleton.limits.MAX_SECONDS", 0.2)
+    with pytest.raises(BuildTooLargeError, match="takes more than"), bounded_build():
+        sum(1 for _ in itertools.count())
+
+
+def test_a_build_in_time_is_left_alone_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("archlint.skeleton.limits.MAX_SECONDS", 0.05)
+    before = threading.active_count()
+    with bounded_build():
+        pass
+    end = time.monotonic() + 0.2
+    while time.monotonic() < end:  # a late exception would be raised here
+        pass
+    assert threading.active_count() == before
+
+
+def test_a_stopped_build_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("archlint.skeleton.limits.MAX_MODULES", 10)
+    with pytest.raises(SkeletonError, match="cannot build the model: it has more than 10 modules; correct the sizes"):
+        built(SMALL)
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({**SMALL, "hidden_act": "nope"}, "hidden_act is 'nope', and the model class knows no such name"),
+        ({**SMALL, "rope_parameters": {"rope_type": "nope", "rope_theta": 1e4}}, "rope_parameters.rope_type is 'nope'"),
+        ({**SMALL, "hidden_act": "nope", "note": "nope"}, "KeyError: 'nope'"),
+    ],
+)
+def test_the_key_that_holds_an_unknown_name_is_told(config: dict[str, Any], message: str) -> None:
+    with pytest.raises(SkeletonError, match=message):
+        built(config)
+
+
+FUZZED = [
+    {**SMALL, "num_attention_heads": 4, "architectures": ["LlamaForSequenceClassification"]},
+    {"model_type": "bert", "num_hidden_layers": 1, "hidden_size": 48, "num_labels": 3},
+    {"model_type": "albert", "num_hidden_layers": 1, "inner_group_num": 1, "hidden_size": 64, "num_attention_heads": 4},
+    {"model_type": "gpt_neo", "num_layers": 2, "hidden_size": 64, "attention_types": [[["global", "local"], 1]]},
+    {"model_type": "mixtral", "num_hidden_layers": 1, "num_local_experts": 2, "hidden_size": 64},
+    {
+        "model_type": "gemma3",
+        "text_config": {"num_hidden_layers": 1, "hidden_size": 64, "layer_types": ["full_attention"]},
+        "vision_config": {"num_hidden_layers": 1, "hidden_size": 64, "num_attention_heads": 4},
+    },
+]
+wrong = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.sampled_from([-1, 0, 1, 3, 10**9, 10**12, 2**63, 10**30, 1.5, 1e12, "", "nope", "64"]),
+    st.lists(st.sampled_from([1, 10**12, "global", None]), max_size=3),
+    st.just({"num_hidden_layers": 10**12}),
+)
+
+
+@st.composite
+def mutated(draw: st.DrawFn) -> dict[str, Any]:
+    config: dict[str, Any] = copy.deepcopy(draw(st.sampled_from(FUZZED)))
+    for _ in range(draw(st.integers(1, 2))):
+        part = draw(st.sampled_from([config, *(value for value in config.values() if isinstance(value, dict))]))
+        keys = sorted({*part, "num_labels", "id2label", "vocab_size"} - {"model_type"})
+        part[draw(st.sampled_from(keys))] = draw(wrong)
+    return config
+
+
+@given(mutated())
+@settings(max_examples=60)
+def test_a_config_with_wrong_values_is_built_or_refused_at_once(config: dict[str, Any]) -> None:
+    started = time.monotonic()
+    with contextlib.suppress(SourceError, SkeletonError):
+        check_sizes(config)
+        built(config)
+    assert time.monotonic() - started < 10  # torch and the model's module are imported within, and the machine is busy
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the high-water mark of a process is read from /proc")
