@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from peft import LoraConfig
+from peft import LoraConfig, get_peft_model
 from torch import nn
 
 import archlint
@@ -41,6 +41,23 @@ def test_a_lora_config_is_a_plan() -> None:
     assert dict(report.plan.plan.lora) == {"target_modules": ["k_proj", "q_proj"], "r": 4}
     assert report.plan.adapted == ("q_proj",)
     assert [finding.code for finding in report.of(Severity.WARNING)] == ["ARC504"]
+
+
+@pytest.mark.parametrize(
+    ("model", "why"),
+    [
+        (
+            get_peft_model(nn.Sequential(nn.Linear(4, 4)), LoraConfig(target_modules=["0"])),
+            "holds PEFT adapters already",
+        ),
+        (nn.Sequential(nn.LazyLinear(4)), "has no shape yet"),
+    ],
+)
+def test_a_model_that_is_not_ready_is_unchecked(model: nn.Module, why: str) -> None:
+    report = archlint.lint(model)
+    assert report.status == "unchecked"
+    assert why in report.unchecked[0].why
+    assert code(report) == 3
 
 
 @pytest.mark.parametrize("model", [nn.Identity(), nn.Sequential()])

@@ -60,15 +60,6 @@ _BY_KIND = {
     Kind.FUSED_EXPERTS: Cause.EXPERTS,
 }
 
-_NOTHING_REACHED = (
-    "Please specify `target_modules`",
-    "No `target_modules` passed",
-    "not found in the base model",
-    "All modules were excluded",
-    "No modules were targeted for adaptation",
-)
-"""What PEFT says where a plan reaches nothing; before 0.21 the class of its exception did not tell."""
-
 
 def cause(blueprint: Blueprint, trial: Trial) -> Cause | None:
     """Why ``trial`` was refused; ``None`` where it was not."""
@@ -89,7 +80,7 @@ def _of_plan(blueprint: Blueprint, trial: Trial, refusal: Refusal) -> Cause:
     error = blueprint.facts.embeddings_error
     if error is not None and error.startswith(f"{refusal.type}:"):
         return Cause.EMBEDDINGS
-    if refusal.type == "NoMatchingPeftModuleError" or any(words in refusal.message for words in _NOTHING_REACHED):
+    if refusal.type == "NoMatchingPeftModuleError" or "Please specify `target_modules`" in refusal.message:
         if not trial.plan.is_default or lora.get("target_modules") is not None:
             return Cause.NOTHING_REACHED
         return Cause.NO_DEFAULT if blueprint.facts.peft_default is None else Cause.DEFAULT_BROKEN

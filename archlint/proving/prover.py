@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import traceback
 import warnings
 from collections.abc import Collection, Iterable, Mapping
@@ -17,8 +18,8 @@ from archlint.core.trial import Plan, Refusal, Trial
 from archlint.proving.matching import entries, reached
 from archlint.proving.restore import restored
 
-_DATA_DRIVEN = frozenset({"init_lora_weights"})
-"""Settings whose effect needs real weights or data; they change values, never where adapters go."""
+_FROM_WEIGHTS = re.compile(r"(pissa)(_niter_\d+)?|(corda|loftq|lora_ga)|((?i:olora|mica))")
+"""Values of ``init_lora_weights`` that compute with the model's weights and may change them."""
 
 _PLACING = frozenset({"_create_and_replace", "_check_target_module_compatiblity", "create_and_replace_param"})
 """PEFT's functions that deal with one site; an exception that passes through them is about that site."""
@@ -32,6 +33,7 @@ class Prover:
         self._blueprint = blueprint
         self._names = [name for name, _ in model.named_modules()]
         self._parameters = [name for name, _ in model.named_parameters()]
+        self._lists = {name: part for name, part in model.named_modules() if isinstance(part, nn.ModuleList)}
         self._trials: dict[str, Trial] = {}
 
     def try_plan(self, plan: Plan) -> Trial:
@@ -55,11 +57,11 @@ class Prover:
             try:
                 config = LoraConfig(**_arguments(plan.lora))
                 injected = get_peft_model(self._model, config, low_cpu_mem_usage=True)
-                adapted = self._sites_of(injected.base_model)
-                saved = self._saved()
+                adapted = self._sites_of(injected.base_model, plan)
+                saved = self._saved(plan)
                 trainable = sum(part.numel() for part in injected.parameters() if part.requires_grad)
             except Exception as error:  # whatever PEFT raises is the result
-                refusal = Refusal(type(error).__name__, str(error), self._culprit(error.__traceback__))
+                refusal = Refusal(type(error).__name__, str(error), self._culprit(error.__traceback__, plan))
         effective = _effective(config, plan)
         found = tuple(
             entries({**plan.lora, **effective} if plan.is_default else plan.lora, self._names, self._parameters)
@@ -82,20 +84,36 @@ class Prover:
         """:meth:`try_plan` for each of ``plans``."""
         return tuple(map(self.try_plan, plans))
 
-    def _sites_of(self, tuner: Any) -> tuple[str, ...]:
+    def _sites_of(self, tuner: Any, plan: Plan) -> tuple[str, ...]:
         names = [*tuner.targeted_module_names, *getattr(tuner, "targeted_parameter_names", ())]
-        return tuple(dict.fromkeys(map(self._site, names)))
+        return tuple(dict.fromkeys(site for name in names if (site := self._site(name, plan)) is not None))
 
-    def _site(self, name: str) -> str:
-        """The site that a module or parameter belongs to: a Linear's ``weight`` is no site of its own."""
+    def _site(self, name: str, plan: Plan) -> str | None:
+        """The site that a module or parameter belongs to: a Linear's ``weight`` is no site of its own.
+
+        A layer that PEFT replicated shares its weights with the one that it was copied from, and counts as that.
+        """
         name = name.removeprefix(".")  # PEFT's name for a parameter of the top module
-        return name if name in self._blueprint.by_path else name.rpartition(".")[0]
+        if plan.lora.get("layer_replication"):
+            name = self._original(name, plan.lora["layer_replication"])
+        found = name if name in self._blueprint.by_path else name.rpartition(".")[0]
+        return found if found in self._blueprint.by_path else None
 
-    def _saved(self) -> tuple[str, ...]:
+    def _original(self, name: str, ranges: Iterable[tuple[int, int]]) -> str:
+        """What a module of the changed model was called before PEFT put copies of layers into their list."""
+        for path, layers in self._lists.items():
+            if name.startswith(f"{path}.") and self._model.get_submodule(path) is not layers:
+                index, _, rest = name.removeprefix(f"{path}.").partition(".")
+                originals = [number for start, end in ranges for number in range(start, end)]
+                return f"{path}.{originals[int(index)]}.{rest}".rstrip(".")
+        return name
+
+    def _saved(self, plan: Plan) -> tuple[str, ...]:
         from peft.utils.other import AuxiliaryTrainingWrapper
 
         modules = self._model.named_modules()
-        return tuple(name for name, module in modules if isinstance(module, AuxiliaryTrainingWrapper))
+        names = (name for name, module in modules if isinstance(module, AuxiliaryTrainingWrapper))
+        return tuple(dict.fromkeys(site for name in names if (site := self._site(name, plan)) is not None))
 
     def _reached(self, config: Any, plan: Plan) -> tuple[str, ...]:
         if config is None:
@@ -106,7 +124,7 @@ class Prover:
                 return tuple(name for name in self._names if name in targets)
         return reached(config, self._names)
 
-    def _culprit(self, trace: TracebackType | None) -> str | None:
+    def _culprit(self, trace: TracebackType | None, plan: Plan) -> str | None:
         """The site that PEFT was dealing with when it raised."""
         frames = [frame for frame, _ in traceback.walk_tb(trace)]
         if not any(frame.f_code.co_name in _PLACING for frame in frames):
@@ -114,12 +132,19 @@ class Prover:
         for frame in reversed(frames):
             if frame.f_code.co_name in ("inject_adapter", "create_and_replace_param"):
                 key = frame.f_locals.get("key")
-                return self._site(key) if isinstance(key, str) else None
+                return self._site(key, plan) if isinstance(key, str) else None
         return None
 
 
 def _arguments(lora: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in lora.items() if key not in _DATA_DRIVEN}
+    """The arguments without an initialisation that needs weights or data: it says nothing of where adapters go."""
+    from peft.tuners.lora import LoraLayer
+
+    value = lora.get("init_lora_weights")
+    known = _FROM_WEIGHTS.fullmatch(value) if isinstance(value, str) else None
+    if known is None or not hasattr(LoraLayer, f"{known[1] or known[3] or known[4].lower()}_init"):
+        return dict(lora)
+    return {key: given for key, given in lora.items() if key != "init_lora_weights"}
 
 
 def _effective(config: Any, plan: Plan) -> dict[str, Any]:

@@ -121,7 +121,7 @@ def _check(path: str, values: Mapping[str, Any], strict: bool) -> None:
         for number in _numbers(value):
             if not number <= limit:
                 raise _Absurd(f"{where} is {reprlib.repr(number)}, and {limit} is the most that is taken for a size")
-            if strict and number < (0 if _LABELS.fullmatch(key) else -1):
+            if strict and number < _least(key, value):
                 raise _Absurd(f"{where} is {reprlib.repr(number)}: a size cannot be negative")
     layers = _largest(values, _LAYERS)
     experts = _largest(values, _EXPERTS)
@@ -148,6 +148,12 @@ def _check_length(where: str, key: str, value: object) -> None:
 def _limit(key: str) -> int | None:
     counted = _PER.sub("", key)
     return next((limit for pattern, limit in _LIMITS if pattern.fullmatch(counted)), None)
+
+
+def _least(key: str, value: object) -> float:
+    if isinstance(value, list) and key.endswith("_layers") and not _COUNT.fullmatch(key):
+        return -math.inf  # which layers, the last ones counted from the end
+    return 0 if _LABELS.fullmatch(key) else -1
 
 
 def _check_positive(where: str, value: object) -> None:

@@ -24,10 +24,12 @@ from archlint.survey.experts import Experts, find_experts
 from archlint.survey.facts import gather
 from archlint.survey.kinds import Verdict, classify
 from archlint.survey.roles import Roles, longest_stacks, output_embeddings
-from archlint.survey.source_code import class_code, shown_path
+from archlint.survey.source_code import bypassed_children, class_code, shown_path
 
 _WHOLE = (Kind.LINEAR, Kind.LINEAR_SUBCLASS, Kind.CONV1D, Kind.EMBEDDING, Kind.CONV, Kind.ATTENTION, Kind.NORM)
 """Kinds that own their matrices; anything else that holds a matrix gives a site for it."""
+
+_LINEARS = (Kind.LINEAR, Kind.LINEAR_SUBCLASS, Kind.CONV1D)
 
 
 def survey(skeleton: Skeleton, info: ModelInfo, scope: Scope | None = None) -> Blueprint:
@@ -75,7 +77,9 @@ class _Census:
         self._first_path: dict[int, str] = {}
         self._types: dict[type, TypeInfo] = {}
         self._bypassed = {
-            f"{path}.out_proj" for path, module in model.named_modules() if isinstance(module, nn.MultiheadAttention)
+            f"{path}.{child}" if path else child
+            for path, module in model.named_modules()
+            for child in _bypassed(module)
         }
         self._fused = {
             f"{path}.{child}" if path else child
@@ -163,7 +167,7 @@ class _Census:
 
     def _fusion(self, path: str, verdict: Verdict) -> frozenset[str]:
         """Whether what a projection gives is taken apart by its parent, as a fused q, k and v is."""
-        projects = verdict.kind in (Kind.LINEAR, Kind.LINEAR_SUBCLASS, Kind.CONV1D)
+        projects = verdict.kind in _LINEARS
         return frozenset({Trait.FUSED}) if projects and path in self._fused else frozenset()
 
     def _weight(self, path: str, name: str, parameter: nn.Parameter) -> Weight:
@@ -179,6 +183,16 @@ class _Census:
             file = shown_path(code.file) if code.file else None
             self._types[cls] = TypeInfo(cls.__name__, cls.__module__, bases, file, code.line)
         return self._types[cls]
+
+
+def _bypassed(module: nn.Module) -> frozenset[str]:
+    """Names of the linear layers in ``module`` whose weight it reads without ever calling them."""
+    if isinstance(module, nn.MultiheadAttention):
+        return frozenset({"out_proj"})
+    names = bypassed_children(type(module))
+    return frozenset(
+        name for name, child in module.named_children() if name in names and classify(child).kind in _LINEARS
+    )
 
 
 def _width(module: nn.Module, name: str) -> int | None:

@@ -103,7 +103,7 @@ def _router(store: Store, modules: Mapping[str, nn.Module]) -> tuple[str, str] |
         candidates = [
             path
             for path in _outside(block, store, modules)
-            if _routes(modules[path], store) and (store.fused or _chosen(path, block, modules))
+            if _routes(path, block, store, modules) and (store.fused or _chosen(path, block, modules))
         ]
         if candidates:
             return block, max(candidates, key=lambda path: _likeness(path, block, modules))
@@ -117,15 +117,17 @@ def _outside(block: str, store: Store, modules: Mapping[str, nn.Module]) -> Iter
             yield path
 
 
-def _routes(module: nn.Module, store: Store) -> bool:
-    """Whether ``module`` maps a token to one number for each expert (and for as many experts that do nothing)."""
+def _routes(path: str, block: str, store: Store, modules: Mapping[str, nn.Module]) -> bool:
+    """Whether a module maps a token to one number for each expert (and for as many experts that do nothing)."""
+    module = modules[path]
     weight = module._parameters.get("weight")
     if weight is None or weight.ndim != 2 or isinstance(module, nn.Embedding):
         return False
     outputs, inputs = weight.shape
+    selects = any(_selects(modules[part]) for part in _chain(path, block))
     if outputs == store.count:
-        return inputs in store.widths or _selects(module)
-    return store.count < outputs <= 2 * store.count and inputs in store.widths and _selects(module)
+        return inputs in store.widths or selects
+    return store.count < outputs <= 2 * store.count and inputs in store.widths and selects
 
 
 def _chosen(path: str, block: str, modules: Mapping[str, nn.Module]) -> bool:

@@ -62,7 +62,16 @@ class Roles:
 
     def _whole(self) -> Role:
         """The one role of a model without parts."""
-        return _declared(self._model) or Role.TEXT
+        role = _declared(self._model)
+        if role is None and not self._embeds_tokens():
+            role = _INPUTS.get(_main_input(self._model))  # the text that it declares is points, boxes or the like
+        return role or Role.TEXT
+
+    def _embeds_tokens(self) -> bool:
+        """Whether the model embeds a vocabulary that its config or a part of it states."""
+        vocabularies = frozenset(_vocabularies(getattr(self._model, "config", None)))
+        embeddings = (part for part in self._modules.values() if isinstance(part, nn.Embedding))
+        return any(embedding.num_embeddings in vocabularies for embedding in embeddings)
 
     def _mark(self) -> dict[str, Role]:
         marks: dict[str, Role] = {}
@@ -154,7 +163,7 @@ def _declared(module: nn.Module) -> Role | None:
     declared = getattr(module, "input_modalities", ())
     names = (declared,) if isinstance(declared, str) else tuple(declared)
     roles = {_MODALITIES[name] for name in names if name in _MODALITIES}
-    taken = _INPUTS.get(str(getattr(module, "main_input_name", "")))
+    taken = _INPUTS.get(_main_input(module))
     if roles == {Role.TEXT} and taken is not None:
         return taken  # text is what a class declares that declares nothing
     if len(roles) == 1:
@@ -180,10 +189,23 @@ def _parts_of_config(config: Any, found: dict[int, Role] | None = None) -> dict[
 
 def _is_text_decoder(module: nn.Module, model: nn.Module) -> bool:
     """Whether a part that declares its parent's modality reads tokens: the decoder of a speech recogniser."""
-    if str(getattr(module, "main_input_name", "")) != "input_ids":
+    if _main_input(module) != "input_ids":
         return False
     vocabulary = getattr(getattr(model, "config", None), "vocab_size", None)
     return any(isinstance(part, nn.Embedding) and part.num_embeddings == vocabulary for part in module.modules())
+
+
+def _vocabularies(config: Any) -> Iterator[int]:
+    """The sizes of the vocabularies that a config and its parts state."""
+    size = getattr(config, "vocab_size", None)
+    if isinstance(size, int):
+        yield size
+    for key in getattr(config, "sub_configs", None) or ():
+        yield from _vocabularies(getattr(config, key, None))
+
+
+def _main_input(module: nn.Module) -> str:
+    return str(getattr(module, "main_input_name", ""))
 
 
 def longest_stacks(model: nn.Module, roles: Roles) -> Mapping[str, int]:

@@ -32,6 +32,10 @@ class ClassCode:
     """Names of children whose output a method splits into several tensors."""
     matrices: frozenset[str] = frozenset()
     """Names of own attributes that a method multiplies with as a matrix."""
+    weights_read: frozenset[str] = frozenset()
+    """Names of children whose ``weight`` a method other than ``__init__`` computes with: ``self.name.weight``."""
+    children_used: frozenset[str] = frozenset()
+    """Names of own attributes that are called, or handed on whole: ``self.name(x)``, ``run(self.name)``."""
     returns_tuple: bool = False
     """``forward`` is defined here and each of its returns gives a tuple of two or more."""
 
@@ -61,14 +65,30 @@ def _read(cls: type) -> ClassCode:
         forward_calls=frozenset(name for method in forwards for name in _called_names(method)),
         split_children=frozenset(name for method in methods for name in _split_children(method, names)),
         matrices=frozenset(_matrices(tree)),
+        weights_read=frozenset(name for method in methods for name in _weights_read(method)),
+        children_used=frozenset(name for method in methods for name in _children_used(method)),
         returns_tuple=any(map(_returns_tuple, forwards)),
     )
 
 
 def inherited_calls(cls: type) -> frozenset[str]:
     """What ``cls`` and its bases outside torch call."""
+    return frozenset().union(*(code.calls for code in _inherited(cls)))
+
+
+def bypassed_children(cls: type) -> frozenset[str]:
+    """Names of children whose weight the methods of ``cls`` and its bases compute with, and that none of them uses.
+
+    What is called on one path and read on another is used.
+    """
+    codes = list(_inherited(cls))
+    used = frozenset().union(*(code.children_used for code in codes))
+    return frozenset().union(*(code.weights_read for code in codes)) - used
+
+
+def _inherited(cls: type) -> Iterator[ClassCode]:
     owners = (base for base in cls.__mro__ if base.__module__.partition(".")[0] not in ("torch", "builtins"))
-    return frozenset().union(*(class_code(base).calls for base in owners))
+    return map(class_code, owners)
 
 
 def _source_of(cls: type) -> tuple[str, int, str] | None:
@@ -123,6 +143,31 @@ def _own_attribute(node: ast.AST) -> str | None:
     if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "self":
         return node.attr
     return None
+
+
+_DESCRIPTIONS = frozenset({"dtype", "device", "shape", "size", "ndim", "dim", "requires_grad", "is_meta", "numel"})
+"""What may be asked of a weight without computing with it."""
+
+
+def _weights_read(method: ast.FunctionDef) -> Iterator[str]:
+    if method.name == "__init__":  # there weights are tied and initialised
+        return
+    asked = {
+        id(node.value) for node in ast.walk(method) if isinstance(node, ast.Attribute) and node.attr in _DESCRIPTIONS
+    }
+    for node in ast.walk(method):
+        if isinstance(node, ast.Attribute) and node.attr == "weight" and isinstance(node.ctx, ast.Load):
+            name = _own_attribute(node.value)
+            if name is not None and id(node) not in asked:
+                yield name
+
+
+def _children_used(method: ast.FunctionDef) -> Iterator[str]:
+    inside = {id(node.value) for node in ast.walk(method) if isinstance(node, ast.Attribute)}
+    for node in ast.walk(method):
+        name = _own_attribute(node)
+        if name is not None and id(node) not in inside and isinstance(getattr(node, "ctx", None), ast.Load):
+            yield name
 
 
 def _split_children(method: ast.FunctionDef, methods: frozenset[str]) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 from archlint.core import guesses
@@ -73,7 +74,7 @@ class UnmatchedTarget(Rule):
                     )
         elif (why := cause(blueprint, plan)) is not Cause.HALF_FUSED:
             raised = why is Cause.NOTHING_REACHED
-            unmatched = [entry for entry in plan.entries if _is_unmatched(plan, entry)]
+            unmatched = [entry for entry in plan.entries if _is_unmatched(plan, why, entry)]
             for setting, answer in _ANSWERS.items():
                 missing = [entry.value for entry in unmatched if entry.setting == setting]
                 if missing:
@@ -97,13 +98,24 @@ _Answer = tuple[str, list[Remedy]]
 """What to say of values that reach nothing, and what to do about them."""
 
 
-def _is_unmatched(plan: Trial, entry: Entry) -> bool:
+def _is_unmatched(plan: Trial, why: Cause | None, entry: Entry) -> bool:
     """Whether a value reaches nothing, and is none that PEFT exchanged for parameters of experts."""
-    if entry.reaches:
+    if entry.reaches or (isinstance(plan.plan.lora.get(entry.setting), str) and not _is_matched(why, entry)):
         return False
     if entry.setting == "layers_to_transform":
         return not plan.rewritten
     return entry.value in plan.rewritten.get(entry.setting, (entry.value,))
+
+
+def _is_matched(why: Cause | None, entry: Entry) -> bool:
+    """Whether PEFT comes to match a string: it refuses one beside ``layers_to_transform``, or that it cannot read."""
+    if why is Cause.SETTINGS and entry.setting == "target_modules":
+        return False
+    try:
+        re.compile(entry.value)
+    except re.error:
+        return False
+    return True
 
 
 def _as_a_whole(blueprint: Blueprint, plan: Trial) -> str:

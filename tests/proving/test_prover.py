@@ -160,5 +160,37 @@ class TestWhatATrialRecords:
     def test_a_plan_of_wrong_types(self, lora: dict[str, Any]) -> None:
         assert tried("llama", lora).raised is not None
 
-    def test_an_initialisation_that_needs_weights_is_tried_without_them(self) -> None:
-        assert tried("llama", {"target_modules": ["q_proj"], "init_lora_weights": "pissa"}).raised is None
+    @pytest.mark.parametrize(
+        "value", ["pissa", "pissa_niter_4", "olora", "OLoRA", "corda", "loftq", "eva", "orthogonal", "gaussian", False]
+    )
+    def test_an_initialisation_that_needs_weights_is_tried_without_them(self, value: object) -> None:
+        assert tried("llama", {"target_modules": ["q_proj"], "init_lora_weights": value}).raised is None
+
+    @pytest.mark.parametrize("lora", [{"init_lora_weights": "nonsense"}, {"init_lora_weights": "pissa_fast"}])
+    def test_an_initialisation_that_peft_does_not_know(self, lora: dict[str, Any]) -> None:
+        raised, _ = by_peft("llama", {"target_modules": ["q_proj"], **lora})
+        assert raised is not None
+        assert str(tried("llama", {"target_modules": ["q_proj"], **lora}).raised) == raised
+
+    def test_replicated_layers_count_as_those_they_were_copied_from(self) -> None:
+        trial = tried("llama", {"target_modules": ["q_proj", "lm_head"], "layer_replication": [[0, 2], [1, 4]]})
+        layers = [f"model.layers.{layer}.self_attn.q_proj" for layer in range(4)]
+        assert sorted(trial.adapted) == ["lm_head", *layers]
+        once = tried("llama", {"target_modules": [r"layers.0.self_attn.q_proj"]}).trainable
+        head = tried("llama", {"target_modules": ["lm_head"]}).trainable
+        assert trial.trainable == 5 * once + head  # the copies are trained apart
+
+    def test_a_refusal_at_a_replicated_layer_is_at_a_site(self) -> None:
+        trial = tried("llama", {"target_modules": ["self_attn"], "layer_replication": [[3, 5]]})
+        assert trial.raised is not None
+        assert trial.raised.at == "model.layers.3.self_attn"
+
+
+def test_an_initialisation_leaves_the_weights_of_a_live_model() -> None:
+    model = nn.Sequential(nn.Linear(8, 8))
+    before = model[0].weight.detach().clone()
+    blueprint = survey(Skeleton(model), ModelInfo("live", "object", "", "", 0, 0))
+    for value in ("pissa", "pissa_niter_2", "olora", "OLoRA", "mica", "orthogonal", "lora_ga"):
+        plan = Plan("user", {"target_modules": ["0"], "r": 2, "init_lora_weights": value})
+        assert Prover(model, blueprint).try_plan(plan).adapted == ("0",)
+        assert torch.equal(model[0].weight, before)

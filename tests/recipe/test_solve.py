@@ -75,10 +75,17 @@ def test_linears_that_peft_turns_into_experts_are_reached_by_their_weights() -> 
     assert set(recipe.adapted) == {site.path for site in linears}
 
 
-def test_a_router_that_is_a_linear_is_left_alone() -> None:
-    _, recipe = solved("phimoe")
+@pytest.mark.parametrize(("model_type", "router"), [("phimoe", "router"), ("longcat_flash", "classifier")])
+def test_a_router_that_is_a_linear_is_left_alone(model_type: str, router: str) -> None:
+    _, recipe = solved(model_type)
     assert recipe is not None
-    assert not [path for path in recipe.adapted if path.endswith("router")]
+    assert not [path for path in recipe.adapted if path.endswith(router)]
+
+
+def test_a_linear_that_is_never_called_is_left_alone() -> None:
+    _, recipe = solved("mamba")
+    assert recipe is not None
+    assert not [path for path in recipe.adapted if path.endswith("dt_proj")]
 
 
 @pytest.mark.parametrize("scope", [Scope.VISION, Scope.ALL])

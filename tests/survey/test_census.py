@@ -104,6 +104,7 @@ class TestKinds:
             ("phimoe", "model.layers.0.mlp.router", Kind.ROUTER),
             ("qwen3_next", "model.layers.0.mlp.shared_expert_gate", Kind.GATE),
             ("longcat_flash", "model.layers.0.mlp.experts.down_proj", Kind.FUSED_EXPERTS),
+            ("longcat_flash", "model.layers.0.mlp.router.classifier", Kind.ROUTER),
             ("recurrent_gemma", "model.layers.0.temporal_block.rg_lru.input_gate_weight", Kind.RAW_PROJECTION),
             ("xlnet", "transformer.layer.0.rel_attn.q", Kind.RAW_PROJECTION),
             ("siglip", "vision_model.head.attention", Kind.ATTENTION),
@@ -158,6 +159,7 @@ class TestRoles:
             ("vit", "layers.0.attention.q_proj", Role.VISION),
             ("bert", "cls.predictions.transform.dense", Role.HEAD),
             ("t5", "encoder.block.0.layer.0.SelfAttention.q", Role.TEXT),
+            ("sam", "mask_decoder.transformer.layers.0.self_attn.q_proj", Role.VISION),
         ],
     )
     def test_of_published_architectures(self, model_type: str, path: str, role: Role) -> None:
@@ -166,7 +168,13 @@ class TestRoles:
 
     @pytest.mark.parametrize(
         ("model_type", "scope"),
-        [("llama", Scope.TEXT), ("llava", Scope.TEXT), ("vit", Scope.VISION), ("wav2vec2", Scope.AUDIO)],
+        [
+            ("llama", Scope.TEXT),
+            ("llava", Scope.TEXT),
+            ("vit", Scope.VISION),
+            ("wav2vec2", Scope.AUDIO),
+            ("sam", Scope.VISION),
+        ],
     )
     def test_the_scope_is_the_text_where_there_is_any(self, model_type: str, scope: Scope) -> None:
         assert surveyed(model_type)[1].scope is scope
@@ -215,3 +223,19 @@ def test_experts_in_a_list_are_marked() -> None:
     assert blueprint.by_path["mlp.shared_gate"].kind is Kind.GATE
     assert Trait.EXPERT in blueprint.by_path["mlp.experts.3.up"].traits
     assert Trait.MOE_BLOCK in blueprint.by_path["mlp"].traits
+
+
+@pytest.mark.parametrize(
+    ("model_type", "path", "bypassed"),
+    [
+        ("longcat_flash", "model.layers.0.mlp.router.classifier", True),
+        ("mamba", "backbone.layers.0.mixer.dt_proj", True),
+        ("falcon_mamba", "backbone.layers.0.mixer.dt_proj", False),  # called where its kernels are not installed
+        ("jamba", "model.layers.0.mamba.dt_proj", False),
+        ("siglip", "vision_model.head.attention.out_proj", True),
+        ("llama", "model.layers.0.self_attn.q_proj", False),
+    ],
+)
+def test_linears_whose_weight_alone_is_used(model_type: str, path: str, bypassed: bool) -> None:
+    _, blueprint = surveyed(model_type)
+    assert (Trait.BYPASSED in blueprint.by_path[path].traits) is bypassed

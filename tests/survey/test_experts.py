@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import torch
 from torch import nn
 
 from archlint.fixtures.toys import experts as toys
@@ -36,3 +37,25 @@ class Convolved(nn.Module):
 
 def test_a_convolution_is_no_stack_of_experts() -> None:
     assert find_experts(Convolved()).stores == {}
+
+
+class Router(nn.Module):
+    """Picks the experts with a linear inside; one more output than there are experts does nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.classifier = nn.Linear(8, 6)
+
+    def forward(self, hidden: torch.Tensor) -> torch.Tensor:
+        return self.classifier(hidden).topk(2).indices  # type: ignore[no-any-return]
+
+
+class Stacked(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.up = nn.Parameter(torch.zeros(5, 16, 8))
+
+
+def test_a_linear_in_what_picks_the_experts_is_the_router() -> None:
+    model = nn.ModuleDict({"mlp": nn.ModuleDict({"router": Router(), "other": nn.Linear(8, 6), "experts": Stacked()})})
+    assert find_experts(model).routers == {"mlp.router.classifier"}

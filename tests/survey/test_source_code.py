@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from archlint.survey.source_code import class_code
+from archlint.survey.source_code import bypassed_children, class_code
 
 
 class Chunked(nn.Module):
@@ -74,3 +74,53 @@ class Reassigned(nn.Module):
 )
 def test_whose_output_is_taken_apart(cls: type, children: set[str]) -> None:
     assert class_code(cls).split_children == children
+
+
+class Bypasses(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return nn.functional.linear(x, self.proj.weight.to(x.dtype), self.proj.bias)
+
+
+class CallsInAnotherMethod(Bypasses):
+    def slow(self, x: torch.Tensor) -> torch.Tensor:
+        return self.proj(x)  # type: ignore[no-any-return]
+
+
+class AsksForTheType(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.to(self.proj.weight.dtype).view(self.proj.weight.size(0))
+
+
+class HandsOn(Bypasses):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.utils.checkpoint.checkpoint(self.proj, x @ self.proj.weight)  # type: ignore[no-any-return]
+
+
+class Ties(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.proj, self.other = nn.Linear(2, 2), nn.Linear(2, 2)
+        self.other.weight = self.proj.weight
+
+    def reset(self) -> None:
+        self.proj.weight = nn.Parameter(torch.zeros(2, 2))
+
+
+class Inherits(Bypasses):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("cls", "children"),
+    [
+        (Bypasses, {"proj"}),
+        (Inherits, {"proj"}),
+        (CallsInAnotherMethod, set()),
+        (AsksForTheType, set()),
+        (HandsOn, set()),
+        (Ties, set()),
+        (nn.MultiheadAttention, set()),
+    ],
+)
+def test_whose_weight_is_read_though_it_is_never_called(cls: type, children: set[str]) -> None:
+    assert bypassed_children(cls) == children

@@ -48,3 +48,8 @@ def test_a_part_of_a_published_head_is_no_harm() -> None:
     (finding,) = findings(HeadTargeted, Example("google-bert/bert-base-uncased", plan={"target_modules": "all-linear"}))
     assert finding.severity is Severity.INFO
     assert [fold.pattern for fold in finding.sites] == ["cls.predictions.transform.dense"]
+
+
+def test_replicated_layers_are_no_heads() -> None:
+    plan = {"target_modules": ["q_proj"], "layer_replication": [[0, 32], [0, 1]]}
+    assert findings(HeadTargeted, Example("type:llama", plan=plan)) == []

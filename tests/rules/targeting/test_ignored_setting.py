@@ -85,3 +85,8 @@ def test_what_is_saved_in_full_gets_no_adapter(adapt: Callable[..., Any]) -> Non
     names = [name for name, _ in adapt("heads.Untied", **plan).named_parameters()]
     assert not any("lm_head.lora" in name for name in names)
     assert found("toy:heads.Untied", **plan).severity is Severity.INFO
+
+
+def test_replicated_layers_are_judged_like_others() -> None:
+    plan = {"target_modules": ["q_proj"], "layer_replication": [[0, 32], [0, 1]], "rank_pattern": {"v_proj": 4}}
+    assert found("type:llama", **plan).message.startswith("v_proj in rank_pattern")

@@ -150,3 +150,20 @@ def test_an_empty_list_is_told() -> None:
 def test_a_model_without_linear_layers() -> None:
     (finding,) = found("type:resnet", target_modules="all-linear")
     assert finding.message == "all-linear reaches nothing; the model has no layer that PEFT adapts"
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        {"target_modules": "(q_proj"},
+        {"target_modules": "q_proj", "layers_to_transform": [0]},
+    ],
+)
+def test_a_string_that_peft_never_comes_to_match_is_told_once(plan: dict[str, Any]) -> None:
+    assert examine(Example("toy:projections.Dense", plan=plan)).plan.raised is not None  # type: ignore[union-attr]
+    assert found("toy:projections.Dense", **plan) == []
+
+
+def test_a_setting_refused_beside_a_list_leaves_the_list_to_be_judged() -> None:
+    (finding,) = found("toy:projections.Dense", target_modules=["q_proj", "nothing"], layers_pattern="layers")
+    assert finding.message.startswith("nothing in target_modules")

@@ -1,0 +1,45 @@
+"""A live model as the survey needs it: without compilers' and trainers' wrappers, and without adapters."""
+
+from __future__ import annotations
+
+from torch import nn
+from torch.nn.parameter import is_lazy
+
+
+class LiveModelError(Exception):
+    """A model object that cannot be checked as it is; the message is one line with what to do."""
+
+
+def plain_model(model: nn.Module) -> nn.Module:
+    """The model that ``model`` wraps, or ``model`` itself; nothing is changed.
+
+    Wrappers are what ``torch.compile`` and torch's data parallelism make: their names for modules are not those
+    that PEFT will see.
+
+    Raises:
+        LiveModelError: it holds PEFT adapters, or parameters without a shape.
+    """
+    while (inner := _wrapped(model)) is not None:
+        model = inner
+    _refuse_adapters(model)
+    for name, parameter in model.named_parameters():
+        if is_lazy(parameter):
+            raise LiveModelError(f"{name} has no shape yet: run the model once on a batch, then check it")
+    return model
+
+
+def _wrapped(model: nn.Module) -> nn.Module | None:
+    from torch.nn.parallel import DataParallel, DistributedDataParallel
+
+    parallel = isinstance(model, (DataParallel, DistributedDataParallel))
+    # the class of compiled models is in torch._dynamo, which takes seconds to import
+    inner = model.module if parallel else getattr(model, "_orig_mod", None)
+    return inner if isinstance(inner, nn.Module) else None
+
+
+def _refuse_adapters(model: nn.Module) -> None:
+    from peft import PeftModel
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    if isinstance(model, PeftModel) or any(isinstance(module, BaseTunerLayer) for module in model.modules()):
+        raise LiveModelError("the model holds PEFT adapters already: unload them first (model.unload()), then check it")
