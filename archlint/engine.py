@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import platform
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from archlint.core.blueprint import Blueprint, ModelInfo, Scope, is_projection
 from archlint.core.catalog import Catalog, RuleLoadError
-from archlint.core.finding import Finding
+from archlint.core.finding import Finding, Severity
 from archlint.core.report import Environment, Report, Unchecked
 from archlint.core.rule import Rule
 from archlint.core.trial import Plan
@@ -254,6 +254,7 @@ def _judge(name: str, skeleton: Skeleton, info: ModelInfo, options: Options, not
         findings = prove_remedies(findings, blueprint, options.rules, recipe, prover)
     else:
         unchecked.append(Unchecked("the plans", "PEFT was not run, as asked: only the structure was judged"))
+    unchecked += _untold(blueprint, findings)
     return Report(
         source=name,
         model=blueprint.model,
@@ -265,6 +266,13 @@ def _judge(name: str, skeleton: Skeleton, info: ModelInfo, options: Options, not
         unchecked=tuple(unchecked),
         notes=notes,
     )
+
+
+def _untold(blueprint: Blueprint, findings: Iterable[Finding]) -> Iterator[Unchecked]:
+    """The refusal of the user's plan, where the rules that would tell it were left out: that is not clean."""
+    refusal = blueprint.plan.raised if blueprint.plan is not None else None
+    if refusal is not None and not any(finding.severity is Severity.ERROR for finding in findings):
+        yield Unchecked("the plan", f"PEFT raises, and no rule that ran says why: {' '.join(str(refusal).split())}")
 
 
 def _lack(blueprint: Blueprint) -> Unchecked | None:

@@ -68,6 +68,25 @@ def test_a_model_without_parameters_is_unchecked(model: nn.Module) -> None:
     assert code(report) == 3
 
 
+@pytest.mark.parametrize("options", [{"ignore": ["ARC504"]}, {"select": ["ARC2"]}])
+def test_a_plan_that_raises_is_never_clean(options: dict[str, Any]) -> None:
+    model = nn.ModuleDict({"q_proj": nn.Linear(4, 4)})
+    report = archlint.lint(model, plan={"target_modules": ["nothing"]}, **options)
+    assert report.plan is not None
+    assert report.plan.raised is not None
+    assert report.status == "unchecked"
+    assert "NoMatchingPeftModuleError" in report.unchecked[0].why
+    assert code(report) == 3
+
+
+def test_a_report_reads_as_text() -> None:
+    report = archlint.lint(nn.ModuleDict({"q_proj": nn.Linear(4, 4)}), plan={"target_modules": ["nothing"]})
+    lines = str(report).splitlines()
+    assert lines[0] == "ModuleDict: findings (1 errors, 0 warnings, 0 infos)"
+    assert lines[1].startswith("error ARC504 unmatched-target: nothing in target_modules reaches nothing")
+    assert lines[-1] == "recipe {'target_modules': ['q_proj']}"
+
+
 def test_a_scope_that_the_model_has_not_is_unchecked() -> None:
     report = archlint.lint("Qwen/Qwen3-0.6B", offline=True, scope="vision")
     assert report.status == "unchecked"

@@ -54,7 +54,7 @@ Exit codes:
 )
 @click.argument("sources", nargs=-1, metavar="SOURCE...")
 @scope_option(_WHAT)
-@option("--no-prove", is_flag=True, help="Read the structure only; do not run PEFT.", section=_WHAT)
+@option("--no-prove", is_flag=True, help="Read the structure only: plans stay unchecked.", section=_WHAT)
 @option(
     "--target-modules",
     multiple=True,

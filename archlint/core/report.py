@@ -47,6 +47,16 @@ class Report:
     """What the reader should know of how this came about, such as that a family's representative was taken."""
     seconds: float = 0.0
 
+    def __str__(self) -> str:
+        """One line a finding, below one that sums up."""
+        counts = ", ".join(f"{len(self.of(severity))} {severity.value}s" for severity in Severity)
+        lines = [f"{self.source}: {self.status} ({counts})"]
+        lines += [f"{f.severity.value} {f.code} {f.name}: {f.message}" for f in self.findings]
+        lines += [f"unchecked {item.what}: {item.why}" for item in self.untold]
+        if self.recipe is not None:
+            lines.append(f"recipe {dict(self.recipe.plan.lora)}")
+        return "\n".join(lines)
+
     @property
     def status(self) -> str:
         """``unchecked`` where something could not be checked, else ``findings`` (error or warning) or ``clean``."""

@@ -74,7 +74,13 @@ class Prover:
             reached=self._reached(config, plan) if refusal else adapted,
             entries=found,
             rewritten=_rewritten(plan, effective),
-            notices=tuple(dict.fromkeys(" ".join(str(notice.message).split()) for notice in caught)),
+            notices=tuple(
+                dict.fromkeys(
+                    " ".join(str(notice.message).split())
+                    for notice in caught
+                    if not issubclass(notice.category, (FutureWarning, DeprecationWarning))  # of no plan's doing
+                )
+            ),
             coverage=self._blueprint.coverage(adapted),
             outside=len(self._blueprint.outside(adapted)),
             trainable=trainable,

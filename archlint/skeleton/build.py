@@ -80,6 +80,8 @@ def build(
         raise SkeletonError(f"cannot build the model: {error}; correct the sizes in its configuration") from error
     except KeyError as error:
         raise SkeletonError(f"cannot build the model: {_unknown_name(error, plain)}") from error
+    except LookupError as error:
+        raise SkeletonError(f"cannot build the model: {error}") from error
     except Exception as error:  # config and model classes raise whatever their values lead them to
         reason = " ".join(str(error).split()) or "no message"
         raise SkeletonError(f"cannot build the model: {type(error).__name__}: {reason}") from error

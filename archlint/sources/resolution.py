@@ -115,8 +115,11 @@ def _type_of_this_name(name: str, problem: HubError) -> Source | None:
     found = model_types.find(name) if "/" not in name else None
     if found is None:
         return None
-    note = f"{problem.summary}; {name} is taken as the model type {found}, with its default sizes"
-    return replace(_type(name, found), notes=(note,))
+    notes = [f"{problem.summary}; {name} is taken as the model type {found}, with its default sizes and parts"]
+    published = [snapshot.id for snapshot in snapshots.snapshots() if snapshot.config["model_type"] == found]
+    if published:
+        notes.append(f"a published model of this type may have other parts, such as towers: {published[0]} is bundled")
+    return replace(_type(name, found), notes=tuple(notes))
 
 
 def _representative(name: str, family: snapshots.Family, options: SourceOptions) -> Source:

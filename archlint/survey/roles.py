@@ -80,6 +80,8 @@ class Roles:
             if not path or any(parent in marks for parent in _lineage(path)):
                 continue
             role = parts.get(id(getattr(module, "config", None))) or _declared(module)
+            if role is Role.TEXT and self._holds_tower(path, parts):
+                continue  # text is what a class declares that declares nothing, and its parts know better
             if role in _TOWERS and _is_text_decoder(module, self._model):
                 role = Role.TEXT
             if role is not None:
@@ -91,6 +93,10 @@ class Roles:
         if set(marks.values()) == {Role.TEXT} and _declared(self._model) in (None, Role.TEXT):
             return {}  # a language model in several pieces
         return marks
+
+    def _holds_tower(self, path: str, parts: Mapping[int, Role]) -> bool:
+        inside = (module for inner, module in self._submodels.items() if inner.startswith(f"{path}."))
+        return any(parts.get(id(getattr(module, "config", None))) in _TOWERS for module in inside)
 
     def _encoder(self, modality: str) -> str | None:
         """Where transformers' own look-up finds a modality's encoder that declares nothing itself."""

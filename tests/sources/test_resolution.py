@@ -38,7 +38,10 @@ def test_an_unknown_type_names_the_version_and_what_is_close(offline: SourceOpti
 def test_a_bare_name_is_taken_as_a_type_and_says_so(offline: SourceOptions) -> None:
     source = resolve("llama", offline)
     assert (source.origin, source.config) == ("type", {"model_type": "llama"})
-    assert source.notes == ("offline; llama is taken as the model type llama, with its default sizes",)
+    taken, published = source.notes
+    assert taken == "offline; llama is taken as the model type llama, with its default sizes and parts"
+    assert published.endswith("is bundled")
+    assert "meta-llama/" in published
 
 
 def test_a_bare_name_is_a_known_repository_before_it_is_a_type(offline: SourceOptions) -> None:
@@ -90,7 +93,13 @@ def test_nothing_is_suggested_where_nothing_is_close(offline: SourceOptions) -> 
     assert "did you mean" not in refusal("zzzzzzzzzz/qqqqqqqq", offline)
 
 
-@pytest.mark.parametrize("name", ["a b", "org/na me", "foo--bar", "-x", "org/x@main", "x" * 97, "a..b", "x.git", "ü/ü"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("a b", "org/na me", "foo--bar", "-x", "org/x@main", "x" * 97, "a..b", "x.git"),
+        pytest.param("ü/ü", marks=pytest.mark.since("huggingface_hub", "1.32", "names are ASCII")),
+    ],
+)
 def test_a_name_that_no_repository_can_have(name: str, options: SourceOptions) -> None:
     assert "is neither an existing path nor a name that a repository can have" in refusal(name, options)
 

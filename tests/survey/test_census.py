@@ -8,10 +8,12 @@ from functools import cache
 import pytest
 from accelerate import init_empty_weights
 from torch import nn
+from transformers import PreTrainedModel
 
 from archlint.core.blueprint import Blueprint, Kind, ModelInfo, Role, Scope, Site, Trait, fold_sites
 from archlint.core.folding import unfold
 from archlint.core.serial import from_json, to_json
+from archlint.fixtures.toys import towers
 from archlint.quiet import quiet
 from archlint.skeleton import Skeleton, build
 from archlint.survey import survey
@@ -178,6 +180,20 @@ class TestRoles:
     )
     def test_the_scope_is_the_text_where_there_is_any(self, model_type: str, scope: Scope) -> None:
         assert surveyed(model_type)[1].scope is scope
+
+    def test_a_class_that_declares_nothing_has_the_roles_of_its_parts(self) -> None:
+        class Whole(PreTrainedModel):
+            config_class = towers.PairConfig
+
+            def __init__(self, inner: nn.Module) -> None:
+                super().__init__(inner.config)
+                self.model = inner
+
+        blueprint = survey_of(Whole(towers.Contrastive()))
+        roles = {path: blueprint.by_path[path].role for path in blueprint.by_path if path.startswith("model.")}
+        assert roles["model.text.layers.0.q_proj"] is Role.TEXT
+        assert roles["model.vision.layers.0.q_proj"] is Role.VISION
+        assert roles["model.connector"] is Role.PROJECTOR
 
     def test_a_plain_module_is_text(self) -> None:
         assert survey_of(nn.Sequential(nn.Linear(2, 2))).by_path["0"].role is Role.TEXT

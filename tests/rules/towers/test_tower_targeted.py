@@ -44,7 +44,15 @@ def test_all_linear_and_its_fix_on_published_models(model: str, outside: int) ->
 
 
 @pytest.mark.parametrize(
-    "model", ["openai/whisper-tiny", "openai/clip-vit-large-patch14", "type:pix2struct", "type:vision-encoder-decoder"]
+    "model",
+    [
+        "openai/whisper-tiny",
+        "openai/clip-vit-large-patch14",
+        "type:pix2struct",
+        pytest.param(
+            "type:vision-encoder-decoder", marks=pytest.mark.since("transformers", "5.20", "it has a default config")
+        ),
+    ],
 )
 def test_a_class_that_cannot_run_without_its_tower_trains_it(model: str) -> None:
     found = findings(TowerTargeted, Example(model, plan={"target_modules": "all-linear"}))
