@@ -245,7 +245,10 @@ def test_experts_in_a_list_are_marked() -> None:
     ("model_type", "path", "bypassed"),
     [
         ("longcat_flash", "model.layers.0.mlp.router.classifier", True),
-        ("mamba", "backbone.layers.0.mixer.dt_proj", True),
+        pytest.param(
+            *("mamba", "backbone.layers.0.mixer.dt_proj", True),
+            marks=pytest.mark.since("transformers", "5.15", "this layer is not called"),
+        ),
         ("falcon_mamba", "backbone.layers.0.mixer.dt_proj", False),  # called where its kernels are not installed
         ("jamba", "model.layers.0.mamba.dt_proj", False),
         ("siglip", "vision_model.head.attention.out_proj", True),
