@@ -234,16 +234,18 @@ def _check_object(model: nn.Module, options: Options) -> Report:
 def _judge(name: str, skeleton: Skeleton, info: ModelInfo, options: Options, notes: tuple[str, ...]) -> Report:
     from archlint.proving import STOCK_PLANS, Prover
     from archlint.recipe import solve
+    from archlint.rules.tool.cannot_run import CannotRun
     from archlint.survey import survey
 
     options.progress("taking the census")
     blueprint = survey(skeleton, info, options.scope)
-    if (lack := _lack(blueprint)) is not None:
-        return Report(name, model=blueprint.model, scope=blueprint.scope, unchecked=(lack,), notes=notes)
+    if (missing := _missing_part(blueprint)) is not None:
+        return Report(name, model=blueprint.model, scope=blueprint.scope, unchecked=(missing,), notes=notes)
     recipe = None
     prover = Prover(skeleton.model, blueprint)
     if options.prove:
-        options.progress("running PEFT")
+        options.progress("running the model and PEFT")
+        blueprint = dataclasses.replace(blueprint, baseline=prover.baseline)
         if options.plan is not None:
             blueprint = dataclasses.replace(blueprint, plan=prover.try_plan(Plan("user", options.plan)))
         blueprint = dataclasses.replace(blueprint, stock=prover.try_plans(STOCK_PLANS))
@@ -255,6 +257,8 @@ def _judge(name: str, skeleton: Skeleton, info: ModelInfo, options: Options, not
     else:
         unchecked.append(Unchecked("the plans", "PEFT was not run, as asked: only the structure was judged"))
     unchecked += _untold(blueprint, findings)
+    if (lack := CannotRun.lack(blueprint)) is not None:
+        unchecked.append(lack)
     return Report(
         source=name,
         model=blueprint.model,
@@ -275,7 +279,7 @@ def _untold(blueprint: Blueprint, findings: Iterable[Finding]) -> Iterator[Unche
         yield Unchecked("the plan", f"PEFT raises, and no rule that ran says why: {' '.join(str(refusal).split())}")
 
 
-def _lack(blueprint: Blueprint) -> Unchecked | None:
+def _missing_part(blueprint: Blueprint) -> Unchecked | None:
     """What keeps a model from being judged: silence about nothing would read as clean."""
     model, scope = blueprint.model, blueprint.scope
     if not model.parameters:

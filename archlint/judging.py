@@ -55,7 +55,12 @@ def prove_remedies(
     """
     findings = list(findings)
     known = frozenset(finding.code for finding in findings if finding.severity is not Severity.INFO)
-    court = _Court(blueprint, rules, known, judge)
+    standing = frozenset(
+        finding.code
+        for finding in run_rules(dataclasses.replace(blueprint, plan=None, stock=()), rules)[0]
+        if finding.severity is Severity.ERROR
+    )
+    court = _Court(blueprint, rules, known, standing, judge)
     return [dataclasses.replace(finding, remedies=tuple(court.judged(finding, recipe))) for finding in findings]
 
 
@@ -65,6 +70,8 @@ class _Court:
     rules: Sequence[type[Rule]]
     known: frozenset[str]
     """Codes of the errors and warnings that there are without any remedy."""
+    standing: frozenset[str]
+    """Codes of the errors that the model gives with any plan."""
     judge: Judge
 
     def judged(self, finding: Finding, recipe: Trial | None) -> Iterator[Remedy]:
@@ -90,6 +97,7 @@ class _Court:
         trial = blueprint.measured(trial)
         findings, crashes = run_rules(dataclasses.replace(blueprint, plan=trial), self.rules)
         bad = [other for other in findings if other.severity is not Severity.INFO and not other.unchecked]
+        bad = [other for other in bad if other.code not in self.standing]
         if any(other.severity is Severity.ERROR or other.code == finding.code for other in bad):
             return None
         return not crashes and all(other.code in self.known for other in bad)

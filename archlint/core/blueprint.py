@@ -9,7 +9,7 @@ from functools import cached_property
 from math import prod
 
 from archlint.core.folding import fold, unfold
-from archlint.core.trial import Trial
+from archlint.core.trial import Baseline, Trial
 
 
 class Kind(str, enum.Enum):
@@ -261,6 +261,8 @@ class Blueprint:
     stock: tuple[Trial, ...] = ()
     plan: Trial | None = None
     """The trial of the user's plan, where there is one; then only that one counts."""
+    baseline: Baseline = field(default_factory=Baseline)
+    """What the model does without adapters."""
 
     @cached_property
     def by_path(self) -> Mapping[str, Site]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -36,6 +37,74 @@ class Refusal:
 
     def __str__(self) -> str:
         return f"{self.type}: {self.message}"
+
+
+@dataclass(frozen=True, slots=True)
+class Crash:
+    """What a model's own code raised while it was run, and the deepest line of that code on the way there."""
+
+    type: str
+    message: str
+    file: str | None = None
+    line: int | None = None
+    at: str | None = None
+    """Path of the innermost module that was running."""
+
+    def __str__(self) -> str:
+        where = f" ({self.file}:{self.line})" if self.file else ""
+        return f"{self.type}: {self.message}{where}"
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A line of code that computes with a weight without calling the module which holds it.
+
+    ``path`` is the module's; ``only`` says when that happens, where it does not always: ``cuda_kernels_forward``
+    is the name of the method that stands beside one which calls the module.
+    """
+
+    path: str
+    file: str
+    line: int
+    only: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}"
+
+
+class Ground(str, enum.Enum):
+    """What a model was run on."""
+
+    META = "meta"
+    """The meta device, in full or on the shortest stack of layers that shows every kind of layer."""
+    COPY = "copy"
+    """A small copy on the processor, of the same class with random weights."""
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """The model's own training step, without any adapter: what a trial's run is held against.
+
+    It is run on a batch that fits the scope; ``inputs`` are the names of what the batch holds.
+    """
+
+    ground: Ground | None = None
+    """``None`` where the model could not be run."""
+    inputs: tuple[str, ...] = ()
+    extra: tuple[str, ...] = ()
+    """Inputs that the model asks for in training, and not in evaluation: a plain batch lacks them."""
+    without_extra: Crash | None = None
+    """What a plain batch raises in training."""
+    reason: str = ""
+    """Why it could not be run."""
+    idle: tuple[str, ...] = ()
+    """Modules that the batch leaves unused, the highest of each branch."""
+    reads: tuple[Read, ...] = ()
+    """Weights that are read past their module."""
+    cache: Crash | None = None
+    """What ``use_cache=False`` raises, where the model runs with ``use_cache=True``."""
+    cached: tuple[str, ...] = ()
+    """Modules that are called with ``use_cache=False`` only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +143,11 @@ class Trial:
     """Number of trainable parameters after injection."""
     forward: str = "unavailable"
     """``ok``, ``crashed`` or ``unavailable``: whether the adapted model was run forward and backward."""
-    crash: str | None = None
+    crash: Crash | None = None
     dead: tuple[str, ...] = ()
     """Adapted sites that got no gradient."""
+    ground: Ground | None = None
+    """What it was run on; ``None`` where ``forward`` is ``unavailable``."""
 
     def refuses(self, paths: Collection[str]) -> bool:
         """Whether PEFT refused a module of ``paths``, or would have next: it stops at the first that it refuses."""

@@ -8,15 +8,17 @@ import re
 import traceback
 import warnings
 from collections.abc import Collection, Iterable, Mapping
+from functools import cached_property
 from types import TracebackType
 from typing import Any
 
 from torch import nn
 
 from archlint.core.blueprint import Blueprint
-from archlint.core.trial import Plan, Refusal, Trial
+from archlint.core.trial import Baseline, Ground, Plan, Refusal, Trial
+from archlint.proving.gradients import Adapters
 from archlint.proving.matching import entries, reached
-from archlint.proving.restore import restored
+from archlint.running import Run, Runner, restored
 
 _FROM_WEIGHTS = re.compile(r"(pissa)(_niter_\d+)?|(corda|loftq|lora_ga)|((?i:olora|mica))")
 """Values of ``init_lora_weights`` that compute with the model's weights and may change them."""
@@ -36,8 +38,17 @@ class Prover:
         self._lists = {name: part for name, part in model.named_modules() if isinstance(part, nn.ModuleList)}
         self._trials: dict[str, Trial] = {}
 
+    @cached_property
+    def _runner(self) -> Runner:
+        return Runner(self._model, self._blueprint)
+
+    @property
+    def baseline(self) -> Baseline:
+        """What the model does in training without adapters."""
+        return self._runner.baseline
+
     def try_plan(self, plan: Plan) -> Trial:
-        """Inject ``plan`` and say what came of it; the same arguments are injected once."""
+        """Inject ``plan``, run the adapted model and say what came of it; the same arguments are tried once."""
         key = json.dumps(plan.lora, sort_keys=True, default=repr)
         if key not in self._trials:
             self._trials[key] = self._inject(plan)
@@ -52,16 +63,22 @@ class Prover:
         adapted: tuple[str, ...] = ()
         saved: tuple[str, ...] = ()
         trainable = 0
-        with restored(self._model), warnings.catch_warnings(record=True) as caught, torch.device("meta"):
-            warnings.simplefilter("always")
-            try:
-                config = LoraConfig(**_arguments(plan.lora))
-                injected = get_peft_model(self._model, config, low_cpu_mem_usage=True)
-                adapted = self._sites_of(injected.base_model, plan)
-                saved = self._saved(plan)
-                trainable = sum(part.numel() for part in injected.parameters() if part.requires_grad)
-            except Exception as error:  # whatever PEFT raises is the result
-                refusal = Refusal(type(error).__name__, str(error), self._culprit(error.__traceback__, plan))
+        run: Run | None = None
+        runner = self._runner
+        with restored(self._model):
+            with warnings.catch_warnings(record=True) as caught, torch.device("meta"):
+                warnings.simplefilter("always")
+                try:
+                    config = LoraConfig(**_arguments(plan.lora))
+                    injected = get_peft_model(self._model, config, low_cpu_mem_usage=True)
+                    adapted = self._sites_of(injected.base_model, plan)
+                    saved = self._saved(plan)
+                    trainable = sum(part.numel() for part in injected.parameters() if part.requires_grad)
+                except Exception as error:  # whatever PEFT raises is the result
+                    refusal = Refusal(type(error).__name__, str(error), self._culprit(error.__traceback__, plan))
+            if refusal is None:
+                adapters = Adapters(self._model)
+                run = runner.run(adapted, lambda: self._sites(adapters.without_gradient(), plan))
         effective = _effective(config, plan)
         found = tuple(
             entries({**plan.lora, **effective} if plan.is_default else plan.lora, self._names, self._parameters)
@@ -84,6 +101,7 @@ class Prover:
             coverage=self._blueprint.coverage(adapted),
             outside=len(self._blueprint.outside(adapted)),
             trainable=trainable,
+            **_outcome(run, adapted),
         )
 
     def try_plans(self, plans: Iterable[Plan]) -> tuple[Trial, ...]:
@@ -91,7 +109,9 @@ class Prover:
         return tuple(map(self.try_plan, plans))
 
     def _sites_of(self, tuner: Any, plan: Plan) -> tuple[str, ...]:
-        names = [*tuner.targeted_module_names, *getattr(tuner, "targeted_parameter_names", ())]
+        return self._sites([*tuner.targeted_module_names, *getattr(tuner, "targeted_parameter_names", ())], plan)
+
+    def _sites(self, names: Iterable[str], plan: Plan) -> tuple[str, ...]:
         return tuple(dict.fromkeys(site for name in names if (site := self._site(name, plan)) is not None))
 
     def _site(self, name: str, plan: Plan) -> str | None:
@@ -140,6 +160,14 @@ class Prover:
                 key = frame.f_locals.get("key")
                 return self._site(key, plan) if isinstance(key, str) else None
         return None
+
+
+def _outcome(run: Run | None, adapted: Iterable[str]) -> dict[str, Any]:
+    """The fields of a trial that a run fills."""
+    if run is None:
+        return {}
+    dead = tuple(path for path in adapted if path in run.dead)
+    return {"forward": "crashed" if run.crash else "ok", "crash": run.crash, "dead": dead, "ground": Ground.META}
 
 
 def _arguments(lora: Mapping[str, Any]) -> dict[str, Any]:

@@ -44,7 +44,8 @@ def solve(blueprint: Blueprint, judge: Judge) -> Trial | None:
     """The best plan for the blueprint's scope with its trial; ``None`` where no plan was found that PEFT takes.
 
     What PEFT refuses is left out, and a module whose name PEFT turns into something else is reached through
-    its weight instead, until a trial adapts just what was wanted.
+    its weight instead. What crashes the adapted model, or gets no gradient in it, is left out as well, until a
+    trial adapts just what was wanted and trains all of it.
     """
     aim = _Aim(tuple(wanted_modules(blueprint)), tuple(wanted_parameters(blueprint)))
     best: Trial | None = None
@@ -61,14 +62,19 @@ def solve(blueprint: Blueprint, judge: Judge) -> Trial | None:
     return best
 
 
-def _merit(trial: Trial, aim: _Aim) -> tuple[int, float]:
-    """How good a trial is: nothing adapted beyond the aim, then what it covers."""
-    return -len(set(trial.adapted) - aim.paths), trial.coverage
+def _merit(trial: Trial, aim: _Aim) -> tuple[bool, int, float]:
+    """How good a trial is: it runs; nothing is dead or adapted beyond the aim; then what it covers."""
+    needless = set(trial.dead) | set(trial.adapted) - aim.paths
+    return trial.crash is None, -len(needless), trial.coverage
 
 
 def _next_aim(aim: _Aim, trial: Trial, blueprint: Blueprint) -> _Aim | None:
     """What to attempt after ``trial``; ``None`` when there is nothing to better."""
     if trial.raised is None:
+        if trial.crash is not None:
+            return _without_culprit(aim, trial)
+        if dead := set(trial.dead):
+            return aim.without(lambda site: site.path in dead)
         missed = aim.paths - set(trial.adapted)
         by_name = [site for site in aim.modules if site.path in missed]
         if by_name:
@@ -83,6 +89,16 @@ def _next_aim(aim: _Aim, trial: Trial, blueprint: Blueprint) -> _Aim | None:
         if rewritable:
             return aim.as_parameters(site for site in aim.modules if site.leaf in rewritable)
     return None
+
+
+def _without_culprit(aim: _Aim, trial: Trial) -> _Aim | None:
+    """The aim without the layers of the kind at which the adapted model crashed, where one can be told."""
+    assert trial.crash is not None
+    at = trial.crash.at or ""
+    culprit = next((site for site in (*aim.modules, *aim.parameters) if at in (site.path, site.parent)), None)
+    if culprit is None:
+        return None
+    return aim.without(lambda site: site.leaf == culprit.leaf and site.type == culprit.type)
 
 
 def _leaves(sites: Iterable[Site]) -> frozenset[str]:

@@ -126,7 +126,8 @@ def _trial(trial: Trial) -> dict[str, Any]:
         "outside_scope": trial.outside,
         "trainable": trial.trainable,
         "forward": trial.forward,
-        "crash": trial.crash,
+        "crash": None if trial.crash is None else str(trial.crash),
+        "ran_on": None if trial.ground is None else trial.ground.value,
         "dead": list(trial.dead),
         "notices": list(trial.notices),
     }

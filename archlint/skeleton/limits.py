@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import threading
 from collections.abc import Iterator
+
+from archlint.deadline import deadline
 
 MAX_MODULES = 250_000
 """Twice what a model of a trillion parameters has where each of its experts is a module of its own."""
@@ -41,34 +41,7 @@ def bounded_build() -> Iterator[None]:
 
     handle = register_module_module_registration_hook(count)
     try:
-        with _deadline(MAX_SECONDS):
+        with deadline(MAX_SECONDS, BuildTooLargeError):
             yield
     finally:
         handle.remove()
-
-
-@contextlib.contextmanager
-def _deadline(seconds: float) -> Iterator[None]:
-    """Raise :class:`BuildTooLargeError` in this thread once time is up, in whatever Python code it runs then.
-
-    No hook of torch sees a loop that only computes, and signals reach nothing but the main thread.
-    """
-    thread = ctypes.c_ulong(threading.get_ident())
-    lock = threading.Lock()
-    running = True
-
-    def stop() -> None:
-        with lock:
-            if running:
-                ctypes.pythonapi.PyThreadState_SetAsyncExc(thread, ctypes.py_object(BuildTooLargeError))
-
-    timer = threading.Timer(seconds, stop)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
-        with lock:
-            running = False
-            ctypes.pythonapi.PyThreadState_SetAsyncExc(thread, None)  # raised too late to be of use

@@ -11,11 +11,20 @@ import functools
 import linecache
 import re
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 _SPLITS = frozenset({"chunk", "split", "tensor_split", "unbind"})
+
+
+@dataclass(frozen=True, slots=True)
+class Handed:
+    """Where a weight is an argument of a call, and the name of what is called."""
+
+    file: str
+    line: int
+    to: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +45,8 @@ class ClassCode:
     """Names of children whose ``weight`` a method other than ``__init__`` computes with: ``self.name.weight``."""
     children_used: frozenset[str] = frozenset()
     """Names of own attributes that are called, or handed on whole: ``self.name(x)``, ``run(self.name)``."""
+    weights_handed: Mapping[str, Handed] = field(default_factory=dict)
+    """Names of children whose ``weight`` a method hands to a function: ``run(x, self.name.weight)``."""
     returns_tuple: bool = False
     """``forward`` is defined here and each of its returns gives a tuple of two or more."""
 
@@ -67,6 +78,7 @@ def _read(cls: type) -> ClassCode:
         matrices=frozenset(_matrices(tree)),
         weights_read=frozenset(name for method in methods for name in _weights_read(method)),
         children_used=frozenset(name for method in methods for name in _children_used(method)),
+        weights_handed=dict(_weights_handed(methods, file, line)),
         returns_tuple=any(map(_returns_tuple, forwards)),
     )
 
@@ -84,6 +96,14 @@ def bypassed_children(cls: type) -> frozenset[str]:
     codes = list(_inherited(cls))
     used = frozenset().union(*(code.children_used for code in codes))
     return frozenset().union(*(code.weights_read for code in codes)) - used
+
+
+def handed_weights(cls: type) -> Mapping[str, Handed]:
+    """Children whose weight the methods of ``cls`` and its bases hand to a function when the model is run."""
+    found: dict[str, Handed] = {}
+    for code in _inherited(cls):
+        found = {**code.weights_handed, **found}
+    return found
 
 
 def _inherited(cls: type) -> Iterator[ClassCode]:
@@ -160,6 +180,28 @@ def _weights_read(method: ast.FunctionDef) -> Iterator[str]:
             name = _own_attribute(node.value)
             if name is not None and id(node) not in asked:
                 yield name
+
+
+def _weights_handed(methods: list[ast.FunctionDef], file: str, first: int) -> Iterator[tuple[str, Handed]]:
+    """Calls that get the weight of a child whole, in ``forward`` and in what it calls of its class.
+
+    Calls that fill a tensor in place, by torch's naming, and those of a method of the weight itself are none.
+    """
+    by_name = {method.name: method for method in methods}
+    reached, waiting = set[str](), ["forward"]
+    while waiting:
+        name = waiting.pop()
+        if name in by_name and name not in reached:
+            reached.add(name)
+            waiting += _called_names(by_name[name])
+    for name in reached:
+        for call in (node for node in ast.walk(by_name[name]) if isinstance(node, ast.Call)):
+            callee = getattr(call.func, "attr", getattr(call.func, "id", ""))
+            for argument in (*call.args, *(keyword.value for keyword in call.keywords)):
+                if not isinstance(argument, ast.Attribute) or argument.attr != "weight" or callee.endswith("_"):
+                    continue
+                if (child := _own_attribute(argument.value)) is not None:
+                    yield child, Handed(file, first + argument.lineno - 1, callee)
 
 
 def _children_used(method: ast.FunctionDef) -> Iterator[str]:

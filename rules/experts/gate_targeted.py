@@ -6,12 +6,10 @@ import re
 from collections.abc import Iterable, Sequence
 
 from archlint.core.amending import without
-from archlint.core.blueprint import Blueprint, Kind, Site, Trait
+from archlint.core.blueprint import Blueprint, Kind, Site
 from archlint.core.finding import Evidence, Finding, Remedy, Severity
 from archlint.core.rule import Example, Rule, by_class, listed, quote
 from archlint.core.trial import Trial
-
-_CRASH = "LoRA adds to what the router returns as if it were a tensor: the first training step fails."
 
 
 class GateTargeted(Rule):
@@ -25,8 +23,8 @@ class GateTargeted(Rule):
 
     ## Why it matters
     A router decides which expert sees which token. An adapter on it changes that for all tokens, which
-    fine-tuning on little data rarely wants, and tools that serve adapters seldom support it. Some routers are
-    linears that return a tuple: an adapter there takes the tuple for a tensor, and the first forward pass fails.
+    fine-tuning on little data rarely wants, and tools that serve adapters seldom support it. Where the router
+    returns a tuple the adapted model crashes, which is ARC303.
 
     ## What to do
     Name the layers to be adapted, or exclude the gates.
@@ -34,7 +32,7 @@ class GateTargeted(Rule):
 
     code = "ARC304"
     name = "gate-targeted"
-    severity = Severity.ERROR
+    severity = Severity.WARNING
     why = "An adapter on a router changes which expert sees which token."
     fires = (
         Example(
@@ -45,7 +43,7 @@ class GateTargeted(Rule):
         ),
         Example("toy:experts.LinearRouter", plan={"target_modules": ["gate"]}, severity=Severity.INFO),
         Example("toy:experts.LinearRouter", severity=Severity.INFO),
-        Example("toy:experts.TupleLinearRouter", at="layers.{0,1}.mlp.gate", severity=Severity.ERROR),
+        Example("toy:experts.TupleLinearRouter", at="layers.{0,1}.mlp.gate", severity=Severity.INFO),
         Example("type:qwen3_moe", plan={"target_modules": ["q_proj", "gate"]}, severity=Severity.INFO),
     )
     silent = (
@@ -64,10 +62,7 @@ class GateTargeted(Rule):
 
     def _judged(self, blueprint: Blueprint, trial: Trial, sites: Sequence[Site]) -> Finding:
         names = listed(_name(site) for site in sites)
-        if crashes := [site for site in sites if Trait.RETURNS_TUPLE in site.traits and not site.is_parameter]:
-            severity = Severity.ERROR
-            message = f"an adapter on {names} crashes the first forward pass: {crashes[0].type.name} returns a tuple"
-        elif blueprint.plan is None or all(_is_named(trial, site) for site in sites):
+        if blueprint.plan is None or all(_is_named(trial, site) for site in sites):
             severity = Severity.INFO
             plan = "the plan" if blueprint.plan is not None else trial.plan.name
             message = f"{plan} adapts {names}, which {_work(sites)}"
@@ -79,7 +74,6 @@ class GateTargeted(Rule):
             sites=sites,
             severity=severity,
             evidence=Evidence.INJECTED,
-            why=_CRASH if severity is Severity.ERROR else None,
             remedies=_remedies(trial, sites) if severity is not Severity.INFO else (),
             proof=[quote(trial)],
         )

@@ -9,6 +9,7 @@ from archlint.core.blueprint import Blueprint, Kind, Site, Trait
 from archlint.core.finding import Evidence, Finding, Remedy, Severity
 from archlint.core.refusals import is_adaptable
 from archlint.core.rule import Example, Rule, quote
+from archlint.core.runs import is_idle
 from archlint.core.suffixes import suffixes
 from archlint.core.trial import Trial
 
@@ -120,7 +121,8 @@ def _stacks(blueprint: Blueprint) -> Iterable[_Stack]:
     for site in blueprint.projections:
         parts = site.path.split(".")
         place = next((n for n, part in enumerate(parts) if part.isdigit()), None)
-        if place is not None and site.kind is not Kind.FUSED_EXPERTS:
+        counts = site.kind is not Kind.FUSED_EXPERTS and not is_idle(blueprint.baseline, site)
+        if place is not None and counts:
             layer = stacks.setdefault(".".join(parts[:place]), {}).setdefault(parts[place], {})
             layer[".".join(parts[place + 1 :])] = site
     return stacks.values()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from archlint import Example
 from archlint.core.finding import Severity
 from archlint.rules.projections.linear_subclass import LinearSubclass
-from archlint.testing import findings
+from archlint.testing import examine, findings
 
 
 def test_what_the_layer_does_to_its_product_does_not_hold_for_the_adapter(adapt: Callable[..., Any]) -> None:
@@ -34,9 +35,18 @@ def test_an_adapter_on_a_layer_of_another_shape_crashes(
 @pytest.mark.parametrize(
     ("targets", "severity"), [(["o_proj"], Severity.ERROR), (["q_proj"], Severity.INFO), ("all-linear", Severity.ERROR)]
 )
-def test_it_is_an_error_where_such_a_layer_is_adapted(targets: Any, severity: Severity) -> None:
-    (finding,) = findings(LinearSubclass, Example("toy:projections.Grouped", plan={"target_modules": targets}))
+def test_it_is_an_error_where_such_a_layer_is_adapted_and_nothing_could_be_run(targets: Any, severity: Severity) -> None:
+    blueprint = examine(Example("toy:projections.Grouped", plan={"target_modules": targets}))
+    assert blueprint.plan is not None
+    not_run = dataclasses.replace(blueprint.plan, forward="unavailable", crash=None)
+    (finding,) = LinearSubclass().check(dataclasses.replace(blueprint, plan=not_run))
     assert finding.severity is severity
+
+
+def test_what_was_run_says_itself_that_it_crashes() -> None:
+    plan = {"target_modules": ["o_proj"]}
+    (finding,) = findings(LinearSubclass, Example("toy:projections.Grouped", plan=plan))
+    assert finding.severity is Severity.INFO
 
 
 def test_a_layer_of_the_usual_shape_is_an_info_even_when_adapted() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from torch import nn
@@ -11,11 +11,10 @@ from torch import nn
 
 @contextlib.contextmanager
 def restored(model: nn.Module) -> Iterator[None]:
-    """Give ``model`` back as it was: its modules, their classes and attributes, its config and what was trainable."""
+    """Give ``model`` back as it was: its modules, their classes and attributes, its configs and what was trainable."""
     states = [(module, type(module), _state(module)) for module in model.modules()]
     trainable = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
-    config = getattr(model, "config", None)
-    settings = dict(vars(config)) if config is not None else {}
+    settings = [(config, dict(vars(config))) for config in _configs(model)]
     try:
         yield
     finally:
@@ -25,9 +24,15 @@ def restored(model: nn.Module) -> Iterator[None]:
             module.__dict__.update(state)
         for parameter, requires_grad in trainable:
             parameter.requires_grad_(requires_grad)
-        if config is not None:
+        for config, values in settings:
             vars(config).clear()
-            vars(config).update(settings)
+            vars(config).update(values)
+
+
+def _configs(model: nn.Module) -> Iterable[Any]:
+    """The configs of the model and of its parts."""
+    found = (getattr(module, "config", None) for module in model.modules())
+    return {id(config): config for config in found if hasattr(config, "__dict__")}.values()
 
 
 def _state(module: nn.Module) -> dict[str, Any]:

@@ -1,0 +1,39 @@
+"""Which adapters of an injected model got a gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from torch import nn
+
+
+class Adapters:
+    """The adapters that a model holds, by the names that their places have in the base."""
+
+    def __init__(self, model: nn.Module) -> None:
+        from peft.tuners.lora import LoraLayer
+
+        self._model = model
+        self._layers: dict[str, nn.Module] = {
+            name: module for name, module in model.named_modules() if isinstance(module, LoraLayer)
+        }
+
+    def without_gradient(self) -> Iterator[str]:
+        """The adapted modules and parameters, of those that are in the model now, whose adapter has no gradient.
+
+        An adapter that took no part in the loss has no gradient at all; one that did has one, be it zero.
+        """
+        from peft.tuners.lora.layer import ParamWrapper
+
+        present = set(map(id, self._model.modules()))
+        for name, module in self._layers.items():
+            if id(module) in present and all(weight.grad is None for weight in _weights(module)):
+                base = ".".join(part for part in name.split(".") if part != "base_layer")
+                yield f"{base}.{module.parameter_name}" if isinstance(module, ParamWrapper) else base
+
+
+def _weights(adapter: nn.Module) -> Iterator[nn.Parameter]:
+    """The adapter's own trainable weights: what it wraps may hold another adapter."""
+    for name, weight in adapter.named_parameters():
+        if weight.requires_grad and not name.startswith("base_layer."):
+            yield weight

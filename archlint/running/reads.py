@@ -1,0 +1,48 @@
+"""What a run of a model uses: the modules that are called, and the weights that are read past their module."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import nn
+from torch.nn.modules.module import register_module_forward_pre_hook
+
+
+@dataclass
+class Use:
+    """Modules by identity: those whose forward was called, and where the weights of others were read."""
+
+    called: set[int] = field(default_factory=set)
+    read: dict[int, tuple[str, int]] = field(default_factory=dict)
+    """File and line of the first read of a module's weight by code that is not the module's own."""
+
+
+@contextlib.contextmanager
+def watched() -> Iterator[Use]:
+    """Within the block every call of a module, and every read of a weight, is written down."""
+    use = Use()
+
+    def note(module: nn.Module, _: Any) -> None:
+        use.called.add(id(module))
+
+    found = nn.Module.__getattr__
+
+    def lookup(module: nn.Module, name: str) -> Any:
+        value = found(module, name)
+        if isinstance(value, nn.Parameter):
+            frame = sys._getframe(1)
+            if frame.f_locals.get("self") is not module:
+                use.read.setdefault(id(module), (frame.f_code.co_filename, frame.f_lineno))
+        return value
+
+    handle = register_module_forward_pre_hook(note)
+    nn.Module.__getattr__ = lookup  # type: ignore[method-assign]
+    try:
+        yield use
+    finally:
+        nn.Module.__getattr__ = found  # type: ignore[method-assign]
+        handle.remove()

@@ -1,0 +1,251 @@
+"""Run a model's training step on the meta device: by itself, and with the adapters that it holds at the moment."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Collection, Iterator, Mapping, Set
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from archlint.core.blueprint import Blueprint, Role, Scope, is_projection
+from archlint.core.trial import Baseline, Crash, Ground, Read
+from archlint.deadline import deadline
+from archlint.running.batch import Batch, text_batches
+from archlint.running.crashes import crash_of
+from archlint.running.depth import Cut, Depth
+from archlint.running.on_meta import runnable
+from archlint.running.reads import Use, watched
+from archlint.running.restore import restored
+from archlint.running.step import NoLossError, forward, step
+from archlint.survey.source_code import handed_weights, shown_path
+
+Dead = Callable[[], Collection[str]]
+"""Tells, after a backward pass, which of the adapted sites that the model holds got no gradient."""
+
+MAX_SECONDS = 20.0
+"""Ten times what the largest models take in their full depth."""
+
+_SURE = 2
+"""How often a kind of layer has to show the same to be believed."""
+
+_PARTS = frozenset({Role.VISION, Role.AUDIO, Role.PROJECTOR})
+
+
+class TooSlowError(Exception):
+    """A training step on the meta device takes longer than any real model's."""
+
+    def __init__(self) -> None:
+        super().__init__(f"a training step takes more than {MAX_SECONDS:.0f} s")
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What became of one training step with adapters; without a crash, the paths of those without a gradient."""
+
+    crash: Crash | None = None
+    dead: frozenset[str] = frozenset()
+
+
+class Runner:
+    """Runs one model; it must hold no adapters when this is made."""
+
+    def __init__(self, model: nn.Module, blueprint: Blueprint) -> None:
+        self._model = model
+        self._blueprint = blueprint
+        self._depth = Depth(model)
+        self._paths = {id(module): path for path, module in model.named_modules()}
+        self._batch: Batch | None = None
+        self._cut = Cut.NONE
+        self.baseline = self._find_baseline()
+
+    def run(self, adapted: Collection[str], dead: Dead) -> Run | None:
+        """One training step of the model as it stands; ``None`` where it cannot be run.
+
+        It is run cut short first. A crash there, or an adapter without a gradient, counts only where the full
+        depth shows it too, or where it is plain that the depth has no part in it.
+
+        Args:
+            adapted: paths of the sites that hold an adapter.
+            dead: asked after the backward pass.
+        """
+        if self._batch is None:
+            return None
+        paths = {id(module): path for path, module in self._model.named_modules()}  # indices change in a cut
+        with self._depth.cut(self._cut, adapted) as is_cut:
+            run = self._attempt(self._batch, dead, paths)
+        if run is None or not is_cut:
+            return run
+        if run.crash is None and (certain := self._at_full_depth(run.dead, adapted, dead, paths)) is not None:
+            return certain
+        return self._attempt(self._batch, dead, paths)
+
+    def _at_full_depth(
+        self, lost: frozenset[str], adapted: Collection[str], dead: Dead, paths: Mapping[int, str]
+    ) -> Run | None:
+        """What the full depth would show, where that is plain; ``lost`` is what died in the cut."""
+        assert self._batch is not None
+        unused = frozenset(self._without_input(adapted))
+        if lost <= unused:
+            return Run(dead=unused)
+        with self._depth.cut(self._cut, adapted, times=_SURE):
+            run = self._attempt(self._batch, dead, paths)
+        if run is None or run.crash is not None:
+            return None
+        reached = [path for path in adapted if path not in unused]
+        throughout = self._depth.dead_throughout(self._cut, run.dead - unused, reached, times=_SURE)
+        return None if throughout is None else Run(dead=unused | throughout)
+
+    def _attempt(self, batch: Batch, dead: Dead, paths: Mapping[int, str]) -> Run | None:
+        try:
+            with (
+                restored(self._model),
+                runnable(self._model),
+                deadline(MAX_SECONDS, TooSlowError),
+                contextlib.suppress(NoLossError),  # then every adapter is dead
+            ):
+                step(self._model, batch, "meta")
+            return Run(dead=frozenset(dead()))
+        except TooSlowError:
+            return None
+        except Exception as error:  # a model's code raises whatever its inputs lead it to
+            return Run(crash_of(error, paths))
+        finally:
+            _forget_gradients(self._model)
+
+    def _without_input(self, adapted: Collection[str]) -> Iterator[str]:
+        """Those of ``adapted`` in a part of the model, such as a tower, for which the batch has no input."""
+        assert self._batch is not None
+        roots = tuple(
+            f"{path}."
+            for path in self.baseline.idle
+            if self._blueprint.by_path[path].role in _PARTS - self._batch.roles
+            and not any(part.isdigit() for part in path.split("."))
+        )
+        return (path for path in adapted if f"{path}.".startswith(roots or "\0"))
+
+    def _find_baseline(self) -> Baseline:
+        raised: list[Crash] = []
+        for batch in batches(self._model, self._blueprint):
+            for cut in self._depth.cuts():
+                use = self._watch(batch, cut)
+                if isinstance(use, Use):
+                    self._batch, self._cut = batch, cut
+                    return self._described(batch, use)
+                raised.append(use)
+        if not raised:
+            return Baseline(reason="its class takes no input that a batch can be made of")
+        return Baseline(reason=str(raised[0]), cache=self._needs_cache(raised[0]))
+
+    def _needs_cache(self, crash: Crash) -> Crash | None:
+        """The crash of the plainest batch, where the model runs with a cache of keys and values."""
+        plainest = next(batches(self._model, self._blueprint))
+        return crash if isinstance(self._watch(plainest, Cut.NONE, cache=True), Use) else None
+
+    def _watch(self, batch: Batch, cut: Cut, *, cache: bool = False) -> Use | Crash:
+        """One training step without adapters: what it uses, or its crash."""
+        try:
+            with self._ready(cut), watched() as use:
+                step(self._model, batch, "meta", cache=cache)
+            return use
+        except Exception as error:  # as above
+            return crash_of(error, self._paths)
+        finally:
+            _forget_gradients(self._model)
+
+    @contextlib.contextmanager
+    def _ready(self, cut: Cut, *, times: int = 1) -> Iterator[None]:
+        with (
+            self._depth.cut(cut, times=times),
+            restored(self._model),
+            runnable(self._model),
+            deadline(MAX_SECONDS, TooSlowError),
+        ):
+            yield
+
+    def _described(self, batch: Batch, use: Use) -> Baseline:
+        past = {read.path for read in self._reads(use) if read.only is None}
+        without_extra = self._demanded_in_training(batch)
+        return Baseline(
+            ground=Ground.META,
+            inputs=tuple(batch.inputs),
+            extra=batch.extra if without_extra else (),
+            without_extra=without_extra,
+            idle=tuple(path for path in self._idle(use) if path not in past),
+            reads=tuple(self._reads(use)),
+            cached=tuple(sorted(self._called_without_cache(batch))),
+        )
+
+    def _demanded_in_training(self, batch: Batch) -> Crash | None:
+        """What training without the extra inputs of ``batch`` raises, where evaluation does without them."""
+        if not batch.extra:
+            return None
+        crash = self._watch(batch.plain(), self._cut)
+        try:
+            with self._ready(self._cut):
+                self._model.eval()
+                forward(self._model, batch.plain(), "meta")
+        except Exception:  # as above
+            return None
+        return crash if isinstance(crash, Crash) else None
+
+    def _called_without_cache(self, batch: Batch) -> Iterator[str]:
+        """Modules that are called only where there is no cache of keys and values, as far as two of a kind show it."""
+        try:
+            called = [self._calls(batch, cache=cache) for cache in (False, True)]
+        except Exception:  # as above: with a cache, which training does not use
+            return
+        for identity in called[0] - called[1]:
+            if (path := self._paths.get(identity)) is not None:
+                yield path
+
+    def _calls(self, batch: Batch, *, cache: bool) -> Set[int]:
+        """The modules that a forward pass calls."""
+        with self._ready(self._cut, times=_SURE), watched() as use, torch.no_grad():
+            self._model.train()
+            forward(self._model, batch, "meta", cache=cache)
+        return use.called
+
+    def _idle(self, use: Use) -> Iterator[str]:
+        """The highest modules with parameters that were not called, nor any module inside them."""
+        used = {""}
+        for identity in use.called:
+            if (path := self._paths.get(identity)) is not None:
+                for alike in self._depth.alike(path):
+                    while alike and alike not in used:
+                        used.add(alike)
+                        alike = alike.rpartition(".")[0]
+        for path, module in self._model.named_modules():
+            parent = path.rpartition(".")[0]
+            if path not in used and parent in used and next(module.parameters(), None) is not None:
+                yield path
+
+    def _reads(self, use: Use) -> Iterator[Read]:
+        for identity, (file, line) in use.read.items():
+            if identity not in use.called and (path := self._paths.get(identity)) is not None:
+                for alike in self._depth.alike(path):
+                    yield Read(alike, shown_path(file), line)
+        yield from self._handed_over(use)
+
+    def _handed_over(self, use: Use) -> Iterator[Read]:
+        """Weights of modules that were called, which code also hands to a function, such as a fused kernel."""
+        for path, module in self._model.named_modules():
+            for name, handed in handed_weights(type(module)).items():
+                child = f"{path}.{name}" if path else name
+                site = self._blueprint.by_path.get(child)
+                if site is None or not is_projection(site) or id(self._model.get_submodule(child)) not in use.called:
+                    continue
+                for alike in self._depth.alike(child):
+                    yield Read(alike, shown_path(handed.file), handed.line, only=handed.to)
+
+
+def batches(model: nn.Module, blueprint: Blueprint) -> Iterator[Batch]:
+    """Batches for the scope of ``blueprint``, the plainest first."""
+    if blueprint.scope is Scope.TEXT:
+        yield from text_batches(model)
+
+
+def _forget_gradients(model: nn.Module) -> None:
+    for parameter in model.parameters():
+        parameter.grad = None
