@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from archlint.core.blueprint import Blueprint, ModelInfo, Scope, is_projection
 from archlint.core.catalog import Catalog, RuleLoadError
-from archlint.core.finding import Finding, Severity
+from archlint.core.finding import Finding, LeftOut, Severity
 from archlint.core.report import Environment, Report, Unchecked
 from archlint.core.rule import Rule
-from archlint.core.trial import Plan
+from archlint.core.trial import Plan, Trial
 from archlint.judging import prove_remedies, run_rules
 from archlint.plans import lora_arguments
 from archlint.quiet import quiet
@@ -241,7 +241,8 @@ def _judge(name: str, skeleton: Skeleton, info: ModelInfo, options: Options, not
     blueprint = survey(skeleton, info, options.scope)
     if (missing := _missing_part(blueprint)) is not None:
         return Report(name, model=blueprint.model, scope=blueprint.scope, unchecked=(missing,), notes=notes)
-    recipe = None
+    recipe: Trial | None = None
+    left_out: tuple[LeftOut, ...] = ()
     prover = Prover(skeleton.model, blueprint)
     if options.prove:
         options.progress("running the model and PEFT")
@@ -250,7 +251,8 @@ def _judge(name: str, skeleton: Skeleton, info: ModelInfo, options: Options, not
             blueprint = dataclasses.replace(blueprint, plan=prover.try_plan(Plan("user", options.plan)))
         blueprint = dataclasses.replace(blueprint, stock=prover.try_plans(STOCK_PLANS))
         options.progress("solving for a recipe")
-        recipe = solve(blueprint, prover)
+        solution = solve(blueprint, prover)
+        recipe, left_out = solution.trial, solution.left_out
     findings, unchecked = run_rules(blueprint, options.rules)
     if options.prove:
         findings = prove_remedies(findings, blueprint, options.rules, recipe, prover)
@@ -265,6 +267,7 @@ def _judge(name: str, skeleton: Skeleton, info: ModelInfo, options: Options, not
         scope=blueprint.scope,
         findings=tuple(sorted(findings, key=lambda finding: (finding.severity.rank, finding.code))),
         recipe=recipe,
+        left_out=left_out,
         plan=blueprint.plan,
         stock=blueprint.stock,
         unchecked=tuple(unchecked),

@@ -74,7 +74,11 @@ def recipe(ctx: click.Context, /, source: str, rank: int | None, style: str, **s
     lora = {**({} if rank is None else {"r": rank, "lora_alpha": rank}), **trial.plan.lora}
     emit(_written(lora, report, style))
     notice(f"{wording.injection(trial, report.scope)}; {wording.execution(trial)}")
-    ctx.exit(1 if trial.raised is not None or trial.forward == "crashed" else 0)
+    for part in report.left_out:
+        notice(f"without {', '.join(fold.pattern for fold in part.sites)}: {part.reason}")
+    for lack in report.unchecked:
+        notice(f"not checked: {lack.what}: {lack.why}")
+    ctx.exit(1 if not wording.is_sound(trial) else UNCHECKED if report.unchecked else 0)
 
 
 def _written(lora: dict[str, Any], report: Report, style: str) -> str:

@@ -77,6 +77,19 @@ class FoldedSites:
 
 
 @dataclass(frozen=True, slots=True)
+class LeftOut:
+    """Layers of what is to be trained that the recipe does not adapt, and why."""
+
+    reason: str
+    sites: tuple[FoldedSites, ...]
+
+    @property
+    def count(self) -> int:
+        """Number of sites."""
+        return sum(fold.count for fold in self.sites)
+
+
+@dataclass(frozen=True, slots=True)
 class Location:
     """A line of source code: the definition of the class that the finding is about."""
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from archlint.core.blueprint import ModelInfo, Scope
-from archlint.core.finding import Finding, Severity
+from archlint.core.finding import Finding, LeftOut, Severity
 from archlint.core.trial import Trial
 
 
@@ -40,6 +40,8 @@ class Report:
     findings: tuple[Finding, ...] = ()
     recipe: Trial | None = None
     """The best plan found, with its trial; ``None`` where nothing could be proposed."""
+    left_out: tuple[LeftOut, ...] = ()
+    """What the recipe does not adapt, though it belongs to what is to be trained."""
     plan: Trial | None = None
     stock: tuple[Trial, ...] = ()
     unchecked: tuple[Unchecked, ...] = ()

@@ -72,3 +72,14 @@ def located(finding: Finding, crash: Crash | None) -> Finding:
     if finding.location is not None or crash is None or crash.file is None or crash.line is None:
         return finding
     return replace(finding, location=Location(crash.file, crash.line))
+
+
+def cause_of_death(blueprint: Blueprint, site: Site) -> str:
+    """Why an adapter on ``site`` gets no gradient, as far as the run of the model tells."""
+    baseline = blueprint.baseline
+    for read in baseline.reads:
+        if read.only is None and read.path == owner(site):
+            return f"the weight is read at {read} and the layer is never called"
+    if is_idle(baseline, site):
+        return f"{batch_of(baseline.inputs)} does not use them"
+    return "nothing of the loss flows back through them, as under torch.no_grad()"

@@ -14,9 +14,8 @@ class Adapters:
         from peft.tuners.lora import LoraLayer
 
         self._model = model
-        self._layers: dict[str, nn.Module] = {
-            name: module for name, module in model.named_modules() if isinstance(module, LoraLayer)
-        }
+        modules = dict(model.named_modules())
+        self._layers = {name: module for name, module in modules.items() if issubclass(type(module), LoraLayer)}
 
     def without_gradient(self) -> Iterator[str]:
         """The adapted modules and parameters, of those that are in the model now, whose adapter has no gradient.

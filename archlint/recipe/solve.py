@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from archlint.core.blueprint import Blueprint, Role, Site
+from archlint.core.blueprint import Blueprint, Role, Site, fold_sites
+from archlint.core.finding import FoldedSites, LeftOut
 from archlint.core.regions import excluding, roots
+from archlint.core.runs import cause_of_death
 from archlint.core.suffixes import reached_by, suffixes
 from archlint.core.trial import Judge, Plan, Trial
 from archlint.recipe.pattern import pattern
-from archlint.recipe.wanted import wanted_modules, wanted_parameters
+from archlint.recipe.wanted import candidates, reason_against, wanted_modules, wanted_parameters
 
 _ATTEMPTS = 8
 
@@ -40,8 +42,16 @@ class _Aim:
         return _Aim(tuple(site for site in self.modules if site not in set(moved)), self.parameters + moved)
 
 
-def solve(blueprint: Blueprint, judge: Judge) -> Trial | None:
-    """The best plan for the blueprint's scope with its trial; ``None`` where no plan was found that PEFT takes.
+@dataclass(frozen=True)
+class Solution:
+    """The best plan with its trial, ``None`` where PEFT takes none, and what it leaves out."""
+
+    trial: Trial | None
+    left_out: tuple[LeftOut, ...]
+
+
+def solve(blueprint: Blueprint, judge: Judge) -> Solution:
+    """The best plan for the blueprint's scope.
 
     What PEFT refuses is left out, and a module whose name PEFT turns into something else is reached through
     its weight instead. What crashes the adapted model, or gets no gradient in it, is left out as well, until a
@@ -49,6 +59,7 @@ def solve(blueprint: Blueprint, judge: Judge) -> Trial | None:
     """
     aim = _Aim(tuple(wanted_modules(blueprint)), tuple(wanted_parameters(blueprint)))
     best: Trial | None = None
+    reasons: dict[str, str] = {}
     for _ in range(_ATTEMPTS):
         if not aim.paths:
             break
@@ -58,8 +69,34 @@ def solve(blueprint: Blueprint, judge: Judge) -> Trial | None:
         following = _next_aim(aim, trial, blueprint)
         if following is None or following == aim:
             break
+        for path in aim.paths - following.paths:
+            reasons.setdefault(path, _reason(blueprint, trial, path))
         aim = following
-    return best
+    return Solution(best, tuple(_left_out(blueprint, best, reasons)))
+
+
+def _reason(blueprint: Blueprint, trial: Trial, path: str) -> str:
+    """Why ``path`` is no longer wanted after ``trial``."""
+    if trial.raised is not None:
+        return f"PEFT refuses it: {trial.raised}"
+    if trial.crash is not None:
+        return f"adapted, it crashes the training step: {trial.crash}"
+    if path in trial.dead:
+        return f"an adapter gets no gradient: {cause_of_death(blueprint, blueprint.by_path[path])}"
+    return "PEFT reaches it by no name"
+
+
+def _left_out(blueprint: Blueprint, best: Trial | None, reasons: Mapping[str, str]) -> Iterator[LeftOut]:
+    adapted = frozenset(best.adapted if best is not None else ())
+    groups: dict[str, list[Site]] = {}
+    for site in candidates(blueprint):
+        if site.path not in adapted:
+            why = reasons.get(site.path) or reason_against(blueprint, site) or "no plan was found that reaches it"
+            groups.setdefault(why, []).append(site)
+        elif best is not None and site.path in best.dead:
+            groups.setdefault(reasons.get(site.path, _reason(blueprint, best, site.path)), []).append(site)
+    for why, sites in groups.items():
+        yield LeftOut(why, tuple(map(FoldedSites.of, fold_sites(sites))))
 
 
 def _merit(trial: Trial, aim: _Aim) -> tuple[bool, int, float]:

@@ -59,13 +59,17 @@ def _report(report: Report) -> dict[str, Any]:
         "status": report.status,
         "scope": report.scope.value,
         "findings": [_finding(finding) for finding in report.findings],
-        "recipe": None if report.recipe is None else _planned(report.recipe),
+        "recipe": None if report.recipe is None else {**_planned(report.recipe), "left_out": _left_out(report)},
         "plan": None if report.plan is None else _planned(report.plan),
         "stock": [{"name": trial.plan.name, **_planned(trial)} for trial in report.stock],
         "unchecked": [{"what": unchecked.what, "why": unchecked.why} for unchecked in report.unchecked],
         "notes": list(report.notes),
         "seconds": round(report.seconds, 3),
     }
+
+
+def _left_out(report: Report) -> list[dict[str, Any]]:
+    return [{"reason": part.reason, "sites": [_sites(fold) for fold in part.sites]} for part in report.left_out]
 
 
 def _model(model: ModelInfo) -> dict[str, Any]:

@@ -169,8 +169,6 @@ def _trials(report: Report) -> Iterator[RenderableType]:
         arguments = ", ".join(assignment(name, value) for name, value in report.plan.plan.lora.items())
         yield Row(Text("plan", "bold"), Text(clip(arguments, _LONGEST_PLAN) or "PEFT's own choice of targets"))
         yield Row(Text(), _outcome(report.plan, report), quoted=True)
-        if report.plan.raised is None:
-            yield Row(Text(), Text(wording.execution(report.plan), "dim"))
     column = max((len(trial.plan.name) for trial in report.stock), default=0)
     for n, trial in enumerate(report.stock):
         label = Text("" if n else "tried", "bold")
@@ -178,20 +176,33 @@ def _trials(report: Report) -> Iterator[RenderableType]:
 
 
 def _outcome(trial: Trial, report: Report) -> Text:
-    return Text(wording.injection(trial, report.scope), "red" if trial.raised else "")
+    bad = trial.raised is not None or trial.crash is not None
+    return Text(wording.outcome(trial, report.scope), "red" if bad else "")
 
 
 def _recipe(report: Report, environment: Environment) -> Iterator[RenderableType]:
     recipe = report.recipe
     if recipe is None:
         yield Row(Text("recipe", "bold"), Text(f"none found for scope {report.scope.value}"))
+        yield from _left_out(report)
         return
-    yield Row(Text("recipe", "bold green"), Text(wording.injection(recipe, report.scope)))
+    label = Text("recipe", "bold green") if wording.is_sound(recipe) else Text("nearest", "bold yellow")
+    yield Row(label, Text(wording.injection(recipe, report.scope)))
     size = f" · {wording.magnitude(recipe.trainable)} trainable parameters" if recipe.trainable else ""
     yield Row(Text(), Text(f"injected by peft {environment.peft}{size}", "dim"))
-    yield Row(Text(), Text(wording.execution(recipe), "dim"))
+    yield Row(Text(), Text(wording.execution(recipe), "dim" if wording.is_sound(recipe) else "yellow"))
+    yield from _left_out(report)
     yield _BLANK
     yield Source(partial(lora_config, recipe.plan.lora), style="green", widest=WIDTH)
+
+
+def _left_out(report: Report) -> Iterator[RenderableType]:
+    for part in report.left_out:
+        shown = ", ".join(visible(fold.pattern) for fold in part.sites[:_MOST_FOLDS])
+        more = ", …" if len(part.sites) > _MOST_FOLDS else ""
+        reason = gist(part.reason, _LONGEST_PROOF)
+        text = Text.assemble((f"{part.count}× ", "dim"), (f"{shown}{more}", "cyan"), f": {reason}")
+        yield Row(Text("  except", "dim"), text, quoted=True)
 
 
 def _overview(reports: Sequence[Report]) -> Iterator[RenderableType]:

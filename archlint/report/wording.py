@@ -5,7 +5,7 @@ from __future__ import annotations
 from archlint.core.blueprint import Scope
 from archlint.core.finding import Severity
 from archlint.core.report import Run
-from archlint.core.trial import Trial
+from archlint.core.trial import Ground, Trial
 from archlint.report.quoting import gist
 
 _MAGNITUDES = ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "K"))
@@ -51,10 +51,24 @@ def execution(trial: Trial) -> str:
     if trial.forward == "unavailable":
         return "forward and backward not run"
     if trial.forward == "crashed":
-        return gist(f"the forward crashes: {trial.crash}", _LONGEST_QUOTE)
-    if trial.dead:
-        return f"forward and backward run, {plural(len(trial.dead), 'adapter')} without a gradient"
-    return "forward and backward run, every adapter gets a gradient"
+        return gist(f"the training step crashes: {trial.crash}", _LONGEST_QUOTE)
+    ran = "forward and backward run" + (" on a small copy" if trial.ground is Ground.COPY else "")
+    if not trial.dead:
+        return f"{ran}, every adapter gets a gradient"
+    if len(trial.dead) == len(trial.adapted):
+        return f"{ran}, no adapter gets a gradient"
+    return f"{ran}, {plural(len(trial.dead), 'adapter')} without a gradient"
+
+
+def outcome(trial: Trial, scope: Scope) -> str:
+    """What a plan came to: injected, and run where it was."""
+    done = injection(trial, scope)
+    return done if trial.raised is not None else f"{done}; {execution(trial)}"
+
+
+def is_sound(trial: Trial) -> bool:
+    """Whether nothing is known against a plan."""
+    return trial.raised is None and trial.crash is None and not trial.dead
 
 
 def tally(run: Run) -> str:

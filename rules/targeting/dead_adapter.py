@@ -9,7 +9,7 @@ from archlint.core.amending import without
 from archlint.core.blueprint import Blueprint, Kind, Site, Trait
 from archlint.core.finding import Evidence, Finding, Remedy, Severity
 from archlint.core.rule import Example, Rule, listed
-from archlint.core.runs import batch_of, is_idle, owner, quote_run
+from archlint.core.runs import cause_of_death, owner, quote_run
 from archlint.core.suffixes import suffixes
 from archlint.core.trial import Trial
 
@@ -82,7 +82,7 @@ def _losses(blueprint: Blueprint, trial: Trial) -> Iterator[tuple[Site, _Loss]]:
     dead = frozenset(trial.dead)
     for site in _own(blueprint, trial):
         if site.path in dead:
-            reason = f"get no gradient: {_cause(blueprint, site)}"
+            reason = f"get no gradient: {cause_of_death(blueprint, site)}"
             yield site, _Loss(reason, Evidence.FORWARDED, Severity.WARNING)
         elif trial.forward != "ok" and Trait.BYPASSED in site.traits:
             reader = blueprint.by_path[site.parent].type.name
@@ -102,16 +102,6 @@ def _own(blueprint: Blueprint, trial: Trial) -> Iterator[Site]:
         site = blueprint.by_path.get(path)
         if site is not None and site not in others and f"{site.parent}." not in inside:
             yield site
-
-
-def _cause(blueprint: Blueprint, site: Site) -> str:
-    baseline = blueprint.baseline
-    for read in baseline.reads:
-        if read.only is None and read.path == owner(site):
-            return f"the weight is read at {read} and the layer is never called"
-    if is_idle(baseline, site):
-        return f"{batch_of(baseline.inputs)} does not use them"
-    return "nothing of the loss flows back through them, as under torch.no_grad()"
 
 
 def _names(sites: Iterable[Site], trial: Trial) -> str:

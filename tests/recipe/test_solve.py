@@ -26,12 +26,18 @@ GOOD = (
 )  # fmt: skip
 
 
+WITHOUT = {"mamba2": 0.6, "mllama": 0.8}
+"""Where PEFT refuses Mamba's out_proj, and where attention to images is idle on text."""
+NO_GRADIENT = ("reformer",)
+"""Reversible layers run under no_grad unless their input asks for a gradient, which frozen embeddings do not."""
+
+
 @cache
 def solved(model_type: str, scope: Scope | None = None) -> tuple[Blueprint, Trial | None]:
     with quiet():
         skeleton = build({"model_type": model_type})
         blueprint = survey(skeleton, ModelInfo(model_type, "type", "", "", 0, 0), scope)
-        return blueprint, solve(blueprint, Prover(skeleton.model, blueprint))
+        return blueprint, solve(blueprint, Prover(skeleton.model, blueprint)).trial
 
 
 @pytest.mark.parametrize("model_type", GOOD)
@@ -39,7 +45,9 @@ def test_a_recipe_covers_the_text_and_nothing_else(model_type: str) -> None:
     blueprint, recipe = solved(model_type)
     assert recipe is not None
     assert recipe.raised is None
-    assert recipe.coverage >= (0.95 if model_type not in ("mamba2",) else 0.6)  # PEFT refuses Mamba's out_proj
+    assert recipe.coverage >= WITHOUT.get(model_type, 0.95)
+    assert recipe.forward == "ok"
+    assert len(recipe.dead) == (0 if model_type not in NO_GRADIENT else len(recipe.adapted))
     assert recipe.outside == 0
     touched = [blueprint.by_path[path] for path in recipe.adapted]
     assert not [site for site in touched if site.kind in (Kind.ROUTER, Kind.GATE, Kind.HEAD) or site.role is Role.HEAD]
@@ -105,7 +113,7 @@ def test_all_linear_where_names_would_be_many_and_it_does_the_same() -> None:
         skeleton = build(snapshot.config)
         blueprint = survey(skeleton, ModelInfo("gemma", "snapshot", "", "", 0, 0), Scope.ALL)
         judge = Prover(skeleton.model, blueprint)
-        recipe = solve(dataclasses.replace(blueprint, stock=judge.try_plans(STOCK_PLANS)), judge)
+        recipe = solve(dataclasses.replace(blueprint, stock=judge.try_plans(STOCK_PLANS)), judge).trial
     assert recipe is not None
     assert recipe.plan.lora == {"target_modules": "all-linear"}
     assert recipe.coverage == 1.0
@@ -116,7 +124,7 @@ def test_a_new_classifier_is_saved() -> None:
     with quiet():
         skeleton = build({"model_type": "bert", "architectures": ["BertForSequenceClassification"]})
         blueprint = survey(skeleton, ModelInfo("bert", "type", "", "", 0, 0))
-        recipe = solve(blueprint, Prover(skeleton.model, blueprint))
+        recipe = solve(blueprint, Prover(skeleton.model, blueprint)).trial
     assert recipe is not None
     assert recipe.plan.lora["modules_to_save"] == ["classifier"]
     assert "classifier" in recipe.saved
@@ -125,7 +133,7 @@ def test_a_new_classifier_is_saved() -> None:
 def test_nothing_to_adapt_is_no_recipe() -> None:
     skeleton = Skeleton(nn.Sequential(nn.LayerNorm(4)))
     blueprint = survey(skeleton, ModelInfo("norm", "object", "", "", 0, 0))
-    assert solve(blueprint, Prover(skeleton.model, blueprint)) is None
+    assert solve(blueprint, Prover(skeleton.model, blueprint)).trial is None
 
 
 def test_what_peft_refuses_is_left_out() -> None:
@@ -144,7 +152,7 @@ def test_what_peft_refuses_is_left_out() -> None:
         skeleton = build({"model_type": "falcon_mamba"})
         blueprint = survey(skeleton, ModelInfo("mamba", "type", "", "", 0, 0))
         judge = Judge(Prover(skeleton.model, blueprint))
-        recipe = solve(blueprint, judge)
+        recipe = solve(blueprint, judge).trial
     assert recipe is not None
     assert "out_proj" not in recipe.plan.lora["target_modules"]
-    assert len(judge.tried) == 2
+    assert len(judge.tried) == 3  # the last one without dt_proj, whose adapter dies

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from archlint.core.blueprint import ModelInfo, Scope
-from archlint.core.finding import Evidence, Finding, FoldedSites, Location, Remedy, Safety, Severity
+from archlint.core.finding import Evidence, Finding, FoldedSites, LeftOut, Location, Remedy, Safety, Severity
 from archlint.core.report import Environment, Report, Run, Unchecked
-from archlint.core.trial import Plan, Refusal, Trial
+from archlint.core.trial import Ground, Plan, Refusal, Trial
 
 GOLDEN = Path(__file__).parent / "golden"
 ENVIRONMENT = Environment("3.11.7", "2.13.0", "5.23.0", "1.15.0", "0.21.2", None)
@@ -128,7 +128,15 @@ def gemma() -> Run:
         ),
         stock=(
             Trial(Plan("peft-default"), raised=Refusal("ValueError", "Please specify `target_modules`")),
-            Trial(Plan("all-linear", {"target_modules": "all-linear"}), adapted=_paths(525), coverage=1.0, outside=249),
+            Trial(
+                Plan("all-linear", {"target_modules": "all-linear"}),
+                adapted=_paths(525),
+                coverage=1.0,
+                outside=249,
+                forward="ok",
+                dead=_paths(249),
+                ground=Ground.META,
+            ),
             Trial(Plan("name-list", {"target_modules": NAMES}), raised=Refusal("ValueError", REFUSED)),
         ),
         notes=("google/gemma-4 is a family; its representative google/gemma-4-E2B-it was taken",),
@@ -159,8 +167,14 @@ def clean() -> Run:
         findings=(
             Finding("ARC201", "custom-norm", Severity.INFO, "LlamaRMSNorm is no norm of torch.nn", "", sites=(norms,)),
         ),
-        recipe=Trial(recipe, adapted=_paths(224), coverage=1.0, forward="ok"),
-        plan=Trial(Plan("user", lora), adapted=_paths(64), coverage=0.0961, forward="ok"),
+        recipe=Trial(recipe, adapted=_paths(224), coverage=1.0, forward="ok", ground=Ground.META),
+        left_out=(
+            LeftOut(
+                "an adapter gets no gradient: nothing of the loss flows back through it",
+                (FoldedSites("model.layers.{0..31}.indexer.{wq_b,wk}", 64, "Linear", "linear", "text"),),
+            ),
+        ),
+        plan=Trial(Plan("user", lora), adapted=_paths(64), coverage=0.0961, forward="ok", ground=Ground.META),
     )
     return Run(ENVIRONMENT, (report,))
 

@@ -76,6 +76,7 @@ def test_what_a_trial_holds(gemma: Run, clean: Run) -> None:
             "trainable": 0,
             "forward": "ok",
             "crash": None,
+            "ran_on": "meta",
             "dead": [],
             "notices": [],
         },

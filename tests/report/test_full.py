@@ -11,7 +11,7 @@ import pytest
 
 from archlint.core.finding import Finding, FoldedSites, Remedy, Severity
 from archlint.core.report import Report, Run
-from archlint.core.trial import Plan, Refusal, Trial
+from archlint.core.trial import Crash, Plan, Refusal, Trial
 from archlint.report import full
 from archlint.report.layout import draw
 
@@ -160,11 +160,11 @@ def test_a_crashing_recipe_is_not_praised(gemma: Run) -> None:
         coverage=0.5,
         outside=1,
         forward="crashed",
-        crash="TypeError: no",
+        crash=Crash("TypeError", "no", "own.py", 7),
     )
     text = shown(changed(gemma, recipe=recipe), 140)
     assert "2 adapters on 50.0 % of the text weights, 1 elsewhere" in text
-    assert "the forward crashes: TypeError: no" in text
+    assert "the training step crashes: TypeError: no (own.py:7)" in text
 
 
 def test_no_recipe_is_said(gemma: Run) -> None:
