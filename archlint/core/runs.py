@@ -81,5 +81,5 @@ def cause_of_death(blueprint: Blueprint, site: Site) -> str:
         if read.only is None and read.path == owner(site):
             return f"the weight is read at {read} and the layer is never called"
     if is_idle(baseline, site):
-        return f"{batch_of(baseline.inputs)} does not use them"
-    return "nothing of the loss flows back through them, as under torch.no_grad()"
+        return f"{batch_of(baseline.inputs)} does not use it"
+    return "nothing of the loss flows back through it, as under torch.no_grad()"

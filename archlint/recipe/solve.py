@@ -7,10 +7,10 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from archlint.core.blueprint import Blueprint, Role, Site, fold_sites
+from archlint.core.blueprint import Blueprint, Role, Site, TypeInfo, fold_sites
 from archlint.core.finding import FoldedSites, LeftOut
 from archlint.core.regions import excluding, roots
-from archlint.core.runs import cause_of_death
+from archlint.core.runs import cause_of_death, crashed_sites
 from archlint.core.suffixes import reached_by, suffixes
 from archlint.core.trial import Judge, Plan, Trial
 from archlint.recipe.pattern import pattern
@@ -27,8 +27,12 @@ class _Aim:
     parameters: tuple[Site, ...]
 
     @property
+    def sites(self) -> tuple[Site, ...]:
+        return self.modules + self.parameters
+
+    @property
     def paths(self) -> frozenset[str]:
-        return frozenset(site.path for site in (*self.modules, *self.parameters))
+        return frozenset(site.path for site in self.sites)
 
     def without(self, unwelcome: Callable[[Site], bool]) -> _Aim:
         return _Aim(
@@ -66,7 +70,10 @@ def solve(blueprint: Blueprint, judge: Judge) -> Solution:
         trial = judge.try_plan(Plan("recipe", arguments(blueprint, aim)))
         if trial.raised is None and (best is None or _merit(trial, aim) > _merit(best, aim)):
             best = trial
-        following = _next_aim(aim, trial, blueprint)
+        if trial.crash is not None:
+            following: _Aim | None = _without_culprits(aim, trial, blueprint, judge)
+        else:
+            following = _next_aim(aim, trial, blueprint)
         if following is None or following == aim:
             break
         for path in aim.paths - following.paths:
@@ -108,8 +115,6 @@ def _merit(trial: Trial, aim: _Aim) -> tuple[bool, int, float]:
 def _next_aim(aim: _Aim, trial: Trial, blueprint: Blueprint) -> _Aim | None:
     """What to attempt after ``trial``; ``None`` when there is nothing to better."""
     if trial.raised is None:
-        if trial.crash is not None:
-            return _without_culprit(aim, trial)
         if dead := set(trial.dead):
             return aim.without(lambda site: site.path in dead)
         missed = aim.paths - set(trial.adapted)
@@ -119,7 +124,7 @@ def _next_aim(aim: _Aim, trial: Trial, blueprint: Blueprint) -> _Aim | None:
         return aim.without(lambda site: site.path in missed) if missed else None
     culprit = blueprint.by_path.get(trial.raised.at or "")
     if culprit is not None and culprit.path in aim.paths:
-        return aim.without(lambda site: site.leaf == culprit.leaf and site.type == culprit.type)
+        return aim.without(lambda site: _sort(site) == _sort(culprit))
     if aim.modules and aim.parameters:
         # PEFT may refuse the names of some modules for what it turns them into: reach those by their weights
         rewritable = {leaf for leaf in _leaves(aim.modules) if leaf in trial.raised.message}
@@ -128,14 +133,27 @@ def _next_aim(aim: _Aim, trial: Trial, blueprint: Blueprint) -> _Aim | None:
     return None
 
 
-def _without_culprit(aim: _Aim, trial: Trial) -> _Aim | None:
-    """The aim without the layers of the kind at which the adapted model crashed, where one can be told."""
-    assert trial.crash is not None
-    at = trial.crash.at or ""
-    culprit = next((site for site in (*aim.modules, *aim.parameters) if at in (site.path, site.parent)), None)
-    if culprit is None:
-        return None
-    return aim.without(lambda site: site.leaf == culprit.leaf and site.type == culprit.type)
+def _without_culprits(aim: _Aim, trial: Trial, blueprint: Blueprint, judge: Judge) -> _Aim:
+    """The aim without the layers at which the adapted model crashed.
+
+    Where the crash does not tell which they are, each sort of layer is tried by itself.
+    """
+    culprits = frozenset(map(_sort, crashed_sites(blueprint, trial))) & frozenset(map(_sort, aim.sites))
+    if not culprits:
+        sorts = dict.fromkeys(map(_sort, aim.sites))
+        culprits = frozenset(sort for sort in sorts if _crashes_alone(aim, sort, blueprint, judge))
+    return aim.without(lambda site: _sort(site) in culprits)
+
+
+def _crashes_alone(aim: _Aim, sort: tuple[str, TypeInfo], blueprint: Blueprint, judge: Judge) -> bool:
+    alone = aim.without(lambda site: _sort(site) != sort)
+    trial = judge.try_plan(Plan("recipe", arguments(blueprint, alone)))
+    return trial.raised is not None or trial.crash is not None
+
+
+def _sort(site: Site) -> tuple[str, TypeInfo]:
+    """What a layer is in its block: its name there, and its class."""
+    return site.leaf, site.type
 
 
 def _leaves(sites: Iterable[Site]) -> frozenset[str]:

@@ -72,7 +72,7 @@ class Runner:
         """
         if self._batch is None:
             return None
-        paths = {id(module): path for path, module in self._model.named_modules()}  # indices change in a cut
+        paths = self._paths_with_adapters()
         with self._depth.cut(self._cut, adapted) as is_cut:
             run = self._attempt(self._batch, dead, paths)
         if run is None or not is_cut:
@@ -80,6 +80,12 @@ class Runner:
         if run.crash is None and (certain := self._at_full_depth(run.dead, adapted, dead, paths)) is not None:
             return certain
         return self._attempt(self._batch, dead, paths)
+
+    def _paths_with_adapters(self) -> Mapping[int, str]:
+        """The paths of all modules that the model has without adapters, and of what stands in their places now."""
+        known = frozenset(self._paths.values())
+        places = {id(module): path for path, module in self._model.named_modules() if path in known}
+        return {**places, **self._paths}
 
     def _at_full_depth(
         self, lost: frozenset[str], adapted: Collection[str], dead: Dead, paths: Mapping[int, str]
@@ -162,6 +168,8 @@ class Runner:
             runnable(self._model),
             deadline(MAX_SECONDS, TooSlowError),
         ):
+            for parameter in self._model.parameters():
+                parameter.requires_grad_(parameter.is_floating_point())
             yield
 
     def _described(self, batch: Batch, use: Use) -> Baseline:

@@ -7,10 +7,13 @@ from functools import cache
 from typing import Any
 
 import pytest
+import torch
+from accelerate import init_empty_weights
 from torch import nn
 
-from archlint.core.blueprint import Blueprint, Kind, ModelInfo, Role, Scope
+from archlint.core.blueprint import Blueprint, Kind, ModelInfo, Role, Scope, matrix_size
 from archlint.core.trial import Plan, Trial
+from archlint.fixtures.toys import running
 from archlint.proving import STOCK_PLANS, Prover
 from archlint.quiet import quiet
 from archlint.recipe import solve
@@ -156,3 +159,63 @@ def test_what_peft_refuses_is_left_out() -> None:
     assert recipe is not None
     assert "out_proj" not in recipe.plan.lora["target_modules"]
     assert len(judge.tried) == 3  # the last one without dt_proj, whose adapter dies
+
+
+class Crashing(nn.Module):
+    """Two linears in a row, of which the caller asks for a weight that an adapted layer does not have."""
+
+    def __init__(self, layers: int = 2) -> None:
+        super().__init__()
+        self.embed = nn.Embedding(8, 4)
+        self.layers = nn.ModuleList(
+            nn.ModuleDict({"q_proj": nn.Linear(4, 4), "odd": nn.Linear(4, 4)}) for _ in range(layers)
+        )
+
+    def forward(self, input_ids: torch.Tensor) -> torch.Tensor:
+        hidden: torch.Tensor = self.embed(input_ids)
+        for layer in self.layers:
+            hidden = layer["q_proj"](layer["odd"](hidden))  # type: ignore[index]
+        if any(type(layer["odd"]) is not nn.Linear for layer in self.layers):  # type: ignore[index]
+            raise TypeError("only plain linears can be packed")
+        return hidden
+
+
+def test_what_crashes_the_step_somewhere_else_is_found_by_trying() -> None:
+    with init_empty_weights(include_buffers=True):
+        skeleton = Skeleton(Crashing())
+    blueprint = survey(skeleton, ModelInfo("crashing", "object", "", "", 0, 0))
+    solution = solve(blueprint, Prover(skeleton.model, blueprint))
+    assert solution.trial is not None
+    assert solution.trial.plan.lora == {"target_modules": ["q_proj"]}
+    assert solution.trial.forward == "ok"
+    (odd,) = solution.left_out
+    assert odd.count == 2
+    assert odd.reason.startswith("adapted, it crashes the training step: TypeError: only plain linears can be packed")
+
+
+def test_what_dies_is_left_out_with_the_cause() -> None:
+    with init_empty_weights(include_buffers=True):
+        skeleton = Skeleton(running.Indexed())
+    blueprint = survey(skeleton, ModelInfo("indexed", "object", "", "", 0, 0))
+    solution = solve(blueprint, Prover(skeleton.model, blueprint))
+    assert solution.trial is not None
+    assert (solution.trial.forward, solution.trial.dead) == ("ok", ())
+    (left,) = solution.left_out
+    assert (left.sites[0].pattern, left.count) == ("layers.{0,1}.indexer", 2)
+    assert (
+        left.reason
+        == "an adapter gets no gradient: nothing of the loss flows back through it, as under torch.no_grad()"
+    )
+
+
+def test_every_layer_of_the_scope_is_adapted_or_has_a_reason() -> None:
+    for model_type in ("mamba2", "mllama", "phimoe", "jamba"):
+        with quiet():
+            skeleton = build({"model_type": model_type})
+            blueprint = survey(skeleton, ModelInfo(model_type, "type", "", "", 0, 0))
+            solution = solve(blueprint, Prover(skeleton.model, blueprint))
+        assert solution.trial is not None
+        told = sum(part.count for part in solution.left_out)
+        linears = [site for site in blueprint.projections if matrix_size(site)]
+        routers = blueprint.select(Kind.ROUTER, Kind.GATE, where=lambda site: bool(matrix_size(site)))
+        assert told == len({site.path for site in (*linears, *routers)} - set(solution.trial.adapted))

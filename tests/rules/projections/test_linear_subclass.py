@@ -35,7 +35,7 @@ def test_an_adapter_on_a_layer_of_another_shape_crashes(
 @pytest.mark.parametrize(
     ("targets", "severity"), [(["o_proj"], Severity.ERROR), (["q_proj"], Severity.INFO), ("all-linear", Severity.ERROR)]
 )
-def test_it_is_an_error_where_such_a_layer_is_adapted_and_nothing_could_be_run(targets: Any, severity: Severity) -> None:
+def test_it_is_an_error_where_it_is_adapted_and_nothing_could_be_run(targets: Any, severity: Severity) -> None:
     blueprint = examine(Example("toy:projections.Grouped", plan={"target_modules": targets}))
     assert blueprint.plan is not None
     not_run = dataclasses.replace(blueprint.plan, forward="unavailable", crash=None)

@@ -29,10 +29,10 @@ def with_kernels(plan: dict[str, Any] | None, **outcome: Any) -> Blueprint:
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("running.Indexed", "nothing of the loss flows back through them"),
+        ("running.Indexed", "nothing of the loss flows back through it"),
         ("running.ReadPast", "running.py:42 and the layer is never called"),
         ("running.HandedOver", "running.py:53 and the layer is never called"),
-        ("running.CrossAttended", "a batch of input_ids does not use them"),
+        ("running.CrossAttended", "a batch of input_ids does not use it"),
     ],
 )
 def test_what_gets_no_gradient_in_training_is_told_and_can_be_left_out(
