@@ -7,12 +7,26 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Protocol
 
-from archlint.core.blueprint import Blueprint
+from archlint.core.blueprint import Blueprint, Scope
 from archlint.core.finding import Finding, Remedy, Severity
 from archlint.core.report import Unchecked
 from archlint.core.rule import Rule
-from archlint.core.trial import Judge, Plan, Trial
+from archlint.core.trial import Baseline, Judge, Plan, Trial
+
+
+class ScopedJudge(Judge, Protocol):
+    """What can try a plan, for any scope."""
+
+    @property
+    def baseline(self) -> Baseline:
+        """What the model does without adapters, on a batch for the scope."""
+        ...
+
+    def scoped(self, scope: Scope) -> ScopedJudge:
+        """The same for another scope."""
+        ...
 
 
 def run_rules(blueprint: Blueprint, rules: Iterable[type[Rule]]) -> tuple[list[Finding], list[Unchecked]]:
@@ -45,7 +59,7 @@ def prove_remedies(
     blueprint: Blueprint,
     rules: Sequence[type[Rule]],
     recipe: Trial | None,
-    judge: Judge,
+    judge: ScopedJudge,
 ) -> list[Finding]:
     """``findings`` with remedies that were tried; those that the recipe stands for get its plan.
 
@@ -72,7 +86,7 @@ class _Court:
     """Codes of the errors and warnings that there are without any remedy."""
     standing: frozenset[str]
     """Codes of the errors that the model gives with any plan."""
-    judge: Judge
+    judge: ScopedJudge
 
     def judged(self, finding: Finding, recipe: Trial | None) -> Iterator[Remedy]:
         for remedy in finding.remedies:
@@ -81,10 +95,11 @@ class _Court:
                     proven = self._proves(recipe, finding, self.blueprint)
                     yield dataclasses.replace(remedy, value=dict(recipe.plan.lora), proven=bool(proven))
             elif remedy.plan is not None:
-                blueprint = self.blueprint
-                if remedy.scope is not None:
-                    blueprint = dataclasses.replace(blueprint, scope=remedy.scope)
-                proven = self._proves(self.judge.try_plan(Plan("remedy", remedy.plan)), finding, blueprint)
+                scope = remedy.scope or self.blueprint.scope
+                judge = self.judge.scoped(scope)
+                trial = judge.try_plan(Plan("remedy", remedy.plan))
+                blueprint = dataclasses.replace(self.blueprint, scope=scope, baseline=judge.baseline)
+                proven = self._proves(trial, finding, blueprint)
                 if proven is not None:
                     yield dataclasses.replace(remedy, proven=proven)
             else:

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 
 import pytest
 
-from archlint.core.blueprint import Blueprint, ModelInfo
+from archlint.core.blueprint import Blueprint, ModelInfo, Scope
 from archlint.core.finding import Finding, Remedy, Severity
 from archlint.core.rule import Rule
-from archlint.core.trial import Plan, Refusal, Trial
+from archlint.core.trial import Baseline, Plan, Refusal, Trial
 from archlint.judging import prove_remedies, run_rules
 
 
@@ -26,6 +26,11 @@ class NeedsO(Rule):
 
 class Judge:
     """Adapts what is named, and refuses the name ``bad``."""
+
+    baseline = Baseline()
+
+    def scoped(self, scope: Scope) -> Judge:
+        return self
 
     def try_plan(self, plan: Plan) -> Trial:
         names = tuple(plan.lora["target_modules"])

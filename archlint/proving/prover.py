@@ -14,7 +14,7 @@ from typing import Any
 
 from torch import nn
 
-from archlint.core.blueprint import Blueprint
+from archlint.core.blueprint import Blueprint, Scope
 from archlint.core.trial import Baseline, Ground, Plan, Refusal, Trial
 from archlint.proving.gradients import Adapters
 from archlint.proving.matching import entries, reached
@@ -37,6 +37,7 @@ class Prover:
         self._parameters = [name for name, _ in model.named_parameters()]
         self._lists = {name: part for name, part in model.named_modules() if isinstance(part, nn.ModuleList)}
         self._trials: dict[str, Trial] = {}
+        self._others: dict[Scope, Prover] = {}
 
     @cached_property
     def _runner(self) -> Runner:
@@ -46,6 +47,14 @@ class Prover:
     def baseline(self) -> Baseline:
         """What the model does in training without adapters."""
         return self._runner.baseline
+
+    def scoped(self, scope: Scope) -> Prover:
+        """What tries plans for another scope, with batches that fit that one."""
+        if scope is self._blueprint.scope:
+            return self
+        if scope not in self._others:
+            self._others[scope] = Prover(self._model, dataclasses.replace(self._blueprint, scope=scope))
+        return self._others[scope]
 
     def try_plan(self, plan: Plan) -> Trial:
         """Inject ``plan``, run the adapted model and say what came of it; the same arguments are tried once."""

@@ -151,6 +151,17 @@ def _counted(tensor: Tensor, weights: Tensor | None = None, minlength: int = 0) 
     return torch.empty(max(minlength, 1), dtype=torch.long, device="meta")
 
 
+def _aligned(scores: Tensor, labels: Tensor, *_: Any, **__: Any) -> Any:
+    if not _is_meta(scores):
+        return NotImplemented
+    frames, rows = scores.shape[:2]
+    return scores.new_empty(rows), scores.new_empty((rows, frames, 2 * labels.numel() + 1))
+
+
+def _aligned_backward(loss: Tensor, scores: Tensor, *_: Any, **__: Any) -> Any:
+    return torch.empty_like(scores) if _is_meta(scores) else NotImplemented
+
+
 _ANSWERS: Mapping[Any, Callable[..., Any]] = {
     _aten._local_scalar_dense: _number,
     _aten._to_copy: _copied,
@@ -165,6 +176,8 @@ _ANSWERS: Mapping[Any, Callable[..., Any]] = {
     _aten.repeat_interleave: _repeated,
     _aten.equal: _equal,
     _aten.bincount: _counted,
+    _aten._ctc_loss: _aligned,
+    _aten._ctc_loss_backward: _aligned_backward,
 }
 """What stands in for the result of an operation; ``NotImplemented`` leaves it to torch."""
 

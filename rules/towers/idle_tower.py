@@ -17,7 +17,8 @@ class IdleTower(Rule):
 
     ## What it does
     Runs the adapted model on a batch that holds what the scope trains, such as text alone, and counts the
-    adapters in towers and connectors that got no gradient. That they are adapted at all is ARC601.
+    adapters in towers and connectors that got no gradient; shown are the parts that hold them. That they are
+    adapted at all is ARC601, which lists them.
 
     ## Why it matters
     A single process trains on and says nothing. Distributed data parallel raises at the second step (`Expected to
@@ -49,14 +50,14 @@ class IdleTower(Rule):
         hits = [trial for trial in blueprint.trials if _idle(blueprint, trial)]
         if not hits:
             return
-        sites = list(dict.fromkeys(site for trial in hits for site in _idle(blueprint, trial)))
-        parts = ", ".join(part.rpartition(".")[2] for part in roots(blueprint, sites))
+        dead = list(dict.fromkeys(site for trial in hits for site in _idle(blueprint, trial)))
+        parts = [blueprint.by_path[path] for path in roots(blueprint, dead)]
         worst = max(hits, key=lambda trial: len(_idle(blueprint, trial)))
         who = "the plan" if worst is blueprint.plan else worst.plan.name
         yield self.finding(
             f"{len(_idle(blueprint, worst))} adapters of {who} get no gradient on "
-            f"{batch_of(blueprint.baseline.inputs)} ({parts})",
-            sites=sites,
+            f"{batch_of(blueprint.baseline.inputs)} ({', '.join(part.leaf for part in parts)})",
+            sites=parts,
             evidence=Evidence.FORWARDED,
             remedies=[_remedy(blueprint, worst)],
             proof=[quote_run(trial) for trial in hits],

@@ -38,7 +38,7 @@ def test_a_plain_batch_raises_in_training_only(toy: Callable[[str], Any]) -> Non
 
 def test_what_is_asked_for_and_what_to_give_is_told() -> None:
     (finding,) = ExtraTrainingInputs().check(asking(Crash("ValueError", "is required", "own.py", 7)))
-    assert (finding.severity, finding.evidence) == (Severity.ERROR, Evidence.FORWARDED)
+    assert (finding.severity, finding.evidence) == (Severity.WARNING, Evidence.FORWARDED)
     assert finding.message == "in training Typed asks for token_type_ids, which a batch of input_ids, labels lacks"
     assert finding.location == Location("own.py", 7)
     assert "zeros like input_ids" in finding.remedies[0].text
