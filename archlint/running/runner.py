@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Callable, Collection, Iterator, Mapping, Set
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from archlint.deadline import deadline
 from archlint.running.batch import Batch, text_batches
 from archlint.running.crashes import crash_of
 from archlint.running.depth import Cut, Depth
+from archlint.running.modal import modal_batches
 from archlint.running.on_meta import runnable
 from archlint.running.reads import Use, watched
 from archlint.running.restore import restored
@@ -29,6 +31,9 @@ MAX_SECONDS = 20.0
 
 _SURE = 2
 """How often a kind of layer has to show the same to be believed."""
+
+_MOST_GUESSES = 24
+"""Batches with pixels or sounds that are tried."""
 
 _PARTS = frozenset({Role.VISION, Role.AUDIO, Role.PROJECTOR})
 
@@ -249,9 +254,15 @@ class Runner:
 
 
 def batches(model: nn.Module, blueprint: Blueprint) -> Iterator[Batch]:
-    """Batches for the scope of ``blueprint``, the plainest first."""
+    """Batches for the scope of ``blueprint``, the plainest first.
+
+    Text is tried by itself; a class that cannot do without pixels or sounds gets them as well.
+    """
+    there = [role for role in (Role.VISION, Role.AUDIO) if any(site.role is role for site in blueprint.sites)]
     if blueprint.scope is Scope.TEXT:
         yield from text_batches(model)
+    wanted = [role for role in there if blueprint.scope.covers(role)] or there
+    yield from itertools.islice(modal_batches(model, wanted), _MOST_GUESSES)
 
 
 def _forget_gradients(model: nn.Module) -> None:
