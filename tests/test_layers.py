@@ -24,7 +24,7 @@ KNOWS = {
     "skeleton": "deadline",
     "survey": "core skeleton",
     "running": "core deadline survey",
-    "proving": "core running",
+    "proving": "core deadline running",
     "recipe": "core",
     "judging": "core rules",
     "testing": "core quiet sources skeleton survey proving",

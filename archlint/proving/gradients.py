@@ -15,20 +15,31 @@ class Adapters:
 
         self._model = model
         modules = dict(model.named_modules())
-        self._layers = {name: module for name, module in modules.items() if issubclass(type(module), LoraLayer)}
+        self._layers = {
+            _in_base(name, module): module for name, module in modules.items() if issubclass(type(module), LoraLayer)
+        }
+
+    def names(self) -> tuple[str, ...]:
+        """The places of all adapters; one on a parameter ends in the parameter's name."""
+        return tuple(self._layers)
 
     def without_gradient(self) -> Iterator[str]:
         """The adapted modules and parameters, of those that are in the model now, whose adapter has no gradient.
 
         An adapter that took no part in the loss has no gradient at all; one that did has one, be it zero.
         """
-        from peft.tuners.lora.layer import ParamWrapper
-
         present = set(map(id, self._model.modules()))
         for name, module in self._layers.items():
             if id(module) in present and all(weight.grad is None for weight in _weights(module)):
-                base = ".".join(part for part in name.split(".") if part != "base_layer")
-                yield f"{base}.{module.parameter_name}" if isinstance(module, ParamWrapper) else base
+                yield name
+
+
+def _in_base(name: str, adapter: nn.Module) -> str:
+    """The place of an adapter: PEFT nests what it wraps under ``base_layer``."""
+    from peft.tuners.lora.layer import ParamWrapper
+
+    base = ".".join(part for part in name.split(".") if part != "base_layer")
+    return f"{base}.{adapter.parameter_name}" if isinstance(adapter, ParamWrapper) else base
 
 
 def _weights(adapter: nn.Module) -> Iterator[nn.Parameter]:

@@ -18,7 +18,8 @@ from archlint.core.blueprint import Blueprint, Scope
 from archlint.core.trial import Baseline, Ground, Plan, Refusal, Trial
 from archlint.proving.gradients import Adapters
 from archlint.proving.matching import entries, reached
-from archlint.running import Run, Runner, restored
+from archlint.proving.on_copy import Copy
+from archlint.running import NoSmallCopyError, Run, Runner, restored
 
 _FROM_WEIGHTS = re.compile(r"(pissa)(_niter_\d+)?|(corda|loftq|lora_ga)|((?i:olora|mica))")
 """Values of ``init_lora_weights`` that compute with the model's weights and may change them."""
@@ -43,10 +44,27 @@ class Prover:
     def _runner(self) -> Runner:
         return Runner(self._model, self._blueprint)
 
+    @cached_property
+    def _copy(self) -> Copy | None:
+        """A small copy, where the model itself cannot be run."""
+        if self._runner.baseline.ground is not None or self._runner.baseline.cache is not None:
+            return None
+        try:
+            return Copy(self._model, self._blueprint)
+        except NoSmallCopyError:
+            return None
+
     @property
     def baseline(self) -> Baseline:
         """What the model does in training without adapters."""
-        return self._runner.baseline
+        return self._runner.baseline if self._copy is None else self._copy.baseline
+
+    def _run(self, plan: Plan, adapted: Collection[str]) -> Run | None:
+        if self._copy is not None:
+            # PEFT names the parameters that it adapts by their weight, and a Linear's is no site of its own
+            return self._copy.run(_arguments(plan.lora), adapted)
+        adapters = Adapters(self._model)
+        return self._runner.run(adapted, lambda: self._sites(adapters.without_gradient(), plan))
 
     def scoped(self, scope: Scope) -> Prover:
         """What tries plans for another scope, with batches that fit that one."""
@@ -73,7 +91,7 @@ class Prover:
         saved: tuple[str, ...] = ()
         trainable = 0
         run: Run | None = None
-        runner = self._runner
+        assert self.baseline  # the model is run without adapters before it gets any
         with restored(self._model):
             with warnings.catch_warnings(record=True) as caught, torch.device("meta"):
                 warnings.simplefilter("always")
@@ -86,8 +104,7 @@ class Prover:
                 except Exception as error:  # whatever PEFT raises is the result
                     refusal = Refusal(type(error).__name__, str(error), self._culprit(error.__traceback__, plan))
             if refusal is None:
-                adapters = Adapters(self._model)
-                run = runner.run(adapted, lambda: self._sites(adapters.without_gradient(), plan))
+                run = self._run(plan, adapted)
         effective = _effective(config, plan)
         found = tuple(
             entries({**plan.lora, **effective} if plan.is_default else plan.lora, self._names, self._parameters)
@@ -110,7 +127,7 @@ class Prover:
             coverage=self._blueprint.coverage(adapted),
             outside=len(self._blueprint.outside(adapted)),
             trainable=trainable,
-            **_outcome(run, adapted),
+            **_outcome(run, adapted, self.baseline.ground),
         )
 
     def try_plans(self, plans: Iterable[Plan]) -> tuple[Trial, ...]:
@@ -171,12 +188,12 @@ class Prover:
         return None
 
 
-def _outcome(run: Run | None, adapted: Iterable[str]) -> dict[str, Any]:
+def _outcome(run: Run | None, adapted: Iterable[str], ground: Ground | None) -> dict[str, Any]:
     """The fields of a trial that a run fills."""
     if run is None:
         return {}
     dead = tuple(path for path in adapted if path in run.dead)
-    return {"forward": "crashed" if run.crash else "ok", "crash": run.crash, "dead": dead, "ground": Ground.META}
+    return {"forward": "crashed" if run.crash else "ok", "crash": run.crash, "dead": dead, "ground": ground}
 
 
 def _arguments(lora: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,24 @@
-"""A model is run, forward and backward, where it costs no memory: on the meta device."""
+"""A model is run, forward and backward, where it costs no memory: on the meta device, or as a small copy."""
 
+from archlint.running.batch import Batch
+from archlint.running.crashes import crash_of
+from archlint.running.reads import idle_parts, watched
 from archlint.running.restore import restored
-from archlint.running.runner import Run, Runner
+from archlint.running.runner import Run, Runner, batches
+from archlint.running.small import NoSmallCopyError, small_copy
+from archlint.running.step import NoLossError, step
 
-__all__ = ["Run", "Runner", "restored"]
+__all__ = [
+    "Batch",
+    "NoLossError",
+    "NoSmallCopyError",
+    "Run",
+    "Runner",
+    "batches",
+    "crash_of",
+    "idle_parts",
+    "restored",
+    "small_copy",
+    "step",
+    "watched",
+]

@@ -46,11 +46,10 @@ def text_batches(model: nn.Module) -> Iterator[Batch]:
     if "input_ids" not in takes:
         return
     types = tuple(name for name in takes if name.endswith("token_type_ids"))
-    for length in _LENGTHS:
-        ids = torch.ones((_ROWS, length), dtype=torch.long)
+    for ids, mask in _tokens(model):
         inputs = {
             "input_ids": ids,
-            "attention_mask": torch.ones_like(ids),
+            "attention_mask": mask,
             "decoder_input_ids": ids.clone(),
         }
         plain = {name: value for name, value in inputs.items() if name in takes}
@@ -59,3 +58,17 @@ def text_batches(model: nn.Module) -> Iterator[Batch]:
                 yield Batch({**plain, **labels})
                 if types:
                     yield Batch({**plain, **labels, **{name: torch.zeros_like(ids) for name in types}}, extra=types)
+
+
+def _tokens(model: nn.Module) -> Iterator[tuple[Tensor, Tensor]]:
+    """Token ids and their mask; where a config has codebooks, also in the layouts that models of audio codes take."""
+    for length in _LENGTHS:
+        mask = torch.ones((_ROWS, length), dtype=torch.long)
+        yield mask.clone(), mask
+    length = _LENGTHS[0]
+    mask = torch.ones((_ROWS, length), dtype=torch.long)
+    configs = [getattr(part, "config", None) for part in model.modules()]
+    books = dict.fromkeys(getattr(config, "num_codebooks", None) for config in configs)
+    for count in (count for count in books if isinstance(count, int)):
+        yield torch.ones((_ROWS * count, length), dtype=torch.long), mask  # a row for each codebook
+        yield torch.ones((_ROWS, length, count + 1), dtype=torch.long), mask  # text, then a code of each book

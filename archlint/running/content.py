@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.multiprocessing.reductions import StorageWeakRef
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_map_only, tree_unflatten
 
@@ -138,26 +139,38 @@ class Content(TorchDispatchMode):
                     self._kept.pop(tensor.untyped_storage()._cdata, None)
 
 
-@contextlib.contextmanager
-def content_kept() -> Iterator[None]:
-    """Within the block the content of small meta tensors is known while it follows from the inputs."""
-    made = torch.tensor
+class _Written(TorchFunctionMode):
+    """Gives tensors that the code writes out as numbers their content: torch makes them in one step."""
 
-    def tensor(data: Any, *, device: Any = "meta", **kwargs: Any) -> Tensor:
-        return made(_numbers(data), device="cpu", **kwargs).to(device)
-
-    torch.tensor = tensor  # type: ignore[assignment]
-    try:
-        with Content():
-            yield
-    finally:
-        torch.tensor = made
+    def __torch_function__(
+        self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if func is torch.tensor:
+            device = kwargs.get("device") or "meta"
+            return func(_numbers(args[0]), *args[1:], **{**kwargs, "device": "cpu"}).to(device)
+        if func is Tensor.__getitem__:
+            return func(args[0], _as_tensors(args[1]))
+        return func(*args, **kwargs)
 
 
 def _numbers(data: Any) -> Any:
     if isinstance(data, Tensor):
         return data.tolist()
     return [_numbers(part) for part in data] if isinstance(data, (list, tuple)) else data
+
+
+def _as_tensors(index: Any) -> Any:
+    if isinstance(index, tuple):
+        return tuple(map(_as_tensors, index))
+    return torch.tensor(index) if isinstance(index, list) else index
+
+
+@contextlib.contextmanager
+def content_kept() -> Iterator[None]:
+    """Within the block the content of small meta tensors is known while it follows from the inputs."""
+    with Content(), _Written():
+        yield
 
 
 def _too_large(tensor: Tensor) -> bool:

@@ -35,7 +35,7 @@ _ANSWER = 8
 """Tokens of a decoder, or labels, where the input is no text."""
 _TOGETHER = 2
 """Guesses for pixels that are tried with guesses for audio, and the other way round."""
-_UNSURE = 16
+_UNSURE = 24
 """Guesses that are worth a run although the model made no features of them."""
 
 _TYPES = {"image": 1, "video": 2, "audio": 3}
@@ -120,10 +120,10 @@ def _features(model: nn.Module, part: _Part, takes: Collection[str]) -> int | No
     """How many features the model makes of each row's picture or sound; ``None`` where it makes none."""
     method = f"get_{part.kind}_features"
     asked = [getattr(module, method) for module in model.modules() if hasattr(type(module), method)]
-    if not asked:
-        return _met(model, part, takes) if _is_placed(part, takes) else None
     calls = [(ask, _named(part.inputs, ask)) for ask in asked]
-    ask, inputs = max(calls, key=lambda call: len(call[1]))  # a class with a head passes on what it does not name
+    ask, inputs = max(calls, key=lambda call: len(call[1]), default=(None, {}))  # a head passes on what it cannot name
+    if ask is None or "input_ids" in inspect.signature(ask).parameters:
+        return _met(model, part, takes) if _is_placed(part, takes) else None
     try:
         with torch.no_grad(), runnable(model):
             made = ask(**Batch(inputs).on("meta"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -46,3 +46,15 @@ def watched() -> Iterator[Use]:
     finally:
         nn.Module.__getattr__ = found  # type: ignore[method-assign]
         handle.remove()
+
+
+def idle_parts(model: nn.Module, called: Iterable[str]) -> Iterator[str]:
+    """The highest modules with parameters of which neither they nor any module inside them is ``called``."""
+    used = {""}
+    for path in called:
+        while path and path not in used:
+            used.add(path)
+            path = path.rpartition(".")[0]
+    for path, module in model.named_modules():
+        if path not in used and path.rpartition(".")[0] in used and next(module.parameters(), None) is not None:
+            yield path

@@ -18,7 +18,7 @@ from archlint.running.crashes import crash_of
 from archlint.running.depth import Cut, Depth
 from archlint.running.modal import modal_batches
 from archlint.running.on_meta import runnable
-from archlint.running.reads import Use, watched
+from archlint.running.reads import Use, idle_parts, watched
 from archlint.running.restore import restored
 from archlint.running.step import NoLossError, forward, step
 from archlint.survey.source_code import handed_weights, shown_path
@@ -185,7 +185,7 @@ class Runner:
             inputs=tuple(batch.inputs),
             extra=batch.extra if without_extra else (),
             without_extra=without_extra,
-            idle=tuple(path for path in self._idle(use) if path not in past),
+            idle=tuple(path for path in idle_parts(self._model, self._called(use)) if path not in past),
             reads=tuple(self._reads(use)),
             cached=tuple(sorted(self._called_without_cache(batch))),
         )
@@ -220,19 +220,10 @@ class Runner:
             forward(self._model, batch, "meta", cache=cache)
         return use.called
 
-    def _idle(self, use: Use) -> Iterator[str]:
-        """The highest modules with parameters that were not called, nor any module inside them."""
-        used = {""}
+    def _called(self, use: Use) -> Iterator[str]:
         for identity in use.called:
             if (path := self._paths.get(identity)) is not None:
-                for alike in self._depth.alike(path):
-                    while alike and alike not in used:
-                        used.add(alike)
-                        alike = alike.rpartition(".")[0]
-        for path, module in self._model.named_modules():
-            parent = path.rpartition(".")[0]
-            if path not in used and parent in used and next(module.parameters(), None) is not None:
-                yield path
+                yield from self._depth.alike(path)
 
     def _reads(self, use: Use) -> Iterator[Read]:
         for identity, (file, line) in use.read.items():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 
 import torch
 from torch import nn
@@ -38,12 +38,10 @@ def sounds(tower: Tower, name: str, takes: Collection[str]) -> Iterator[Inputs]:
     masks = [mask for mask in _MASKS if mask in takes]
     if "input_ids" not in takes and "attention_mask" in takes:
         masks.append("attention_mask")
-    for shape, length in _shapes(tower):
-        sound = {name: tower.values(*shape)}
-        if masks:
-            for mask in (whole(ROWS, length).bool(), whole(ROWS, length)):
-                yield {**sound, **dict.fromkeys(masks, mask), **_lengths(tower, takes, length)}
-        yield sound
+    for as_type in (torch.bool, None, torch.long) if masks else (None,):
+        for shape, length in _shapes(tower, name):
+            told = {} if as_type is None else dict.fromkeys(masks, whole(ROWS, length).to(as_type))
+            yield {name: tower.values(*shape), **told, **_lengths(tower, takes, length)}
 
 
 def _lengths(tower: Tower, takes: Collection[str], length: int) -> Inputs:
@@ -53,29 +51,32 @@ def _lengths(tower: Tower, takes: Collection[str], length: int) -> Inputs:
     return {name: torch.full((ROWS,), value) for name, value in lengths.items() if name in takes}
 
 
-def _shapes(tower: Tower) -> Iterator[tuple[tuple[int, ...], int]]:
+def _shapes(tower: Tower, name: str) -> Iterator[tuple[tuple[int, ...], int]]:
     """Shapes of two sounds, each with the length that a mask of it has."""
     entry = tower.entry
-    if isinstance(entry, nn.Conv1d) and entry.in_channels <= 2:
+    reads_samples = isinstance(entry, nn.Conv1d) and entry.in_channels <= 2
+    if reads_samples or name.endswith("values"):
         yield (ROWS, _SAMPLES), _SAMPLES
-        yield (ROWS, entry.in_channels, _SAMPLES), _SAMPLES
+        yield (ROWS, 1, _SAMPLES), _SAMPLES
+        yield (ROWS, 2, _SAMPLES), _SAMPLES
+    if reads_samples:
         return
-    stated = tower.figure("max_source_positions")
-    lengths = [2 * stated, *_FRAMES] if isinstance(stated, int) else _FRAMES
-    for bins, length in itertools.product(_bins(tower), lengths):
+    stated = [tower.number("max_source_positions", default=0) * 2, tower.number("max_length", default=0)]
+    for length, bins in itertools.product(dict.fromkeys([*filter(None, stated), *_FRAMES]), _bins(tower)):
         shapes = [(ROWS, length, bins), (ROWS, bins, length), (ROWS, 1, length, bins)]
         for shape in (shapes[1], shapes[0]) if isinstance(entry, nn.Conv1d) else shapes:
             yield shape, length
 
 
-def _bins(tower: Tower) -> Sequence[int]:
-    """Values in a frame of a spectrum."""
+def _bins(tower: Tower) -> Collection[int]:
+    """Values in a frame of a spectrum: what the first layer reads, what the config states, what is usual."""
     entry = tower.entry
+    read = 0
     if isinstance(entry, nn.Conv1d):
-        return (entry.in_channels,)
-    if isinstance(entry, nn.Linear):
-        return (entry.in_features,)
-    if isinstance(entry, nn.LayerNorm):
-        return (entry.normalized_shape[-1],)
+        read = entry.in_channels
+    elif isinstance(entry, nn.Linear):
+        read = entry.in_features
+    elif isinstance(entry, nn.LayerNorm):
+        read = entry.normalized_shape[-1]
     stated = tower.number(*_BINS, default=0)
-    return (stated,) if stated else _USUAL_BINS
+    return list(dict.fromkeys(filter(None, (stated, read)))) or _USUAL_BINS

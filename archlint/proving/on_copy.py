@@ -1,0 +1,120 @@
+"""Trials on a small real copy, for models whose training step does not run on the meta device."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import warnings
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from functools import partial
+from typing import Any
+
+from torch import nn
+
+from archlint.core.blueprint import Blueprint
+from archlint.core.folding import without_indices
+from archlint.core.trial import Baseline, Crash, Ground
+from archlint.deadline import deadline
+from archlint.proving.gradients import Adapters
+from archlint.running import (
+    Batch,
+    NoLossError,
+    NoSmallCopyError,
+    Run,
+    batches,
+    crash_of,
+    idle_parts,
+    restored,
+    small_copy,
+    step,
+    watched,
+)
+
+MAX_SECONDS = 20.0
+"""For finding a copy, and for each training step of it."""
+
+
+class TooSlowError(Exception):
+    """The copy is no small one."""
+
+
+class Copy:
+    """A small copy of a model; what happens to it is told by the paths of the model.
+
+    Sites of the model and of the copy are the same where their paths are, less the indices of layers.
+
+    Raises:
+        NoSmallCopyError: there is no copy that can be run.
+    """
+
+    def __init__(self, model: nn.Module, blueprint: Blueprint) -> None:
+        making = partial(batches, blueprint=blueprint)
+        try:
+            with deadline(MAX_SECONDS, TooSlowError):
+                self._model = small_copy(model, making)
+                self._batch = next(batch for batch in making(self._model) if self._trains(batch))
+        except (StopIteration, TooSlowError) as error:
+            raise NoSmallCopyError("no batch trains it") from error
+        self.baseline = Baseline(
+            ground=Ground.COPY, inputs=tuple(self._batch.inputs), idle=tuple(idle_parts(model, self._called(model)))
+        )
+
+    def _trains(self, batch: Batch) -> bool:
+        try:
+            with restored(self._model):
+                step(self._model, batch, "cpu")
+        except Exception:  # a model's code raises whatever its inputs lead it to
+            return False
+        return True
+
+    def _called(self, model: nn.Module) -> Iterator[str]:
+        """The modules of ``model`` that stand where those do which the copy calls."""
+        with restored(self._model), watched() as use:
+            step(self._model, self._batch, "cpu")
+        places = _places(path for path, module in self._model.named_modules() if id(module) in use.called)
+        return (path for path, _ in model.named_modules() if without_indices(path) in places)
+
+    def run(self, lora: Mapping[str, Any], adapted: Collection[str]) -> Run | None:
+        """One training step with the adapters of ``lora``; ``None`` where the copy cannot tell.
+
+        Args:
+            lora: the plan's LoraConfig arguments.
+            adapted: paths of the sites that the plan adapts in the model.
+        """
+        from peft import LoraConfig, get_peft_model
+
+        with restored(self._model), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                get_peft_model(self._model, LoraConfig(**lora))
+            except Exception:  # PEFT took the plan on the model, and may not on fewer layers
+                return None
+            adapters = Adapters(self._model)
+            if _places(adapters.names()) != _places(adapted):
+                return None
+            paths = {id(module): _in_base(path) for path, module in self._model.named_modules()}
+            try:
+                with deadline(MAX_SECONDS, TooSlowError), contextlib.suppress(NoLossError):
+                    step(self._model, self._batch, "cpu")
+            except TooSlowError:
+                return None
+            except Exception as error:  # as above
+                return Run(_in_model(crash_of(error, paths), adapted))
+            dead = set(adapters.without_gradient())
+            alive = _places(name for name in adapters.names() if name not in dead)
+        return Run(dead=frozenset(path for path in adapted if without_indices(path) in _places(dead) - alive))
+
+
+def _places(paths: Iterable[str]) -> frozenset[str]:
+    return frozenset(map(without_indices, paths))
+
+
+def _in_base(path: str) -> str:
+    return ".".join(part for part in path.split(".") if part != "base_layer")
+
+
+def _in_model(crash: Crash, adapted: Collection[str]) -> Crash:
+    """``crash`` at the first site of the model that stands where the copy crashed."""
+    at = without_indices(crash.at or "")
+    found = next((path for path in adapted if f"{at}.".startswith(f"{without_indices(path)}.")), None)
+    return dataclasses.replace(crash, at=found)
