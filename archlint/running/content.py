@@ -163,7 +163,7 @@ def _numbers(data: Any) -> Any:
 def _as_tensors(index: Any) -> Any:
     if isinstance(index, tuple):
         return tuple(map(_as_tensors, index))
-    return torch.tensor(index) if isinstance(index, list) else index
+    return torch.tensor(index, device="cpu").to("meta") if isinstance(index, list) else index
 
 
 @contextlib.contextmanager

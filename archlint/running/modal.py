@@ -129,7 +129,7 @@ def _features(model: nn.Module, part: _Part, takes: Collection[str]) -> int | No
             made = ask(**Batch(inputs).on("meta"))
     except Exception:  # whatever a model's code raises on a wrong guess
         return None
-    return sum(tensor.shape[:-1].numel() for tensor in _tensors(getattr(made, "pooler_output", made))) // ROWS
+    return sum(tensor.shape[:-1].numel() for tensor in _tensors(made)) // ROWS
 
 
 def _named(inputs: Inputs, method: Any) -> Inputs:
@@ -188,8 +188,12 @@ class _Meeting(TorchDispatchMode):
 
 
 def _tensors(value: Any) -> Iterator[Tensor]:
+    """The features in what a model's method for them returns."""
     if isinstance(value, Tensor):
         yield value
+    elif hasattr(value, "last_hidden_state"):
+        pooled = getattr(value, "pooler_output", None)
+        yield from _tensors(value.last_hidden_state if pooled is None else pooled)
     elif isinstance(value, (list, tuple)):
         for part in value:
             yield from _tensors(part)

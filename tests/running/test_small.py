@@ -110,7 +110,7 @@ def test_a_copy_has_the_structure_is_small_and_trains(source: str) -> None:
         ("jamba", {"num_hidden_layers": 8}),
         ("llava", {}),  # an idle tower
         ("moshi", {}),  # an idle decoder
-        ("deepseek_v32", {"num_hidden_layers": 5}),  # indexers that compute without gradients
+        ("glm_moe_dsa", {"num_hidden_layers": 5}),  # indexers that compute without gradients
     ],
 )
 def test_the_copy_trains_what_the_model_trains_on_meta(model_type: str, fewer: dict[str, Any]) -> None:
