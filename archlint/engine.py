@@ -219,7 +219,7 @@ def _unloaded(name: str, source: Source | None, finding: Finding, unchecked: Unc
 def _check_object(model: nn.Module, options: Options) -> Report:
     from archlint.rules.tool.cannot_load import CannotLoad
     from archlint.skeleton import Skeleton
-    from archlint.survey import LiveModelError, plain_model
+    from archlint.survey import LiveModelError, plain_model, without_weights
 
     try:
         model = plain_model(model)
@@ -228,7 +228,7 @@ def _check_object(model: nn.Module, options: Options) -> Report:
         return _unloaded(type(model).__name__, None, finding, unchecked, options)
     name = str(getattr(model, "name_or_path", "") or type(model).__name__)
     info = ModelInfo(id=name, origin="object", class_name="", model_type="", parameters=0, modules=0)
-    return _judge(name, Skeleton(model), info, options, ())
+    return _judge(name, Skeleton(without_weights(model)), info, options, ())
 
 
 def _judge(name: str, skeleton: Skeleton, info: ModelInfo, options: Options, notes: tuple[str, ...]) -> Report:

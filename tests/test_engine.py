@@ -122,3 +122,42 @@ def test_what_is_proven_mends_and_breaks_nothing_else(source: str) -> None:
             assert not after.of(Severity.ERROR)
             assert {other.code for other in after.of(Severity.WARNING)} <= known - {finding.code}
     assert tried
+
+
+def test_a_live_model_is_run_without_its_weights() -> None:
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    config = LlamaConfig(
+        hidden_size=64, intermediate_size=128, num_hidden_layers=3, num_attention_heads=4, vocab_size=100
+    )
+    model = LlamaForCausalLM(config).eval()
+    before = {name: (weight.clone(), weight.requires_grad) for name, weight in model.named_parameters()}
+    random = torch.get_rng_state()
+    report = archlint.lint(model)
+    assert report.status == "clean", report
+    assert report.recipe is not None
+    assert (report.recipe.forward, report.recipe.dead) == ("ok", ())
+    assert torch.equal(random, torch.get_rng_state())
+    assert not model.training
+    for name, weight in model.named_parameters():
+        assert torch.equal(weight, before[name][0])
+        assert (weight.requires_grad, weight.grad) == (before[name][1], None)
+
+
+def test_a_live_model_with_packed_weights_is_injected_and_not_run() -> None:
+    import torch
+    from torch import nn
+
+    from archlint.fixtures.toys.projections import Dense
+
+    class Packed(nn.Parameter):
+        pass
+
+    model = Dense()
+    model.layers[0].q_proj.weight = Packed(torch.ones(8, 8))  # type: ignore[union-attr]
+    report = archlint.lint(model)
+    assert report.recipe is not None
+    assert (report.recipe.raised, report.recipe.forward) == (None, "unavailable")
+    assert report.status == "unchecked"
+    assert "ARC903" in {finding.code for finding in report.findings}

@@ -35,16 +35,24 @@ _BY_CONTENT = frozenset({torch.Tag.data_dependent_output, torch.Tag.dynamic_outp
 class Content(TorchDispatchMode):
     """Keeps the content of small meta tensors while it follows from the inputs."""
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # nothing is compiled here, and to be left alone by the compiler takes longer than the rest
+
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._kept: dict[int, tuple[StorageWeakRef, Tensor]] = {}
         """The content of a storage, by its address; the weak reference keeps the address from being used again."""
+        self._blank: dict[int, tuple[StorageWeakRef, Tensor]] = {}
+        """The same, of what has no content until it is written to."""
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
         flat, spec = tree_flatten((args, kwargs))
+        for written in _written(func, args, kwargs):
+            self._fill(written, flat)
         contents = self._contents(flat)
         if contents is None:
             return self._run_unknown(func, args, kwargs)
@@ -59,7 +67,7 @@ class Content(TorchDispatchMode):
         if torch.Tag.nondeterministic_seeded in func.tags:
             self._forget(func, args, kwargs)
         elif func.overloadpacket in _UNSET:
-            self._learn(found, torch.zeros((), dtype=found.dtype, device="cpu"))
+            self._learn(found, torch.zeros((), dtype=found.dtype, device="cpu"), self._blank)
         elif func._schema.is_mutable:
             func(*cpu_args, **cpu_kwargs)
         elif any(self._may_learn(tensor) for tensor in _tensors(found)):
@@ -121,22 +129,34 @@ class Content(TorchDispatchMode):
         storage = tensor.untyped_storage()
         return storage._cdata not in self._kept and storage.nbytes() == tensor.numel() * tensor.itemsize
 
-    def _learn(self, tensor: Tensor, content: Tensor) -> None:
+    def _learn(
+        self, tensor: Tensor, content: Tensor, where: dict[int, tuple[StorageWeakRef, Tensor]] | None = None
+    ) -> None:
         if self._may_learn(tensor):
             base = torch.empty(tensor.numel(), dtype=tensor.dtype, device="cpu")
             base.as_strided(tensor.size(), tensor.stride()).copy_(content)
             storage = tensor.untyped_storage()
-            self._kept[storage._cdata] = StorageWeakRef(storage), base
+            (self._kept if where is None else where)[storage._cdata] = StorageWeakRef(storage), base
+
+    def _fill(self, written: Tensor, flat: Sequence[Any]) -> None:
+        """What had no content so far has one where all that is written to it does."""
+        address = written.untyped_storage()._cdata
+        others = [value for value in flat if value is not written]
+        if address in self._blank and self._contents(others) is not None:
+            self._kept[address] = self._blank.pop(address)
 
     def _forget(self, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
         """What an operation wrote to has no known content from now on."""
-        if not func._schema.is_mutable:
-            return
+        for tensor in _written(func, args, kwargs):
+            self._kept.pop(tensor.untyped_storage()._cdata, None)
+
+
+def _written(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Iterator[Tensor]:
+    """The arguments that an operation writes to."""
+    if func._schema.is_mutable:
         for index, argument in enumerate(func._schema.arguments):
             if argument.alias_info is not None and argument.alias_info.is_write:
-                written = args[index] if index < len(args) else kwargs.get(argument.name)
-                for tensor in _tensors(written):
-                    self._kept.pop(tensor.untyped_storage()._cdata, None)
+                yield from _tensors(args[index] if index < len(args) else kwargs.get(argument.name))
 
 
 class _Written(TorchFunctionMode):

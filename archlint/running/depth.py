@@ -81,7 +81,7 @@ class Depth:
                 layers._modules.update(whole)
 
     def _settings_by_layer(self, path: str) -> Iterator[tuple[Any, str, list[Any]]]:
-        """The settings with one value for each layer of a list, such as ``layer_types``, which are looked up by index."""
+        """The settings with one value for each layer of a list, such as ``layer_types``: models look them up by index."""
         owner = path
         while owner:
             owner = owner.rpartition(".")[0]

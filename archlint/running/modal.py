@@ -22,6 +22,8 @@ from archlint.running import pixels, sounds
 from archlint.running.batch import Batch
 from archlint.running.on_meta import runnable
 from archlint.running.pixels import Inputs
+from archlint.running.restore import restored
+from archlint.running.step import forward
 from archlint.running.tower import ROWS, Tower, whole
 from archlint.survey.roles import Roles
 
@@ -125,7 +127,7 @@ def _features(model: nn.Module, part: _Part, takes: Collection[str]) -> int | No
     if ask is None or "input_ids" in inspect.signature(ask).parameters:
         return _met(model, part, takes) if _is_placed(part, takes) else None
     try:
-        with torch.no_grad(), runnable(model):
+        with torch.no_grad(), restored(model), runnable(model):
             made = ask(**Batch(inputs).on("meta"))
     except Exception:  # whatever a model's code raises on a wrong guess
         return None
@@ -147,8 +149,8 @@ def _met(model: nn.Module, part: _Part, takes: Collection[str]) -> int | None:
     *_, plain = _batches(takes, [replace(part, features=1)])
     meeting = _Meeting(plain.inputs["input_ids"].shape)
     try:
-        with torch.no_grad(), _unchecked(), runnable(model), meeting:
-            model(**plain.on("meta"))
+        with torch.no_grad(), restored(model), _unchecked(), runnable(model), meeting:
+            forward(model, plain, "meta")
     except Exception:  # as above
         return meeting.features // ROWS or None
     return meeting.features // ROWS or 1
@@ -216,7 +218,7 @@ def _batches(takes: Collection[str], parts: Sequence[_Part]) -> Iterator[Batch]:
         inputs["decoder_input_ids"] = few
     elif roles == {Role.VISION}:
         labels.reverse()
-    inputs |= {name: value for name, value in (("use_cache", False), ("return_loss", True)) if name in takes}
+    inputs |= {"return_loss": True} if "return_loss" in takes else {}
     for label in [*(labels if "labels" in takes else []), None]:
         given = inputs if label is None else {**inputs, "labels": label}
         yield Batch(given, roles)

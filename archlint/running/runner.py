@@ -137,6 +137,8 @@ class Runner:
         return (path for path in adapted if f"{path}.".startswith(roots or "\0"))
 
     def _find_baseline(self) -> Baseline:
+        if not all(parameter.is_meta for parameter in self._model.parameters()):
+            return Baseline(reason="its weights are loaded and cannot be left out, as those of quantized layers cannot")
         raised: list[Crash] = []
         for batch in batches(self._model, self._blueprint):
             for cut in self._depth.cuts():

@@ -89,7 +89,8 @@ def _is_plain_config(key: str, value: object) -> bool:
 
 
 def _entry(model: nn.Module, role: Role, roles: Roles) -> nn.Module | None:
-    for path, module in model.named_modules():
+    modules: dict[str, nn.Module] = dict(model.named_modules())
+    for path, module in modules.items():
         weight = module._parameters.get("weight")
         if weight is not None and not isinstance(module, nn.Embedding) and roles.of(path) is role:
             return module

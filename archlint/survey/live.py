@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+
+import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
@@ -26,6 +29,31 @@ def plain_model(model: nn.Module) -> nn.Module:
         if is_lazy(parameter):
             raise LiveModelError(f"{name} has no shape yet: run the model once on a batch, then check it")
     return model
+
+
+def without_weights(model: nn.Module) -> nn.Module:
+    """A copy of ``model`` whose parameters and buffers are on the meta device, or ``model`` itself.
+
+    The copy takes no memory and can be run. It holds no hooks of accelerate, which move inputs to other devices. A
+    model whose parameters are of a class of their own, as quantized ones are, or that Python cannot copy, is given
+    back as it is: PEFT can be tried on that, and it cannot be run here.
+    """
+    from accelerate.hooks import remove_hook_from_submodules
+
+    parameters = list(model.parameters())
+    if any(type(parameter) is not nn.Parameter for parameter in parameters):
+        return model
+    memo: dict[int, object] = {
+        id(parameter): nn.Parameter(torch.empty_like(parameter, device="meta"), parameter.requires_grad)
+        for parameter in parameters
+    }
+    memo |= {id(buffer): torch.empty_like(buffer, device="meta") for buffer in model.buffers()}
+    try:
+        twin = copy.deepcopy(model, memo)
+    except Exception:  # anything may hang on a module: locks, handles, generators
+        return model
+    remove_hook_from_submodules(twin)
+    return twin
 
 
 def _wrapped(model: nn.Module) -> nn.Module | None:
