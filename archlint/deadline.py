@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 
 @contextlib.contextmanager
-def deadline(seconds: float, error: type[Exception]) -> Iterator[None]:
+def deadline(seconds: float, error: type[BaseException]) -> Iterator[None]:
     """Raise ``error`` in this thread once time is up, in whatever Python code of the block runs then.
 
     One call into compiled code is waited for, however long it takes. No hook of torch sees a loop that only

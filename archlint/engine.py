@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import platform
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
     from torch import nn
 
     from archlint.skeleton import Skeleton
+
+
+_ONE_AT_A_TIME = threading.RLock()
+"""A check changes parts of torch and of the process while it runs, and puts them back."""
 
 
 def _nothing(_: str) -> None:
@@ -129,8 +134,10 @@ def _source_or_module(given: object) -> str | nn.Module:
 
 
 def _arguments(plan: object) -> Mapping[str, Any] | None:
-    if plan is None or isinstance(plan, Mapping):
-        return plan
+    if plan is None:
+        return None
+    if isinstance(plan, Mapping):
+        return {key: value for key, value in plan.items() if key != "inference_mode"}  # training is what is checked
     from peft import LoraConfig
 
     if not isinstance(plan, LoraConfig):
@@ -156,7 +163,7 @@ def _version(package: str) -> str | None:
 def check(source: str | nn.Module, options: Options) -> Report:
     """The report on one source; whatever keeps it from being loaded is in the report, not raised."""
     started = time.monotonic()
-    with quiet():
+    with _ONE_AT_A_TIME, quiet():
         report = _check_source(source, options) if isinstance(source, str) else _check_object(source, options)
     unchecked = tuple(Unchecked("a rule plugin", str(error)) for error in options.missing_rules)
     return dataclasses.replace(
@@ -259,7 +266,7 @@ def _judge(name: str, skeleton: Skeleton, info: ModelInfo, options: Options, not
     else:
         unchecked.append(Unchecked("the plans", "PEFT was not run, as asked: only the structure was judged"))
     unchecked += _untold(blueprint, findings)
-    if (lack := CannotRun.lack(blueprint)) is not None:
+    if (lack := CannotRun.lack(blueprint, recipe)) is not None:
         unchecked.append(lack)
     return Report(
         source=name,
@@ -276,10 +283,14 @@ def _judge(name: str, skeleton: Skeleton, info: ModelInfo, options: Options, not
 
 
 def _untold(blueprint: Blueprint, findings: Iterable[Finding]) -> Iterator[Unchecked]:
-    """The refusal of the user's plan, where the rules that would tell it were left out: that is not clean."""
-    refusal = blueprint.plan.raised if blueprint.plan is not None else None
-    if refusal is not None and not any(finding.severity is Severity.ERROR for finding in findings):
-        yield Unchecked("the plan", f"PEFT raises, and no rule that ran says why: {' '.join(str(refusal).split())}")
+    """What the user's plan fails with, where the rules that would tell it were left out: that is not clean."""
+    plan = blueprint.plan
+    if plan is None or any(finding.severity is Severity.ERROR for finding in findings):
+        return
+    if plan.raised is not None:
+        yield Unchecked("the plan", f"PEFT raises, and no rule that ran says why: {' '.join(str(plan.raised).split())}")
+    elif plan.crash is not None:
+        yield Unchecked("the plan", f"the training step crashes, and no rule that ran says why: {plan.crash}")
 
 
 def _missing_part(blueprint: Blueprint) -> Unchecked | None:

@@ -115,4 +115,4 @@ class _Court:
         bad = [other for other in bad if other.code not in self.standing]
         if any(other.severity is Severity.ERROR or other.code == finding.code for other in bad):
             return None
-        return not crashes and all(other.code in self.known for other in bad)
+        return trial.forward == "ok" and not crashes and all(other.code in self.known for other in bad)

@@ -22,6 +22,8 @@ from archlint.survey import survey
 
 SHARED = Path(__file__).parents[2] / "shared"
 CASES = SHARED / "cases.jsonl"
+
+
 def cases() -> list[dict[str, Any]]:
     if not CASES.is_file():
         return []

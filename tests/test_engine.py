@@ -40,7 +40,7 @@ def test_a_lora_config_is_a_plan() -> None:
     assert report.plan is not None
     assert dict(report.plan.plan.lora) == {"target_modules": ["k_proj", "q_proj"], "r": 4}
     assert report.plan.adapted == ("q_proj",)
-    assert [finding.code for finding in report.of(Severity.WARNING)] == ["ARC504"]
+    assert [finding.code for finding in report.of(Severity.WARNING)] == ["ARC504", "ARC903"]  # it has no forward
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_a_plan_that_raises_is_never_clean(options: dict[str, Any]) -> None:
 def test_a_report_reads_as_text() -> None:
     report = archlint.lint(nn.ModuleDict({"q_proj": nn.Linear(4, 4)}), plan={"target_modules": ["nothing"]})
     lines = str(report).splitlines()
-    assert lines[0] == "ModuleDict: findings (1 errors, 0 warnings, 0 infos)"
+    assert lines[0] == "ModuleDict: unchecked (1 errors, 0 warnings, 0 infos)"
     assert lines[1].startswith("error ARC504 unmatched-target: nothing in target_modules reaches nothing")
     assert lines[-1] == "recipe {'target_modules': ['q_proj']}"
 
@@ -161,3 +161,44 @@ def test_a_live_model_with_packed_weights_is_injected_and_not_run() -> None:
     assert (report.recipe.raised, report.recipe.forward) == (None, "unavailable")
     assert report.status == "unchecked"
     assert "ARC903" in {finding.code for finding in report.findings}
+
+
+def test_a_crash_that_no_rule_may_tell_is_not_clean() -> None:
+    from archlint.fixtures.toys.projections import Grouped
+
+    plan = {"target_modules": ["o_proj"]}
+    assert archlint.lint(Grouped(), plan=plan).status == "findings"
+    report = archlint.lint(Grouped(), plan=plan, ignore=["ARC508"])
+    assert report.status == "unchecked"
+    assert "the training step crashes" in report.unchecked[0].why
+
+
+def test_a_crash_beside_a_layer_that_returns_a_tuple_is_told() -> None:
+    import torch
+    from torch import nn
+
+    from archlint.fixtures.toys.experts import TupleLinearRouter
+
+    class Asking(TupleLinearRouter):
+        def forward(self, input_ids: torch.Tensor) -> torch.Tensor:
+            if any(type(part).__name__ == "ParamWrapper" for part in self.modules()):
+                raise TypeError("a gate must be plain")
+            return super().forward(input_ids)
+
+    assert isinstance(Asking(), nn.Module)
+    report = archlint.lint(Asking(), plan={"target_modules": ["q_proj"], "target_parameters": ["gate.weight"]})
+    assert [finding.code for finding in report.of(Severity.ERROR)] == ["ARC508"]
+
+
+def test_nothing_is_proven_on_a_model_that_does_not_run() -> None:
+    import torch
+
+    from archlint.fixtures.toys.projections import Wrapped
+
+    class Broken(Wrapped):
+        def forward(self, input_ids: torch.Tensor) -> torch.Tensor:
+            raise ValueError("not here")
+
+    report = archlint.lint(Broken())
+    assert report.status == "unchecked"
+    assert not any(remedy.proven for finding in report.findings for remedy in finding.remedies)

@@ -78,7 +78,9 @@ def recipe(ctx: click.Context, /, source: str, rank: int | None, style: str, **s
         notice(f"without {', '.join(fold.pattern for fold in part.sites)}: {part.reason}")
     for lack in report.unchecked:
         notice(f"not checked: {lack.what}: {lack.why}")
-    ctx.exit(1 if not wording.is_sound(trial) else UNCHECKED if report.unchecked else 0)
+    if trial.forward != "unavailable" and not wording.is_sound(trial):
+        ctx.exit(1)
+    ctx.exit(UNCHECKED if report.unchecked or not wording.is_sound(trial) else 0)
 
 
 def _written(lora: dict[str, Any], report: Report, style: str) -> str:

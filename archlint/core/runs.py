@@ -9,6 +9,7 @@ from archlint.core.blueprint import Blueprint, Site, Trait
 from archlint.core.finding import Finding, Location
 from archlint.core.folding import without_indices
 from archlint.core.rule import spell
+from archlint.core.suffixes import reached_by
 from archlint.core.trial import Baseline, Crash, Ground, Trial
 
 
@@ -36,9 +37,20 @@ def owner(site: Site) -> str:
     return site.parent if site.is_parameter else site.path
 
 
-def gives_tuple(site: Site) -> bool:
-    """Whether an adapter on ``site`` gets a tuple where it expects a tensor."""
-    return Trait.RETURNS_TUPLE in site.traits and not site.is_parameter
+def tuple_sites(blueprint: Blueprint, trial: Trial) -> tuple[Site, ...]:
+    """The sites that return a tuple and hold an adapter of ``trial``, which takes what it gets for a tensor.
+
+    An adapter on the weight of such a layer leaves what the layer returns alone.
+    """
+    by_weight = [*(trial.plan.lora.get("target_parameters") or ()), *trial.rewritten.get("target_parameters", ())]
+    sites = (blueprint.by_path[path] for path in trial.adapted if path in blueprint.by_path)
+    return tuple(
+        site
+        for site in sites
+        if Trait.RETURNS_TUPLE in site.traits
+        and not site.is_parameter
+        and not any(reached_by(name, site.parameters) for name in by_weight)
+    )
 
 
 def quote_run(trial: Trial) -> str:

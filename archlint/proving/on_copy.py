@@ -9,33 +9,30 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
+import torch
 from torch import nn
 
-from archlint.core.blueprint import Blueprint
+from archlint.core.blueprint import Blueprint, Trait
 from archlint.core.folding import without_indices
 from archlint.core.trial import Baseline, Crash, Ground
 from archlint.deadline import deadline
 from archlint.proving.gradients import Adapters
 from archlint.running import (
+    MAX_SECONDS,
     Batch,
     NoLossError,
     NoSmallCopyError,
     Run,
+    TooSlowError,
     batches,
     crash_of,
     idle_parts,
+    one_thread,
     restored,
     small_copy,
     step,
     watched,
 )
-
-MAX_SECONDS = 20.0
-"""For finding a copy, and for each training step of it."""
-
-
-class TooSlowError(Exception):
-    """The copy is no small one."""
 
 
 class Copy:
@@ -49,8 +46,9 @@ class Copy:
 
     def __init__(self, model: nn.Module, blueprint: Blueprint) -> None:
         making = partial(batches, blueprint=blueprint)
+        self._blueprint = blueprint
         try:
-            with deadline(MAX_SECONDS, TooSlowError):
+            with deadline(MAX_SECONDS, TooSlowError), _by_itself():
                 self._model = small_copy(model, making)
                 self._batch = next(batch for batch in making(self._model) if self._trains(batch))
         except (StopIteration, TooSlowError) as error:
@@ -69,7 +67,7 @@ class Copy:
 
     def _called(self, model: nn.Module) -> Iterator[str]:
         """The modules of ``model`` that stand where those do which the copy calls."""
-        with restored(self._model), watched() as use:
+        with restored(self._model), _by_itself(), watched() as use:
             step(self._model, self._batch, "cpu")
         places = _places(path for path, module in self._model.named_modules() if id(module) in use.called)
         return (path for path, _ in model.named_modules() if without_indices(path) in places)
@@ -83,7 +81,7 @@ class Copy:
         """
         from peft import LoraConfig, get_peft_model
 
-        with restored(self._model), warnings.catch_warnings():
+        with restored(self._model), _by_itself(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
                 get_peft_model(self._model, LoraConfig(**lora))
@@ -100,9 +98,20 @@ class Copy:
                 return None
             except Exception as error:  # as above
                 return Run(_in_model(crash_of(error, paths), adapted))
-            dead = set(adapters.without_gradient())
-            alive = _places(name for name in adapters.names() if name not in dead)
-        return Run(dead=frozenset(path for path in adapted if without_indices(path) in _places(dead) - alive))
+            lost = set(adapters.without_gradient())
+        dead, alive = _places(lost), _places(name for name in adapters.names() if name not in lost)
+        experts = _places(site.path for site in self._blueprint.select(trait=Trait.EXPERT))
+        if (dead & alive) - experts:  # an expert may have got no token
+            return None
+        return Run(dead=frozenset(path for path in adapted if without_indices(path) in dead - alive))
+
+
+@contextlib.contextmanager
+def _by_itself() -> Iterator[None]:
+    """Within the block random numbers are the same on each call, and the caller's go on as if there were none."""
+    with torch.random.fork_rng(devices=[]), one_thread():
+        torch.manual_seed(0)
+        yield
 
 
 def _places(paths: Iterable[str]) -> frozenset[str]:

@@ -47,7 +47,7 @@ class Prover:
     @cached_property
     def _copy(self) -> Copy | None:
         """A small copy, where the model itself cannot be run."""
-        if self._runner.baseline.ground is not None or self._runner.baseline.cache is not None:
+        if self._runner.baseline.ground is not None:
             return None
         try:
             return Copy(self._model, self._blueprint)

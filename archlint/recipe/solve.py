@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from archlint.core.blueprint import Blueprint, Role, Site, TypeInfo, fold_sites
+from archlint.core.blueprint import Blueprint, Kind, Role, Site, TypeInfo, fold_sites
 from archlint.core.finding import FoldedSites, LeftOut
 from archlint.core.regions import excluding, roots
 from archlint.core.runs import cause_of_death, crashed_sites
@@ -79,7 +79,25 @@ def solve(blueprint: Blueprint, judge: Judge) -> Solution:
         for path in aim.paths - following.paths:
             reasons.setdefault(path, _reason(blueprint, trial, path))
         aim = following
+    if best is None or not _is_sound(best):
+        best = max((trial for trial in blueprint.stock if _serves(blueprint, trial)), key=_covered, default=best)
+    best = None if best is None else replace(best, plan=Plan("recipe", best.plan.lora))
     return Solution(best, tuple(_left_out(blueprint, best, reasons)))
+
+
+def _is_sound(trial: Trial) -> bool:
+    return trial.raised is None and trial.crash is None and not trial.dead
+
+
+def _covered(trial: Trial) -> float:
+    return trial.coverage
+
+
+def _serves(blueprint: Blueprint, trial: Trial) -> bool:
+    """Whether a stock plan would do: it trains all that it adapts, and that is of the scope and no router or head."""
+    kinds = {blueprint.by_path[path].kind for path in trial.adapted}
+    welcome = not kinds & {Kind.ROUTER, Kind.GATE, Kind.HEAD} and not trial.outside
+    return trial.forward == "ok" and _is_sound(trial) and welcome and bool(trial.coverage)
 
 
 def _reason(blueprint: Blueprint, trial: Trial, path: str) -> str:
@@ -106,10 +124,10 @@ def _left_out(blueprint: Blueprint, best: Trial | None, reasons: Mapping[str, st
         yield LeftOut(why, tuple(map(FoldedSites.of, fold_sites(sites))))
 
 
-def _merit(trial: Trial, aim: _Aim) -> tuple[bool, int, float]:
+def _merit(trial: Trial, aim: _Aim) -> tuple[int, int, float]:
     """How good a trial is: it runs; nothing is dead or adapted beyond the aim; then what it covers."""
     needless = set(trial.dead) | set(trial.adapted) - aim.paths
-    return trial.crash is None, -len(needless), trial.coverage
+    return ("crashed", "unavailable", "ok").index(trial.forward), -len(needless), trial.coverage
 
 
 def _next_aim(aim: _Aim, trial: Trial, blueprint: Blueprint) -> _Aim | None:
@@ -139,7 +157,7 @@ def _without_culprits(aim: _Aim, trial: Trial, blueprint: Blueprint, judge: Judg
     Where the crash does not tell which they are, each sort of layer is tried by itself.
     """
     culprits = frozenset(map(_sort, crashed_sites(blueprint, trial))) & frozenset(map(_sort, aim.sites))
-    if not culprits:
+    if len(culprits) != 1:
         sorts = dict.fromkeys(map(_sort, aim.sites))
         culprits = frozenset(sort for sort in sorts if _crashes_alone(aim, sort, blueprint, judge))
     return aim.without(lambda site: _sort(site) in culprits)
@@ -147,8 +165,7 @@ def _without_culprits(aim: _Aim, trial: Trial, blueprint: Blueprint, judge: Judg
 
 def _crashes_alone(aim: _Aim, sort: tuple[str, TypeInfo], blueprint: Blueprint, judge: Judge) -> bool:
     alone = aim.without(lambda site: _sort(site) != sort)
-    trial = judge.try_plan(Plan("recipe", arguments(blueprint, alone)))
-    return trial.raised is not None or trial.crash is not None
+    return judge.try_plan(Plan("recipe", arguments(blueprint, alone))).crash is not None
 
 
 def _sort(site: Site) -> tuple[str, TypeInfo]:

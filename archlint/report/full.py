@@ -186,7 +186,9 @@ def _recipe(report: Report, environment: Environment) -> Iterator[RenderableType
         yield Row(Text("recipe", "bold"), Text(f"none found for scope {report.scope.value}"))
         yield from _left_out(report)
         return
-    label = Text("recipe", "bold green") if wording.is_sound(recipe) else Text("nearest", "bold yellow")
+    untried = recipe.raised is None and recipe.forward == "unavailable"
+    name, style = ("recipe", "green") if wording.is_sound(recipe) else ("untried" if untried else "nearest", "yellow")
+    label = Text(name, f"bold {style}")
     yield Row(label, Text(wording.injection(recipe, report.scope)))
     size = f" · {wording.magnitude(recipe.trainable)} trainable parameters" if recipe.trainable else ""
     yield Row(Text(), Text(f"injected by peft {environment.peft}{size}", "dim"))

@@ -67,8 +67,8 @@ def outcome(trial: Trial, scope: Scope) -> str:
 
 
 def is_sound(trial: Trial) -> bool:
-    """Whether nothing is known against a plan."""
-    return trial.raised is None and trial.crash is None and not trial.dead
+    """Whether a plan was run, and nothing is known against it."""
+    return trial.raised is None and trial.forward == "ok" and not trial.dead
 
 
 def tally(run: Run) -> str:

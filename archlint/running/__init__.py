@@ -4,19 +4,22 @@ from archlint.running.batch import Batch
 from archlint.running.crashes import crash_of
 from archlint.running.reads import idle_parts, watched
 from archlint.running.restore import restored
-from archlint.running.runner import Run, Runner, batches
-from archlint.running.small import NoSmallCopyError, small_copy
+from archlint.running.runner import MAX_SECONDS, Run, Runner, TooSlowError, batches
+from archlint.running.small import NoSmallCopyError, one_thread, small_copy
 from archlint.running.step import NoLossError, step
 
 __all__ = [
+    "MAX_SECONDS",
     "Batch",
     "NoLossError",
     "NoSmallCopyError",
     "Run",
     "Runner",
+    "TooSlowError",
     "batches",
     "crash_of",
     "idle_parts",
+    "one_thread",
     "restored",
     "small_copy",
     "step",

@@ -8,6 +8,7 @@ boolean index) gets what it would get on any other device. What depends on a wei
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -28,6 +29,9 @@ _MOST_VIEWED = 1 << 24
 
 _UNSET = frozenset({_aten.empty, _aten.empty_like, _aten.empty_strided, _aten.new_empty, _aten.new_empty_strided})
 """Operations whose result has any content, and is written to next."""
+_Contents = dict[int, tuple[StorageWeakRef, Tensor]]
+"""The content of storages, by their address; the weak reference keeps an address from being used again."""
+
 _BY_CONTENT = frozenset({torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape})
 """Marks operations of which the meta device cannot even tell the shape of the result."""
 
@@ -41,15 +45,16 @@ class Content(TorchDispatchMode):
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self._kept: dict[int, tuple[StorageWeakRef, Tensor]] = {}
-        """The content of a storage, by its address; the weak reference keeps the address from being used again."""
-        self._blank: dict[int, tuple[StorageWeakRef, Tensor]] = {}
-        """The same, of what has no content until it is written to."""
+        self._kept: _Contents = {}
+        self._blank: _Contents = {}
+        """Of what has no content until it is written to."""
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
+        if not _writes(func) and any(isinstance(value, Tensor) and self._is_unknown(value) for value in args):
+            return self._run_unknown(func, args, kwargs)  # most operations: the rest is not worth a look
         flat, spec = tree_flatten((args, kwargs))
         for written in _written(func, args, kwargs):
             self._fill(written, flat)
@@ -67,8 +72,8 @@ class Content(TorchDispatchMode):
         if torch.Tag.nondeterministic_seeded in func.tags:
             self._forget(func, args, kwargs)
         elif func.overloadpacket in _UNSET:
-            self._learn(found, torch.zeros((), dtype=found.dtype, device="cpu"), self._blank)
-        elif func._schema.is_mutable:
+            self._learn(found, torch.zeros((), dtype=found.dtype, device="cpu"), into=self._blank)
+        elif _writes(func):
             func(*cpu_args, **cpu_kwargs)
         elif any(self._may_learn(tensor) for tensor in _tensors(found)):
             for tensor, content in zip(_tensors(found), _tensors(func(*cpu_args, **cpu_kwargs)), strict=True):
@@ -77,9 +82,9 @@ class Content(TorchDispatchMode):
 
     def _run_unknown(self, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         """Run an operation on something without content; masks that have some still tell how much they choose."""
-        if func.overloadpacket is _aten.index:
+        if func is _aten.index.Tensor:
             args = (args[0], list(self._places(args[1])))
-        elif func.overloadpacket is _aten.masked_select and (content := self._content(args[1])) is not None:
+        elif func is _aten.masked_select.default and (content := self._content(args[1])) is not None:
             content = content.expand(torch.broadcast_shapes(args[0].shape, content.shape))
             return torch.empty(int(content.count_nonzero()), dtype=args[0].dtype, device="meta")
         found = func(*args, **kwargs)
@@ -108,8 +113,11 @@ class Content(TorchDispatchMode):
                 found.append(torch.device("cpu") if _is_meta_device(value) else value)
         return found
 
+    def _is_unknown(self, tensor: Tensor) -> bool:
+        return tensor.is_meta and tensor.untyped_storage()._cdata not in self._kept
+
     def _content(self, tensor: Tensor) -> Tensor | None:
-        if tensor.device.type != "meta":
+        if not tensor.is_meta:
             return tensor
         if tensor.numel() > _MOST_VIEWED:
             return None
@@ -124,19 +132,17 @@ class Content(TorchDispatchMode):
         return found
 
     def _may_learn(self, tensor: Tensor) -> bool:
-        if tensor.device.type != "meta" or _too_large(tensor):
+        if not tensor.is_meta or _too_large(tensor):
             return False
         storage = tensor.untyped_storage()
         return storage._cdata not in self._kept and storage.nbytes() == tensor.numel() * tensor.itemsize
 
-    def _learn(
-        self, tensor: Tensor, content: Tensor, where: dict[int, tuple[StorageWeakRef, Tensor]] | None = None
-    ) -> None:
+    def _learn(self, tensor: Tensor, content: Tensor, *, into: _Contents | None = None) -> None:
         if self._may_learn(tensor):
             base = torch.empty(tensor.numel(), dtype=tensor.dtype, device="cpu")
             base.as_strided(tensor.size(), tensor.stride()).copy_(content)
             storage = tensor.untyped_storage()
-            (self._kept if where is None else where)[storage._cdata] = StorageWeakRef(storage), base
+            (self._kept if into is None else into)[storage._cdata] = StorageWeakRef(storage), base
 
     def _fill(self, written: Tensor, flat: Sequence[Any]) -> None:
         """What had no content so far has one where all that is written to it does."""
@@ -151,9 +157,14 @@ class Content(TorchDispatchMode):
             self._kept.pop(tensor.untyped_storage()._cdata, None)
 
 
+@functools.cache
+def _writes(func: Any) -> bool:
+    return bool(func._schema.is_mutable)
+
+
 def _written(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Iterator[Tensor]:
     """The arguments that an operation writes to."""
-    if func._schema.is_mutable:
+    if _writes(func):
         for index, argument in enumerate(func._schema.arguments):
             if argument.alias_info is not None and argument.alias_info.is_write:
                 yield from _tensors(args[index] if index < len(args) else kwargs.get(argument.name))
@@ -166,9 +177,9 @@ class _Written(TorchFunctionMode):
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
-        if func is torch.tensor:
+        if func is torch.tensor and args and isinstance(args[0], (list, tuple)):
             device = kwargs.get("device") or "meta"
-            return func(_numbers(args[0]), *args[1:], **{**kwargs, "device": "cpu"}).to(device)
+            return func(_numbers(args[0]), **{**kwargs, "device": "cpu"}).to(device)
         if func is Tensor.__getitem__:
             return func(args[0], _as_tensors(args[1]))
         return func(*args, **kwargs)
@@ -206,7 +217,7 @@ def _is_meta_device(value: object) -> bool:
 
 
 def _concerns_meta(value: object) -> bool:
-    return _is_meta_device(value) or (isinstance(value, Tensor) and value.device.type == "meta")
+    return _is_meta_device(value) or (isinstance(value, Tensor) and value.is_meta)
 
 
 def _tensors(value: Any) -> Iterator[Tensor]:

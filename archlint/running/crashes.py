@@ -13,7 +13,7 @@ _FOREIGN = ("torch.", "peft.", "accelerate.", "archlint.")
 _MODELS = "archlint.fixtures."
 
 
-def crash_of(error: Exception, paths: Mapping[int, str]) -> Crash:
+def crash_of(error: BaseException, paths: Mapping[int, str]) -> Crash:
     """The crash that ``error`` is, raised while a model was run; ``paths`` are those of its modules, by identity."""
     frames = [(frame, line) for frame, line in traceback.walk_tb(error.__traceback__)]
     own = [(frame, line) for frame, line in frames if not _is_foreign(frame)]

@@ -18,7 +18,7 @@ class Cut(enum.Enum):
     """Which layers of a list are kept."""
 
     KINDS = "kinds"
-    """The last of each kind, which is the one that later layers share keys and values with."""
+    """The first and the last of each kind: a model may do something else there, or share keys and values from there."""
     PREFIX = "prefix"
     """The shortest prefix that shows every kind: for models that look at a layer's index."""
     NONE = "none"
@@ -45,10 +45,9 @@ class Depth:
         }
 
     def cuts(self) -> list[Cut]:
-        """The ways to run the model without adapters that differ, the shortest first."""
+        """The ways to run the model without adapters that take layers away, and that which takes none away last."""
         lengths = {cut: sum(len(_kept(kinds, cut, 1)) for kinds in self._kinds.values()) for cut in Cut}
-        shortest_first = sorted(Cut, key=lambda cut: lengths[cut])  # stable: of equal ones the first is as good
-        return [cut for cut in shortest_first if cut is Cut.NONE or lengths[cut] < lengths[Cut.NONE]]
+        return [cut for cut in Cut if cut is Cut.NONE or lengths[cut] < lengths[Cut.NONE]]
 
     @contextlib.contextmanager
     def cut(self, how: Cut, adapted: Collection[str] = (), *, times: int = 1) -> Iterator[bool]:
@@ -81,7 +80,7 @@ class Depth:
                 layers._modules.update(whole)
 
     def _settings_by_layer(self, path: str) -> Iterator[tuple[Any, str, list[Any]]]:
-        """The settings with one value for each layer of a list, such as ``layer_types``: models look them up by index."""
+        """The settings with one value for each layer of a list, such as ``layer_types``, looked up by its index."""
         owner = path
         while owner:
             owner = owner.rpartition(".")[0]
@@ -159,7 +158,11 @@ def _kept(kinds: Sequence[Hashable], how: Cut, times: int) -> list[int]:
     if how is Cut.NONE:
         return list(range(len(kinds)))
     if how is Cut.KINDS:
-        return [index for index, kind in enumerate(kinds) if kinds[index:].count(kind) <= times]
+        return [
+            index
+            for index, kind in enumerate(kinds)
+            if kinds[: index + 1].count(kind) <= times or kinds[index:].count(kind) <= times
+        ]
     return list(range(1 + max(index for index, kind in enumerate(kinds) if kinds[: index + 1].count(kind) <= times)))
 
 

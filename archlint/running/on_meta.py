@@ -92,11 +92,6 @@ def _copied(tensor: Tensor, *args: Any, **kwargs: Any) -> Any:
     return torch.ones(tensor.shape, dtype=dtype, device=device)
 
 
-def _draw(size: Sequence[int], *args: Any, **kwargs: Any) -> Any:
-    # one number is drawn to decide whether a layer is dropped: none is
-    return NotImplemented if size else torch.ones((), device="cpu")
-
-
 def _chosen(tensor: Tensor, mask: Tensor) -> Any:
     if not (_is_meta(tensor) or _is_meta(mask)):
         return NotImplemented
@@ -165,7 +160,6 @@ def _aligned_backward(loss: Tensor, scores: Tensor, *_: Any, **__: Any) -> Any:
 _ANSWERS: Mapping[Any, Callable[..., Any]] = {
     _aten._local_scalar_dense: _number,
     _aten._to_copy: _copied,
-    _aten.rand: _draw,
     _aten.masked_select: _chosen,
     _aten.index: _indexed,
     _aten.index_put: _put,

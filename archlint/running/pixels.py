@@ -17,16 +17,17 @@ NAMES = (
     "pixel_values",
     "image_pixel_values",
     "flattened_patches",
-    "image_patches",
     "pixel_values_images",
     "pixel_values_videos",
     "hidden_states",
 )
 """Inputs that are the pictures themselves; of several the first is given."""
 
-_SIZES = (224, 384, 512, 1024)
+_SIZES = (224, 384, 512, 1024, 1536)
 """Height and width in pixels, where the config states none or more than is needed."""
 _LARGE = 512
+_SIDE = 16
+"""Patches along a side of a picture, where a model takes any number."""
 _TILES = (2, 3, 5)
 """Parts of a picture together with its overview."""
 
@@ -73,29 +74,28 @@ def _at_places(tower: Tower, name: str, takes: Collection[str]) -> Iterator[Inpu
 def _with_shapes(tower: Tower, name: str, takes: Collection[str]) -> Iterator[Inputs]:
     """Patches of each picture, with the number of them in height and width."""
     if "spatial_shapes" in takes:
-        side = 16
+        area = _SIDE * _SIDE
         yield {
-            name: tower.values(ROWS, side * side, _patch(tower)[2]),
-            "spatial_shapes": torch.tensor([[side, side]] * ROWS),
-            **({"pixel_attention_mask": whole(ROWS, side * side)} if "pixel_attention_mask" in takes else {}),
+            name: tower.values(ROWS, area, _patch(tower)[2]),
+            "spatial_shapes": torch.tensor([[_SIDE, _SIDE]] * ROWS),
+            **({"pixel_attention_mask": whole(ROWS, area)} if "pixel_attention_mask" in takes else {}),
         }
 
 
 def _in_strips(tower: Tower, name: str, takes: Collection[str]) -> Iterator[Inputs]:
     """Patches of all pictures side by side, as one picture that is one patch high."""
     if "target_sizes" in takes:
-        side = 16
         channels, patch, _ = _patch(tower)
         yield {
-            name: tower.values(1, channels, patch, ROWS * side * side * patch),
-            "target_sizes": torch.tensor([[side, side]] * ROWS),
+            name: tower.values(1, channels, patch, ROWS * _SIDE * _SIDE * patch),
+            "target_sizes": torch.tensor([[_SIDE, _SIDE]] * ROWS),
         }
 
 
 def _numbered(tower: Tower, name: str, takes: Collection[str]) -> Iterator[Inputs]:
     """Patches of each picture, each after its row and column."""
     if name == "flattened_patches":
-        area = 64
+        area = _SIDE * _SIDE
         patches = tower.values(ROWS, area, 2 + _patch(tower)[2])
         patches[:, :, :2] = 1
         yield {name: patches, **({"attention_mask": whole(ROWS, area)} if "input_ids" not in takes else {})}

@@ -11,6 +11,8 @@ from typing import Any
 from torch import nn
 from torch.nn.modules.module import register_module_forward_pre_hook
 
+from archlint.survey.source_code import computes_with
+
 
 @dataclass
 class Use:
@@ -35,8 +37,9 @@ def watched() -> Iterator[Use]:
         value = found(module, name)
         if isinstance(value, nn.Parameter):
             frame = sys._getframe(1)
-            if frame.f_locals.get("self") is not module:
-                use.read.setdefault(id(module), (frame.f_code.co_filename, frame.f_lineno))
+            place = (frame.f_code.co_filename, frame.f_lineno)
+            if frame.f_locals.get("self") is not module and computes_with(*place, name):
+                use.read.setdefault(id(module), place)
         return value
 
     handle = register_module_forward_pre_hook(note)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import re
+import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Set
 from dataclasses import dataclass
 
@@ -32,14 +34,17 @@ MAX_SECONDS = 20.0
 _SURE = 2
 """How often a kind of layer has to show the same to be believed."""
 
+_NO_KERNEL = re.compile(r"\bmeta\b|\bfake\b", re.IGNORECASE)
+"""What torch says of an operation that the meta device does not know: that is no crash of the model's."""
+
 _MOST_GUESSES = 24
 """Batches with pixels or sounds that are tried."""
 
 _PARTS = frozenset({Role.VISION, Role.AUDIO, Role.PROJECTOR})
 
 
-class TooSlowError(Exception):
-    """A training step on the meta device takes longer than any real model's."""
+class TooSlowError(BaseException):
+    """A training step takes longer than any real model's; no code of a model that catches errors may catch it."""
 
     def __init__(self) -> None:
         super().__init__(f"a training step takes more than {MAX_SECONDS:.0f} s")
@@ -140,7 +145,10 @@ class Runner:
         if not all(parameter.is_meta for parameter in self._model.parameters()):
             return Baseline(reason="its weights are loaded and cannot be left out, as those of quantized layers cannot")
         raised: list[Crash] = []
+        until = time.monotonic() + 2 * MAX_SECONDS
         for batch in batches(self._model, self._blueprint):
+            if time.monotonic() > until:
+                break
             for cut in self._depth.cuts():
                 use = self._watch(batch, cut)
                 if isinstance(use, Use):
@@ -149,11 +157,14 @@ class Runner:
                 raised.append(use)
         if not raised:
             return Baseline(reason="its class takes no input that a batch can be made of")
-        return Baseline(reason=str(raised[0]), cache=self._needs_cache(raised[0]))
+        return Baseline(reason=str(raised[0]), cache=self._needs_cache())
 
-    def _needs_cache(self, crash: Crash) -> Crash | None:
-        """The crash of the plainest batch, where the model runs with a cache of keys and values."""
+    def _needs_cache(self) -> Crash | None:
+        """The crash of the plainest batch at full depth, where the model runs with a cache of keys and values."""
         plainest = next(batches(self._model, self._blueprint))
+        crash = self._watch(plainest, Cut.NONE)
+        if not isinstance(crash, Crash) or crash.type == "NotImplementedError" or _NO_KERNEL.search(crash.message):
+            return None
         return crash if isinstance(self._watch(plainest, Cut.NONE, cache=True), Use) else None
 
     def _watch(self, batch: Batch, cut: Cut, *, cache: bool = False) -> Use | Crash:
@@ -162,7 +173,7 @@ class Runner:
             with self._ready(cut), watched() as use:
                 step(self._model, batch, "meta", cache=cache)
             return use
-        except Exception as error:  # as above
+        except (Exception, TooSlowError) as error:  # as above
             return crash_of(error, self._paths)
         finally:
             _forget_gradients(self._model)
@@ -187,7 +198,7 @@ class Runner:
             inputs=tuple(batch.inputs),
             extra=batch.extra if without_extra else (),
             without_extra=without_extra,
-            idle=tuple(path for path in idle_parts(self._model, self._called(use)) if path not in past),
+            idle=tuple(path for path in self._idle(batch, use) if path not in past),
             reads=tuple(self._reads(use)),
             cached=tuple(sorted(self._called_without_cache(batch))),
         )
@@ -201,26 +212,37 @@ class Runner:
             with self._ready(self._cut):
                 self._model.eval()
                 forward(self._model, batch.plain(), "meta")
-        except Exception:  # as above
+        except (Exception, TooSlowError):  # as above
             return None
         return crash if isinstance(crash, Crash) else None
 
     def _called_without_cache(self, batch: Batch) -> Iterator[str]:
         """Modules that are called only where there is no cache of keys and values, as far as two of a kind show it."""
         try:
-            called = [self._calls(batch, cache=cache) for cache in (False, True)]
-        except Exception:  # as above: with a cache, which training does not use
+            called = [self._calls(batch, self._cut, cache=cache) for cache in (False, True)]
+        except (Exception, TooSlowError):  # as above: with a cache, which training does not use
             return
         for identity in called[0] - called[1]:
             if (path := self._paths.get(identity)) is not None:
                 yield path
 
-    def _calls(self, batch: Batch, *, cache: bool) -> Set[int]:
+    def _calls(self, batch: Batch, cut: Cut, *, cache: bool) -> Set[int]:
         """The modules that a forward pass calls."""
-        with self._ready(self._cut, times=_SURE), watched() as use, torch.no_grad():
+        with self._ready(cut, times=_SURE), watched() as use, torch.no_grad():
             self._model.train()
             forward(self._model, batch, "meta", cache=cache)
         return use.called
+
+    def _idle(self, batch: Batch, use: Use) -> list[str]:
+        """The unused parts; where some are parts of layers, as the full depth shows them."""
+        idle = list(idle_parts(self._model, self._called(use)))
+        if self._cut is Cut.NONE or not any(part.isdigit() for path in idle for part in path.split(".")):
+            return idle
+        try:
+            called = self._calls(batch, Cut.NONE, cache=False)
+        except (Exception, TooSlowError):  # as above
+            return idle
+        return list(idle_parts(self._model, (path for identity, path in self._paths.items() if identity in called)))
 
     def _called(self, use: Use) -> Iterator[str]:
         for identity in use.called:

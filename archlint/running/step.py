@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from archlint.running.batch import Batch
+from archlint.running.draws import nothing_dropped
 
 
 class NoLossError(Exception):
@@ -46,7 +47,8 @@ def forward(model: nn.Module, batch: Batch, device: str, *, cache: bool = False)
     inputs = batch.on(device)
     if "use_cache" in inspect.signature(type(model).forward).parameters:
         inputs["use_cache"] = cache
-    return model(**inputs)
+    with nothing_dropped():
+        return model(**inputs)
 
 
 def _losses(outputs: Any) -> Iterator[Tensor]:

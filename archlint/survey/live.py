@@ -34,9 +34,9 @@ def plain_model(model: nn.Module) -> nn.Module:
 def without_weights(model: nn.Module) -> nn.Module:
     """A copy of ``model`` whose parameters and buffers are on the meta device, or ``model`` itself.
 
-    The copy takes no memory and can be run. It holds no hooks of accelerate, which move inputs to other devices. A
-    model whose parameters are of a class of their own, as quantized ones are, or that Python cannot copy, is given
-    back as it is: PEFT can be tried on that, and it cannot be run here.
+    The copy takes no memory and can be run. It holds no hooks, whoever put them there. A model whose parameters are
+    of a class of their own, as quantized ones are, that Python cannot copy, or of which a module got another forward,
+    is given back as it is: PEFT can be tried on that, and it cannot be run here.
     """
     from accelerate.hooks import remove_hook_from_submodules
 
@@ -53,6 +53,14 @@ def without_weights(model: nn.Module) -> nn.Module:
     except Exception:  # anything may hang on a module: locks, handles, generators
         return model
     remove_hook_from_submodules(twin)
+    own = set(map(id, twin.modules()))
+    for part in twin.modules():
+        for name, value in vars(part).items():
+            if name.startswith("_") and name.endswith("hooks") and isinstance(value, dict):
+                value.clear()
+        # a forward that was put on a module may run the model that it was made for
+        if "forward" in vars(part) and id(getattr(part.forward, "__self__", None)) not in own:
+            return model
     return twin
 
 

@@ -7,6 +7,7 @@ run time, or in a shell) gives empty facts.
 from __future__ import annotations
 
 import ast
+import builtins
 import functools
 import linecache
 import re
@@ -165,6 +166,13 @@ def _own_attribute(node: ast.AST) -> str | None:
     return None
 
 
+def computes_with(file: str, line: int, name: str) -> bool:
+    """Whether a line does more with an attribute ``name`` than to ask for its dtype, device, shape or the like."""
+    text = linecache.getline(file, line)
+    uses = re.findall(rf"\.{re.escape(name)}\b(?:\.(\w+))?", text)
+    return not uses or any(after not in _DESCRIPTIONS for after in uses)
+
+
 _DESCRIPTIONS = frozenset({"dtype", "device", "shape", "size", "ndim", "dim", "requires_grad", "is_meta", "numel"})
 """What may be asked of a weight without computing with it."""
 
@@ -185,7 +193,7 @@ def _weights_read(method: ast.FunctionDef) -> Iterator[str]:
 def _weights_handed(methods: list[ast.FunctionDef], file: str, first: int) -> Iterator[tuple[str, Handed]]:
     """Calls that get the weight of a child whole, in ``forward`` and in what it calls of its class.
 
-    Calls that fill a tensor in place, by torch's naming, and those of a method of the weight itself are none.
+    Calls of Python's own functions, of torch's, and of what fills a tensor in place, by its name, are none.
     """
     by_name = {method.name: method for method in methods}
     reached, waiting = set[str](), ["forward"]
@@ -196,9 +204,11 @@ def _weights_handed(methods: list[ast.FunctionDef], file: str, first: int) -> It
             waiting += _called_names(by_name[name])
     for name in reached:
         for call in (node for node in ast.walk(by_name[name]) if isinstance(node, ast.Call)):
-            callee = getattr(call.func, "attr", getattr(call.func, "id", ""))
+            callee = call.func.id if isinstance(call.func, ast.Name) else ""
+            if not callee or hasattr(builtins, callee) or callee.endswith("_"):
+                continue
             for argument in (*call.args, *(keyword.value for keyword in call.keywords)):
-                if not isinstance(argument, ast.Attribute) or argument.attr != "weight" or callee.endswith("_"):
+                if not isinstance(argument, ast.Attribute) or argument.attr != "weight":
                     continue
                 if (child := _own_attribute(argument.value)) is not None:
                     yield child, Handed(file, first + argument.lineno - 1, callee)

@@ -8,8 +8,7 @@ from archlint.core.amending import without
 from archlint.core.blueprint import Blueprint, Site
 from archlint.core.finding import Evidence, Finding, Severity
 from archlint.core.rule import Example, Rule, by_class, listed
-from archlint.core.runs import crashed_sites, gives_tuple, quote_run
-from archlint.core.suffixes import reached_by
+from archlint.core.runs import crashed_sites, quote_run, tuple_sites
 from archlint.core.trial import Trial
 
 
@@ -46,30 +45,19 @@ class TupleOutput(Rule):
     )
 
     def check(self, blueprint: Blueprint) -> Iterable[Finding]:
-        for sites in by_class(site for site in blueprint.sites if gives_tuple(site)):
-            # a run stops at the first crash: what is behind that one has not been seen
-            trials = [trial for trial in blueprint.trials if trial.forward != "ok" and _adapted(sites, trial)]
-            if trials:
-                yield self._crashing(blueprint, trials, sites)
+        # a run stops at the first crash: what is behind that one has not been seen
+        found = {trial.plan.name: tuple_sites(blueprint, trial) for trial in blueprint.trials if trial.forward != "ok"}
+        for sites in by_class(dict.fromkeys(site for chosen in found.values() for site in chosen)):
+            trials = [trial for trial in blueprint.trials if set(sites) & set(found.get(trial.plan.name, ()))]
+            yield self._crashing(blueprint, trials, sites)
 
     def _crashing(self, blueprint: Blueprint, trials: Sequence[Trial], sites: Sequence[Site]) -> Finding:
-        chosen = list(dict.fromkeys(site for trial in trials for site in _adapted(sites, trial)))
-        seen = any(set(chosen).intersection(crashed_sites(blueprint, trial)) for trial in trials)
-        names = listed(site.leaf for site in chosen)
+        seen = any(set(sites).intersection(crashed_sites(blueprint, trial)) for trial in trials)
+        names = listed(site.leaf for site in sites)
         return self.finding(
-            f"an adapter on {names} crashes the first forward pass: {chosen[0].type.name} returns a tuple",
-            sites=chosen,
+            f"an adapter on {names} crashes the first forward pass: {sites[0].type.name} returns a tuple",
+            sites=sites,
             evidence=Evidence.FORWARDED if seen else Evidence.INJECTED,
-            remedies=without(trials, frozenset(site.path for site in chosen), f"leave {names} out"),
+            remedies=without(trials, frozenset(site.path for site in sites), f"leave {names} out"),
             proof=[quote_run(trial) for trial in trials],
         )
-
-
-def _adapted(sites: Sequence[Site], trial: Trial) -> list[Site]:
-    """Those of ``sites`` that hold an adapter themselves; one on a weight leaves what the layer returns alone."""
-    by_weight = [*(trial.plan.lora.get("target_parameters") or ()), *trial.rewritten.get("target_parameters", ())]
-    return [
-        site
-        for site in sites
-        if site.path in trial.adapted and not any(reached_by(name, site.parameters) for name in by_weight)
-    ]

@@ -8,7 +8,7 @@ from archlint.core.amending import without
 from archlint.core.blueprint import Blueprint, Site
 from archlint.core.finding import Evidence, Finding, Remedy, Severity
 from archlint.core.rule import Example, Rule, listed, spell
-from archlint.core.runs import crashed_sites, gives_tuple, located, quote_run
+from archlint.core.runs import crashed_sites, located, quote_run, tuple_sites
 from archlint.core.trial import Crash, Trial
 
 
@@ -46,7 +46,7 @@ class AdaptedForwardCrash(Rule):
         found: dict[tuple[Site, ...] | Crash, list[Trial]] = {}
         for trial in blueprint.trials:
             sites = crashed_sites(blueprint, trial)
-            if trial.crash is not None and not any(map(gives_tuple, sites)):
+            if trial.crash is not None and not set(sites).intersection(tuple_sites(blueprint, trial)):
                 found.setdefault(sites or trial.crash, []).append(trial)
         for trials in found.values():
             yield self._crashing(trials, crashed_sites(blueprint, trials[0]))

@@ -8,6 +8,7 @@ from archlint.core.blueprint import Blueprint
 from archlint.core.finding import Finding, Severity
 from archlint.core.report import Unchecked
 from archlint.core.rule import Rule
+from archlint.core.trial import Trial
 
 
 class CannotRun(Rule):
@@ -37,11 +38,14 @@ class CannotRun(Rule):
             yield self.finding(f"the training step could not be run: {lack.why}", unchecked=True)
 
     @staticmethod
-    def lack(blueprint: Blueprint) -> Unchecked | None:
+    def lack(blueprint: Blueprint, recipe: Trial | None = None) -> Unchecked | None:
         """What a report has to say of plans that were not run; ``None`` where all were, or nothing was to be run."""
         baseline = blueprint.baseline
-        left = [trial for trial in blueprint.trials if trial.adapted and trial.forward == "unavailable"]
+        trials = [*blueprint.trials, *([recipe] if recipe is not None else [])]
+        left = [trial for trial in trials if trial.adapted and trial.forward == "unavailable"]
         if not left or (baseline.ground is None and not baseline.reason):
             return None
-        reason = " ".join(baseline.reason.split()) or f"the model runs, with {left[0].plan.name} it takes too long"
+        reason = " ".join(baseline.reason.split()) or (
+            f"the model runs; with {left[0].plan.name} it takes too long, or its small copy lacks what that names"
+        )
         return Unchecked("the training step", reason)

@@ -102,8 +102,8 @@ def remaining(model: nn.Module, layers: list[nn.Module]) -> list[int]:
 @pytest.mark.parametrize(
     ("how", "times", "kept"),
     [
-        (Cut.KINDS, 1, [5, 6]),
-        (Cut.KINDS, 2, [2, 4, 5, 6]),
+        (Cut.KINDS, 1, [0, 2, 5, 6]),
+        (Cut.KINDS, 2, [0, 1, 2, 4, 5, 6]),
         (Cut.PREFIX, 1, [0, 1, 2]),
         (Cut.PREFIX, 2, [0, 1, 2, 3, 4, 5]),
         (Cut.NONE, 1, [0, 1, 2, 3, 4, 5, 6]),
@@ -122,7 +122,7 @@ def test_each_kind_is_kept(layered: nn.Module, how: Cut, times: int, kept: list[
 def test_layers_with_adapters_in_other_places_are_another_kind(layered: nn.Module) -> None:
     layers = list(layered.layers)  # type: ignore[arg-type]
     with Depth(layered).cut(Cut.KINDS, ["layers.0.proj", "layers.2.proj"]):
-        assert remaining(layered, layers) == [0, 2, 5, 6]
+        assert remaining(layered, layers) == [0, 1, 2, 5, 6]
 
 
 def test_layers_are_put_back_after_a_crash(layered: nn.Module) -> None:
@@ -131,7 +131,7 @@ def test_layers_are_put_back_after_a_crash(layered: nn.Module) -> None:
     assert len(layered.layers) == 7  # type: ignore[arg-type]
 
 
-def test_the_ways_to_run_a_model_are_the_shortest_first(layered: nn.Module) -> None:
+def test_the_ways_to_run_a_model_end_in_the_full_depth(layered: nn.Module) -> None:
     assert Depth(layered).cuts() == [Cut.KINDS, Cut.PREFIX, Cut.NONE]
     assert Depth(nn.Linear(2, 2)).cuts() == [Cut.NONE]
 
@@ -144,7 +144,7 @@ def test_settings_by_layer_go_along_with_the_layers(layered: nn.Module) -> None:
     config.layer_types = list("abcdefg")
     layered.config = config  # type: ignore[assignment]
     with Depth(layered).cut(Cut.KINDS):
-        assert config.layer_types == ["f", "g"]
+        assert config.layer_types == ["a", "c", "f", "g"]
     assert config.layer_types == list("abcdefg")
 
 
@@ -163,7 +163,8 @@ def test_a_death_counts_everywhere_only_where_the_layers_agree_and_something_els
     def throughout(*dead: str) -> frozenset[str] | None:
         return depth.dead_throughout(Cut.KINDS, dead, adapted, times=2)
 
-    assert throughout("layers.4.proj", "layers.6.proj") == {f"layers.{n}.proj" for n in (0, 1, 3, 4, 6)}
-    assert throughout("layers.6.proj") is None  # one of two that are alike
-    assert throughout("layers.4.proj", "layers.6.proj", "layers.4.other", "layers.6.other") is None  # whole layers
+    shown = [f"layers.{n}.proj" for n in (0, 1, 4, 6)]
+    assert throughout(*shown) == {f"layers.{n}.proj" for n in (0, 1, 3, 4, 6)}
+    assert throughout(shown[0]) is None  # one of four that are alike
+    assert throughout(*shown, *(path.replace("proj", "other") for path in shown)) is None  # whole layers
     assert throughout("head") is None

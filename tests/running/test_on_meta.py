@@ -29,7 +29,6 @@ ASKED: dict[str, tuple[Callable[[], Any], Any]] = {
     "equal is equal": (lambda: torch.equal(meta(2), meta(2)), True),
     "each is repeated once": (lambda: torch.repeat_interleave(meta(4), meta(4, dtype=torch.long)).shape, (4,)),
     "counts are as many as asked for": (lambda: torch.bincount(meta(4, dtype=torch.long), minlength=9).shape, (9,)),
-    "no layer is dropped": (lambda: bool(torch.rand([]) < 0.99), False),
     "real numbers mix with meta": (lambda: (meta(3) + torch.ones(3, device="cpu")).device.type, "meta"),
     "a loop goes through every module there is": (lambda: [int(n) for n in (meta(12) > 0).nonzero()], list(range(12))),
     "a loop over stacked experts is short": (lambda: len((meta(200) > 0).nonzero()), 8),

@@ -141,3 +141,46 @@ def test_what_a_run_changes_in_the_model_does_not_last() -> None:
     model, blueprint = made(Remembering)
     Prover(model, blueprint).try_plan(Plan("user", {"target_modules": "all-linear"}))
     assert model.runs == 0
+
+
+def test_what_only_the_first_layer_does_is_seen() -> None:
+    class Layer(nn.Module):
+        def __init__(self, index: int) -> None:
+            super().__init__()
+            self.layer_idx = index
+            self.q_proj, self.v_proj = nn.Linear(8, 8), nn.Linear(8, 8)
+
+        def forward(self, hidden: torch.Tensor) -> torch.Tensor:
+            own: torch.Tensor = hidden + self.q_proj(hidden)
+            return own if self.layer_idx == 0 else own + self.v_proj(hidden)
+
+    class Model(projections.Dense):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layers = nn.ModuleList(Layer(index) for index in range(4))
+
+    trial = tried(Model, "all-linear")
+    assert trial.dead == ("layers.0.v_proj",)
+
+
+def test_layers_that_are_dropped_at_random_are_not() -> None:
+    class Dropping(projections.Dense):
+        def forward(self, input_ids: torch.Tensor) -> torch.Tensor:
+            if self.training and torch.rand(1) < 0.99:
+                return projections.embedded(input_ids)
+            return super().forward(input_ids)
+
+    assert tried(Dropping, "all-linear").dead == ()
+
+
+def test_asking_for_a_dtype_reads_no_weight() -> None:
+    class Asking(projections.Dense):
+        def __init__(self) -> None:
+            super().__init__()
+            self.unused = nn.Linear(8, 8)
+
+        def forward(self, input_ids: torch.Tensor) -> torch.Tensor:
+            return super().forward(input_ids).to(self.unused.weight.dtype)
+
+    baseline = Runner(*made(Asking)).baseline
+    assert (baseline.reads, baseline.idle) == ((), ("unused",))
