@@ -26,7 +26,7 @@ class Adapters:
     def without_gradient(self) -> Iterator[str]:
         """The adapted modules and parameters, of those that are in the model now, whose adapter has no gradient.
 
-        An adapter that took no part in the loss has no gradient at all; one that did has one, be it zero.
+        An adapter that took no part in the loss has no gradient at all; one that did has one, even if it is zero.
         """
         present = set(map(id, self._model.modules()))
         for name, module in self._layers.items():
