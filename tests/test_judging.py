@@ -34,7 +34,9 @@ class Judge:
 
     def try_plan(self, plan: Plan) -> Trial:
         names = tuple(plan.lora["target_modules"])
-        return Trial(plan, raised=Refusal("ValueError", "bad")) if "bad" in names else Trial(plan, adapted=names)
+        if "bad" in names:
+            return Trial(plan, raised=Refusal("ValueError", "bad"))
+        return Trial(plan, adapted=names, forward="unavailable" if "unrun" in names else "ok")
 
 
 BLUEPRINT = Blueprint(ModelInfo("m", "type", "M", "m", 0, 0), ())
@@ -59,7 +61,7 @@ def test_words_alone_are_never_proven() -> None:
 def test_the_recipe_gives_its_plan_or_nothing() -> None:
     remedy = Remedy("target_modules", "the recipe below", by_recipe=True)
     assert proven(remedy) == []
-    good = Trial(Plan("recipe", {"target_modules": ["o_proj"]}), adapted=("o_proj",))
+    good = Trial(Plan("recipe", {"target_modules": ["o_proj"]}), adapted=("o_proj",), forward="ok")
     assert proven(remedy, recipe=good)[0].value == {"target_modules": ["o_proj"]}
     assert proven(remedy, recipe=good)[0].proven
     assert not proven(remedy, recipe=dataclasses.replace(good, adapted=("q_proj",)))[0].proven
@@ -126,3 +128,9 @@ class TestCrashes:
         finding = dataclasses.replace(next(iter(CrashesLater().check(BLUEPRINT))), remedies=(fix,))
         (judged,) = prove_remedies([finding], BLUEPRINT, [CrashesLater], None, Judge())
         assert [remedy.proven for remedy in judged.remedies] == [False]
+
+
+def test_what_was_not_run_proves_nothing() -> None:
+    plan = {"target_modules": ["o_proj", "unrun"]}
+    (remedy,) = proven(Remedy("target_modules", "name it", plan=plan))
+    assert not remedy.proven

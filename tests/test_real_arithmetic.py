@@ -26,11 +26,11 @@ from archlint.survey import survey
 TYPES = (
     # dense decoders
     "llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "gemma3_text", "phi", "phi3", "olmo2", "cohere", "granite",
-    "smollm3", "gpt2", "gpt_neo", "gpt_neox", "gptj", "opt", "bloom", "falcon", "mpt", "starcoder2", "stablelm",
-    "glm", "glm4", "exaone4", "codegen",
+    "smollm3", "gpt2", "gpt_neo", "gpt_neox", "gptj", "opt", "bloom", "falcon", "mpt", "stablelm",
+    "glm", "exaone4",
     # experts
     "mixtral", "qwen2_moe", "qwen3_moe", "deepseek_v3", "glm4_moe", "gpt_oss", "olmoe", "phimoe", "llama4_text",
-    "longcat_flash", "granitemoe", "ernie4_5_moe", "minimax", "flex_olmo",
+    "longcat_flash", "granitemoe", "minimax", "flex_olmo",
     # state spaces, hybrids, indexers, shared keys and values
     "mamba", "mamba2", "falcon_mamba", "jamba", "bamba", "qwen3_next", "granitemoehybrid", "recurrent_gemma",
     "glm_moe_dsa", "gemma3n_text", "lfm2",

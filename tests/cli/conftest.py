@@ -56,7 +56,10 @@ class Engine:
             return Report(source=source, unchecked=(Unchecked("the architecture", "it is not there"),))
         model = ModelInfo(f"org/{source}", "hub", "Net", "net", 10, 3)
         found = tuple(finding(severity) for severity in Severity if severity.value in source)
-        recipe = None if "norecipe" in source else Trial(Plan("recipe", RECIPE), adapted=("a", "b"), coverage=1.0)
+        ran = "unavailable" if "unrun" in source else "ok"
+        recipe: Trial | None = Trial(Plan("recipe", RECIPE), adapted=("a", "b"), coverage=1.0, forward=ran)
+        if "norecipe" in source:
+            recipe = None
         return Report(source=source, model=model, findings=found, recipe=recipe)
 
     @property

@@ -19,7 +19,7 @@ def test_a_config_to_paste(call: Call, engine: Engine) -> None:
     assert result.exit_code == 0
     assert arguments_of(result.stdout) == RECIPE
     assert "2 adapters on 100 % of the text weights" in result.stderr
-    assert "forward and backward not run" in result.stderr
+    assert "forward and backward run, every adapter gets a gradient" in result.stderr
     assert list(engine.options.rules) == []
 
 
@@ -77,3 +77,10 @@ def test_wrong_usage(call: Call, engine: Engine) -> None:
         assert result.exit_code == 2
         assert result.stderr.splitlines()[1] == "hint: archlint recipe --help"
     assert engine.calls == []
+
+
+def test_a_recipe_that_was_not_run_is_printed_and_not_clean(call: Call, engine: Engine) -> None:
+    result = call("recipe", "unrun")
+    assert arguments_of(result.stdout) == RECIPE
+    assert "forward and backward not run" in result.stderr
+    assert result.exit_code == 3

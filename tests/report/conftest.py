@@ -125,6 +125,8 @@ def gemma() -> Run:
             adapted=_paths(276),
             coverage=1.0,
             trainable=12_034_048,
+            forward="ok",
+            ground=Ground.META,
         ),
         stock=(
             Trial(Plan("peft-default"), raised=Refusal("ValueError", "Please specify `target_modules`")),

@@ -148,7 +148,10 @@ def test_a_finding_with_many_folds_does_not_fill_the_screen(gemma: Run) -> None:
 
 
 def test_what_was_not_run_is_said(gemma: Run, clean: Run) -> None:
-    assert "forward and backward not run" in shown(gemma, 140)
+    recipe = Trial(Plan("recipe", {"target_modules": ["q"]}), adapted=("a.q",), coverage=0.5)
+    text = shown(changed(gemma, recipe=recipe), 140)
+    assert "untried  1 adapter on 50.0 % of the text weights" in text
+    assert "forward and backward not run" in text
     assert "forward and backward not run" not in shown(clean, 140)
     assert "every adapter gets a gradient" in shown(clean, 140)
 

@@ -40,15 +40,13 @@ DEEP: dict[str, dict[str, Any]] = {
     "bart": {"encoder_layers": 3, "decoder_layers": 3},
     "reformer": {},
     "big_bird": {"num_hidden_layers": 4},
-    "switch_transformers": {"num_layers": 4, "num_decoder_layers": 4},
     "modernbert": {"num_hidden_layers": 6},
     "gpt_neo": {"num_layers": 4, "attention_types": [[["global", "local"], 2]]},
-    "falcon_mamba": {"num_hidden_layers": 4},
 }
 """Model types with something of each sort, deep enough for a cut to take layers away."""
 
 WITHOUT_OUT_PROJ = ["in_proj", "x_proj", "dt_proj"]
-TARGETS = {"mamba": WITHOUT_OUT_PROJ, "falcon_mamba": WITHOUT_OUT_PROJ}
+TARGETS = {"mamba": WITHOUT_OUT_PROJ}
 """What PEFT takes where it refuses what all-linear reaches."""
 
 
