@@ -68,8 +68,8 @@ def scan(source: str) -> verdicts.Row:
     report = archlint.lint(source, offline=True)
     row: verdicts.Row = {"name": source}
     if report.model is None:
-        return {**row, "language": _is_language(source), "unbuilt": _stable(report.unchecked[0].why)}
-    row |= {"class": report.model.class_name, "scope": report.scope.value, "language": _is_language(source)}
+        return {**row, "language": is_language(source), "unbuilt": _stable(report.unchecked[0].why)}
+    row |= {"class": report.model.class_name, "scope": report.scope.value, "language": is_language(source)}
     if not report.stock:
         return {**row, "unjudged": _stable(report.unchecked[0].why)}
     with quiet():
@@ -160,7 +160,8 @@ def _key(lora: Mapping[str, Any]) -> str:
     return json.dumps(plain, sort_keys=True)
 
 
-def _is_language(source: str) -> bool:
+def is_language(source: str) -> bool:
+    """Whether transformers lists the architecture among language models."""
     import transformers
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
