@@ -40,7 +40,7 @@ def reason_against(blueprint: Blueprint, site: Site) -> str | None:
         return f"PEFT has no LoRA layer for {site.type.name}"
     if Trait.BUILT_IN_ADAPTER in site.traits:
         return "it is an adapter itself"
-    if any(site.path.startswith(f"{attention.path}.") for attention in blueprint.select(Kind.ATTENTION)):
+    if _is_inside_attention(blueprint, site):
         return "its attention is adapted as a whole"
     if Trait.BYPASSED in site.traits:
         return "its weight is read and the layer never called: an adapter would get no gradient"
@@ -48,3 +48,13 @@ def reason_against(blueprint: Blueprint, site: Site) -> str | None:
         what = "returns a tuple" if Trait.RETURNS_TUPLE in site.traits else "is no plain product"
         return f"its forward {what}: LoRA cannot add to that"
     return None
+
+
+def _is_inside_attention(blueprint: Blueprint, site: Site) -> bool:
+    path = site.parent
+    while path:
+        around = blueprint.by_path.get(path)
+        if around is not None and around.kind is Kind.ATTENTION:
+            return True
+        path = path.rpartition(".")[0]
+    return False

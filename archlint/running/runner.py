@@ -115,12 +115,7 @@ class Runner:
 
     def _attempt(self, batch: Batch, dead: Dead, paths: Mapping[int, str]) -> Run | None:
         try:
-            with (
-                restored(self._model),
-                runnable(self._model),
-                deadline(MAX_SECONDS, TooSlowError),
-                contextlib.suppress(NoLossError),  # then every adapter is dead
-            ):
+            with self._running(), contextlib.suppress(NoLossError):  # then every adapter is dead
                 step(self._model, batch, "meta")
             return Run(dead=frozenset(dead()))
         except TooSlowError:
@@ -170,7 +165,7 @@ class Runner:
     def _watch(self, batch: Batch, cut: Cut, *, cache: bool = False) -> Use | Crash:
         """One training step without adapters: what it uses, or its crash."""
         try:
-            with self._ready(cut), watched() as use:
+            with self._bare(cut), watched() as use:
                 step(self._model, batch, "meta", cache=cache)
             return use
         except (Exception, TooSlowError) as error:  # as above
@@ -179,19 +174,22 @@ class Runner:
             _forget_gradients(self._model)
 
     @contextlib.contextmanager
-    def _ready(self, cut: Cut, *, times: int = 1) -> Iterator[None]:
-        with (
-            self._depth.cut(cut, times=times),
-            restored(self._model),
-            runnable(self._model),
-            deadline(MAX_SECONDS, TooSlowError),
-        ):
+    def _running(self) -> Iterator[None]:
+        """Within the block the model, as cut as it is, can be run; afterwards it is as before."""
+        with restored(self._model), runnable(self._model), deadline(MAX_SECONDS, TooSlowError):
+            yield
+
+    @contextlib.contextmanager
+    def _bare(self, cut: Cut, *, times: int = 1) -> Iterator[None]:
+        """The same, for a model without adapters that is trained in full."""
+        with self._depth.cut(cut, times=times), self._running():
             for parameter in self._model.parameters():
                 parameter.requires_grad_(parameter.is_floating_point())
             yield
 
     def _described(self, batch: Batch, use: Use) -> Baseline:
-        past = {read.path for read in self._reads(use) if read.only is None}
+        reads = tuple(dict.fromkeys(self._reads(use)))  # layers that are alike read alike
+        past = {read.path for read in reads if read.only is None}
         without_extra = self._demanded_in_training(batch)
         return Baseline(
             ground=Ground.META,
@@ -199,7 +197,7 @@ class Runner:
             extra=batch.extra if without_extra else (),
             without_extra=without_extra,
             idle=tuple(path for path in self._idle(batch, use) if path not in past),
-            reads=tuple(self._reads(use)),
+            reads=reads,
             cached=tuple(sorted(self._called_without_cache(batch))),
         )
 
@@ -209,7 +207,7 @@ class Runner:
             return None
         crash = self._watch(batch.plain(), self._cut)
         try:
-            with self._ready(self._cut):
+            with self._bare(self._cut):
                 self._model.eval()
                 forward(self._model, batch.plain(), "meta")
         except (Exception, TooSlowError):  # as above
@@ -228,7 +226,7 @@ class Runner:
 
     def _calls(self, batch: Batch, cut: Cut, *, cache: bool) -> Set[int]:
         """The modules that a forward pass calls."""
-        with self._ready(cut, times=_SURE), watched() as use, torch.no_grad():
+        with self._bare(cut, times=_SURE), watched() as use, torch.no_grad():
             self._model.train()
             forward(self._model, batch, "meta", cache=cache)
         return use.called
@@ -259,7 +257,8 @@ class Runner:
     def _handed_over(self, use: Use) -> Iterator[Read]:
         """Weights of modules that were called, which code also hands to a function, such as a fused kernel."""
         for path, module in self._model.named_modules():
-            for name, handed in handed_weights(type(module)).items():
+            cls: type = type(module)
+            for name, handed in handed_weights(cls).items():
                 child = f"{path}.{name}" if path else name
                 site = self._blueprint.by_path.get(child)
                 if site is None or not is_projection(site) or id(self._model.get_submodule(child)) not in use.called:

@@ -99,6 +99,7 @@ def bypassed_children(cls: type) -> frozenset[str]:
     return frozenset().union(*(code.weights_read for code in codes)) - used
 
 
+@functools.cache
 def handed_weights(cls: type) -> Mapping[str, Handed]:
     """Children whose weight the methods of ``cls`` and its bases hand to a function when the model is run."""
     found: dict[str, Handed] = {}
