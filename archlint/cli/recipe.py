@@ -78,9 +78,9 @@ def recipe(ctx: click.Context, /, source: str, rank: int | None, style: str, **s
         notice(f"without {', '.join(fold.pattern for fold in part.sites)}: {part.reason}")
     for lack in report.unchecked:
         notice(f"not checked: {lack.what}: {lack.why}")
-    if trial.forward != "unavailable" and not wording.is_sound(trial):
+    if trial.forward != "unavailable" and not trial.is_sound:
         ctx.exit(1)
-    ctx.exit(UNCHECKED if report.unchecked or not wording.is_sound(trial) else 0)
+    ctx.exit(UNCHECKED if report.unchecked or not trial.is_sound else 0)
 
 
 def _written(lora: dict[str, Any], report: Report, style: str) -> str:

@@ -149,6 +149,11 @@ class Trial:
     ground: Ground | None = None
     """What it was run on; ``None`` where ``forward`` is ``unavailable``."""
 
+    @property
+    def is_sound(self) -> bool:
+        """Whether it was run, and nothing is known against it."""
+        return self.raised is None and self.forward == "ok" and not self.dead
+
     def refuses(self, paths: Collection[str]) -> bool:
         """Whether PEFT refused a module of ``paths``, or would have next: it stops at the first that it refuses."""
         if self.raised is None or self.raised.at is None:

@@ -16,7 +16,7 @@ class Adapters:
         self._model = model
         modules = dict(model.named_modules())
         self._layers = {
-            _in_base(name, module): module for name, module in modules.items() if issubclass(type(module), LoraLayer)
+            _place(name, module): module for name, module in modules.items() if issubclass(type(module), LoraLayer)
         }
 
     def names(self) -> tuple[str, ...]:
@@ -34,12 +34,15 @@ class Adapters:
                 yield name
 
 
-def _in_base(name: str, adapter: nn.Module) -> str:
-    """The place of an adapter: PEFT nests what it wraps under ``base_layer``."""
+def in_base(name: str) -> str:
+    """What a module of an injected model was called before: PEFT nests what it wraps under ``base_layer``."""
+    return ".".join(part for part in name.split(".") if part != "base_layer")
+
+
+def _place(name: str, adapter: nn.Module) -> str:
     from peft.tuners.lora.layer import ParamWrapper
 
-    base = ".".join(part for part in name.split(".") if part != "base_layer")
-    return f"{base}.{adapter.parameter_name}" if isinstance(adapter, ParamWrapper) else base
+    return f"{in_base(name)}.{adapter.parameter_name}" if isinstance(adapter, ParamWrapper) else in_base(name)
 
 
 def _weights(adapter: nn.Module) -> Iterator[nn.Parameter]:

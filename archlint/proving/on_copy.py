@@ -16,7 +16,7 @@ from archlint.core.blueprint import Blueprint, Trait
 from archlint.core.folding import without_indices
 from archlint.core.trial import Baseline, Crash, Ground
 from archlint.deadline import deadline
-from archlint.proving.gradients import Adapters
+from archlint.proving.gradients import Adapters, in_base
 from archlint.running import (
     MAX_SECONDS,
     Batch,
@@ -24,6 +24,7 @@ from archlint.running import (
     NoSmallCopyError,
     Run,
     TooSlowError,
+    Use,
     batches,
     crash_of,
     idle_parts,
@@ -50,27 +51,23 @@ class Copy:
         try:
             with deadline(MAX_SECONDS, TooSlowError), _by_itself():
                 self._model = small_copy(model, making)
-                self._batch = next(batch for batch in making(self._model) if self._trains(batch))
+                self._batch, use = next(filter(None, map(self._trained, making(self._model))))
         except (StopIteration, TooSlowError) as error:
             raise NoSmallCopyError("no batch trains it") from error
+        used = _places(path for path, module in self._model.named_modules() if id(module) in use.called)
+        called = (path for path, _ in model.named_modules() if without_indices(path) in used)
         self.baseline = Baseline(
-            ground=Ground.COPY, inputs=tuple(self._batch.inputs), idle=tuple(idle_parts(model, self._called(model)))
+            ground=Ground.COPY, inputs=tuple(self._batch.inputs), idle=tuple(idle_parts(model, called))
         )
 
-    def _trains(self, batch: Batch) -> bool:
+    def _trained(self, batch: Batch) -> tuple[Batch, Use] | None:
+        """``batch``, and what the copy uses in a training step on it; ``None`` where it raises."""
         try:
-            with restored(self._model):
+            with restored(self._model), watched() as use:
                 step(self._model, batch, "cpu")
         except Exception:  # a model's code raises whatever its inputs lead it to
-            return False
-        return True
-
-    def _called(self, model: nn.Module) -> Iterator[str]:
-        """The modules of ``model`` that stand where those do which the copy calls."""
-        with restored(self._model), _by_itself(), watched() as use:
-            step(self._model, self._batch, "cpu")
-        places = _places(path for path, module in self._model.named_modules() if id(module) in use.called)
-        return (path for path, _ in model.named_modules() if without_indices(path) in places)
+            return None
+        return batch, use
 
     def run(self, lora: Mapping[str, Any], adapted: Collection[str]) -> Run | None:
         """One training step with the adapters of ``lora``; ``None`` where the copy cannot tell.
@@ -90,7 +87,7 @@ class Copy:
             adapters = Adapters(self._model)
             if _places(adapters.names()) != _places(adapted):
                 return None
-            paths = {id(module): _in_base(path) for path, module in self._model.named_modules()}
+            paths = {id(module): in_base(path) for path, module in self._model.named_modules()}
             try:
                 with deadline(MAX_SECONDS, TooSlowError), contextlib.suppress(NoLossError):
                     step(self._model, self._batch, "cpu")
@@ -116,10 +113,6 @@ def _by_itself() -> Iterator[None]:
 
 def _places(paths: Iterable[str]) -> frozenset[str]:
     return frozenset(map(without_indices, paths))
-
-
-def _in_base(path: str) -> str:
-    return ".".join(part for part in path.split(".") if part != "base_layer")
 
 
 def _in_model(crash: Crash, adapted: Collection[str]) -> Crash:

@@ -42,8 +42,8 @@ class _Aim:
 
     def as_parameters(self, sites: Iterable[Site]) -> _Aim:
         """The same aim, with ``sites`` reached through their weights."""
-        moved = tuple(sites)
-        return _Aim(tuple(site for site in self.modules if site not in set(moved)), self.parameters + moved)
+        moved = dict.fromkeys(sites)
+        return _Aim(tuple(site for site in self.modules if site not in moved), self.parameters + tuple(moved))
 
 
 @dataclass(frozen=True)
@@ -79,25 +79,18 @@ def solve(blueprint: Blueprint, judge: Judge) -> Solution:
         for path in aim.paths - following.paths:
             reasons.setdefault(path, _reason(blueprint, trial, path))
         aim = following
-    if best is None or not _is_sound(best):
-        best = max((trial for trial in blueprint.stock if _serves(blueprint, trial)), key=_covered, default=best)
+    if best is None or best.crash is not None or best.dead:
+        stock = (trial for trial in blueprint.stock if _serves(blueprint, trial))
+        best = max(stock, key=lambda trial: trial.coverage, default=best)
     best = None if best is None else replace(best, plan=Plan("recipe", best.plan.lora))
     return Solution(best, tuple(_left_out(blueprint, best, reasons)))
-
-
-def _is_sound(trial: Trial) -> bool:
-    return trial.raised is None and trial.crash is None and not trial.dead
-
-
-def _covered(trial: Trial) -> float:
-    return trial.coverage
 
 
 def _serves(blueprint: Blueprint, trial: Trial) -> bool:
     """Whether a stock plan would do: it trains all that it adapts, and that is of the scope and no router or head."""
     kinds = {blueprint.by_path[path].kind for path in trial.adapted}
     welcome = not kinds & {Kind.ROUTER, Kind.GATE, Kind.HEAD} and not trial.outside
-    return trial.forward == "ok" and _is_sound(trial) and welcome and bool(trial.coverage)
+    return trial.is_sound and welcome and bool(trial.coverage)
 
 
 def _reason(blueprint: Blueprint, trial: Trial, path: str) -> str:
@@ -232,6 +225,7 @@ def _exclusion(
 
 def _parameter_targets(blueprint: Blueprint, sites: Iterable[Site]) -> list[str]:
     wanted = [site.path if site.is_parameter else f"{site.path}.weight" for site in sites]
+    chosen = set(wanted)
     leaves = [path.rpartition(".")[2] for path in wanted]  # a parameter is told with its module's name
-    others = [name for site in blueprint.sites for name in site.parameters if name not in set(wanted)]
+    others = [name for site in blueprint.sites for name in site.parameters if name not in chosen]
     return suffixes(wanted, [*others, *leaves]) or wanted

@@ -187,12 +187,12 @@ def _recipe(report: Report, environment: Environment) -> Iterator[RenderableType
         yield from _left_out(report)
         return
     untried = recipe.raised is None and recipe.forward == "unavailable"
-    name, style = ("recipe", "green") if wording.is_sound(recipe) else ("untried" if untried else "nearest", "yellow")
+    name, style = ("recipe", "green") if recipe.is_sound else ("untried" if untried else "nearest", "yellow")
     label = Text(name, f"bold {style}")
     yield Row(label, Text(wording.injection(recipe, report.scope)))
     size = f" · {wording.magnitude(recipe.trainable)} trainable parameters" if recipe.trainable else ""
     yield Row(Text(), Text(f"injected by peft {environment.peft}{size}", "dim"))
-    yield Row(Text(), Text(wording.execution(recipe), "dim" if wording.is_sound(recipe) else "yellow"))
+    yield Row(Text(), Text(wording.execution(recipe), "dim" if recipe.is_sound else "yellow"))
     yield from _left_out(report)
     yield _BLANK
     yield Source(partial(lora_config, recipe.plan.lora), style="green", widest=WIDTH)

@@ -66,11 +66,6 @@ def outcome(trial: Trial, scope: Scope) -> str:
     return done if trial.raised is not None else f"{done}; {execution(trial)}"
 
 
-def is_sound(trial: Trial) -> bool:
-    """Whether a plan was run, and nothing is known against it."""
-    return trial.raised is None and trial.forward == "ok" and not trial.dead
-
-
 def tally(run: Run) -> str:
     """``1 error, 4 infos, 1 not checked``; what there is none of is left out."""
     parts = [plural(count, severity.value) for severity in Severity if (count := run.count(severity))]

@@ -2,7 +2,7 @@
 
 from archlint.running.batch import Batch
 from archlint.running.crashes import crash_of
-from archlint.running.reads import idle_parts, watched
+from archlint.running.reads import Use, idle_parts, watched
 from archlint.running.restore import restored
 from archlint.running.runner import MAX_SECONDS, Run, Runner, TooSlowError, batches
 from archlint.running.small import NoSmallCopyError, one_thread, small_copy
@@ -16,6 +16,7 @@ __all__ = [
     "Run",
     "Runner",
     "TooSlowError",
+    "Use",
     "batches",
     "crash_of",
     "idle_parts",

@@ -11,8 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from archlint.core.blueprint import Role
+from archlint.running.configs import configs
 
-_ROWS = 2
+ROWS = 2
+"""Examples in a batch."""
 _LENGTHS = (32, 4096)
 """Tokens in a row: few, and as many as the attentions need that work on blocks or fixed grids."""
 
@@ -36,6 +38,11 @@ class Batch:
         return replace(self, inputs=kept, extra=())
 
 
+def whole(*shape: int) -> Tensor:
+    """A mask that leaves nothing out."""
+    return torch.ones(shape, dtype=torch.long, device="cpu")
+
+
 def text_batches(model: nn.Module) -> Iterator[Batch]:
     """Batches of tokens alone, the plainest first: with labels where the class takes them.
 
@@ -53,7 +60,7 @@ def text_batches(model: nn.Module) -> Iterator[Batch]:
             "decoder_input_ids": ids.clone(),
         }
         plain = {name: value for name, value in inputs.items() if name in takes}
-        for labels in ({"labels": ids.clone()}, {"labels": torch.zeros(_ROWS, dtype=torch.long)}, {}):
+        for labels in ({"labels": ids.clone()}, {"labels": torch.zeros(ROWS, dtype=torch.long)}, {}):
             if not labels or "labels" in takes:
                 yield Batch({**plain, **labels})
                 if types:
@@ -63,12 +70,9 @@ def text_batches(model: nn.Module) -> Iterator[Batch]:
 def _tokens(model: nn.Module) -> Iterator[tuple[Tensor, Tensor]]:
     """Token ids and their mask; where a config has codebooks, also in the layouts that models of audio codes take."""
     for length in _LENGTHS:
-        mask = torch.ones((_ROWS, length), dtype=torch.long)
-        yield mask.clone(), mask
+        yield whole(ROWS, length), whole(ROWS, length)
     length = _LENGTHS[0]
-    mask = torch.ones((_ROWS, length), dtype=torch.long)
-    configs = [getattr(part, "config", None) for part in model.modules()]
-    books = dict.fromkeys(getattr(config, "num_codebooks", None) for config in configs)
+    books = dict.fromkeys(getattr(config, "num_codebooks", None) for config in configs(model))
     for count in (count for count in books if isinstance(count, int)):
-        yield torch.ones((_ROWS * count, length), dtype=torch.long), mask  # a row for each codebook
-        yield torch.ones((_ROWS, length, count + 1), dtype=torch.long), mask  # text, then a code of each book
+        yield whole(ROWS * count, length), whole(ROWS, length)  # a row for each codebook
+        yield whole(ROWS, length, count + 1), whole(ROWS, length)  # text, then a code of each book

@@ -12,9 +12,9 @@ from torch import nn
 
 from archlint.core.blueprint import Role
 from archlint.running import features, pixels, sounds
-from archlint.running.batch import Batch
+from archlint.running.batch import ROWS, Batch, whole
 from archlint.running.pixels import Inputs
-from archlint.running.tower import ROWS, Tower, whole
+from archlint.running.tower import Tower
 from archlint.survey.roles import Roles
 
 _TEXT = 16

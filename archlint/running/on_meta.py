@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
+from archlint.running.configs import configs
 from archlint.running.content import content_kept
 
 _aten = torch.ops.aten
@@ -205,10 +206,9 @@ def _autocast(real: Any) -> Callable[..., Any]:
 @contextlib.contextmanager
 def _one_product_for_all_experts(model: nn.Module) -> Iterator[None]:
     """Fused experts are computed in one batched product, which does not ask which expert got a token."""
-    configs = {id(config): config for part in model.modules() if (config := getattr(part, "config", None)) is not None}
     before = [
         (config, config._experts_implementation_internal)
-        for config in configs.values()
+        for config in configs(model)
         if hasattr(config, "_experts_implementation_internal")
     ]
     for config, _ in before:

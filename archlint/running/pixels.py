@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from archlint.running.tower import ROWS, Tower, whole
+from archlint.running.batch import ROWS, whole
+from archlint.running.tower import Tower
 
 Inputs = dict[str, Any]
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from torch import nn
+
+from archlint.running.configs import configs
 
 
 @contextlib.contextmanager
@@ -14,7 +16,7 @@ def restored(model: nn.Module) -> Iterator[None]:
     """Give ``model`` back as it was: its modules, their classes and attributes, its configs and what was trainable."""
     states = [(module, type(module), _state(module)) for module in model.modules()]
     trainable = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
-    settings = [(config, dict(vars(config))) for config in _configs(model)]
+    settings = [(config, dict(vars(config))) for config in configs(model)]
     try:
         yield
     finally:
@@ -27,12 +29,6 @@ def restored(model: nn.Module) -> Iterator[None]:
         for config, values in settings:
             vars(config).clear()
             vars(config).update(values)
-
-
-def _configs(model: nn.Module) -> Iterable[Any]:
-    """The configs of the model and of its parts."""
-    found = (getattr(module, "config", None) for module in model.modules())
-    return {id(config): config for config in found if hasattr(config, "__dict__")}.values()
 
 
 def _state(module: nn.Module) -> dict[str, Any]:

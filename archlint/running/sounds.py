@@ -8,8 +8,9 @@ from collections.abc import Collection, Iterator
 import torch
 from torch import nn
 
+from archlint.running.batch import ROWS, whole
 from archlint.running.pixels import Inputs
-from archlint.running.tower import ROWS, Tower, whole
+from archlint.running.tower import Tower
 
 NAMES = ("input_features", "input_values", "audio_input_features", "audio_mel", "audio_values", "inputs", "latents")
 """Inputs that are the sounds themselves; of several the first is given."""

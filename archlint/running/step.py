@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from archlint.running.batch import Batch
+from archlint.running.configs import configs
 from archlint.running.draws import nothing_dropped
 
 
@@ -40,8 +41,7 @@ def forward(model: nn.Module, batch: Batch, device: str, *, cache: bool = False)
     Raises:
         Exception: whatever the model's code raises.
     """
-    for part in model.modules():
-        config: Any = getattr(part, "config", None)
+    for config in configs(model):
         if hasattr(config, "use_cache"):
             config.use_cache = cache
     inputs = batch.on(device)

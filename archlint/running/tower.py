@@ -11,9 +11,6 @@ from torch import Tensor, nn
 from archlint.core.blueprint import Role
 from archlint.survey.roles import Roles
 
-ROWS = 2
-"""Examples in a batch."""
-
 _WORDS: Mapping[Role, tuple[str, ...]] = {
     Role.VISION: ("vision", "image", "visual", "video", "vit"),
     Role.AUDIO: ("audio", "speech", "sound", "acoustic"),
@@ -65,11 +62,6 @@ class Tower:
         """A tensor for the tower to read, of values between -1 and 1."""
         size = torch.Size(shape)
         return torch.linspace(-1, 1, size.numel(), device="cpu").reshape(size).to(self.dtype)
-
-
-def whole(*shape: int) -> Tensor:
-    """A mask that leaves nothing out."""
-    return torch.ones(shape, dtype=torch.long, device="cpu")
 
 
 def _configs(config: Any, words: tuple[str, ...]) -> Iterator[Any]:

@@ -16,7 +16,7 @@ from archlint.core.trial import Plan, Trial
 from archlint.fixtures.toys import running
 from archlint.proving import STOCK_PLANS, Prover
 from archlint.quiet import quiet
-from archlint.recipe import solve
+from archlint.recipe.solve import Solution, solve
 from archlint.skeleton import Skeleton, build
 from archlint.sources.snapshots import find
 from archlint.survey import survey
@@ -54,6 +54,13 @@ def test_a_recipe_covers_the_text_and_nothing_else(model_type: str) -> None:
     assert recipe.outside == 0
     touched = [blueprint.by_path[path] for path in recipe.adapted]
     assert not [site for site in touched if site.kind in (Kind.ROUTER, Kind.GATE, Kind.HEAD) or site.role is Role.HEAD]
+
+
+def solution_for(toy: type[nn.Module]) -> Solution:
+    with init_empty_weights(include_buffers=True):
+        skeleton = Skeleton(toy())
+    blueprint = survey(skeleton, ModelInfo("toy", "object", "", "", 0, 0))
+    return solve(blueprint, Prover(skeleton.model, blueprint))
 
 
 def lora_of(model_type: str, scope: Scope | None = None) -> dict[str, Any]:
@@ -163,7 +170,7 @@ def test_what_peft_refuses_is_left_out() -> None:
 
 
 class Crashing(nn.Module):
-    """Two linears in a row, of which the caller asks for a weight that an adapted layer does not have."""
+    """Two linears in a row; the model itself, above all layers, wants one of them to be plain."""
 
     def __init__(self, layers: int = 2) -> None:
         super().__init__()
@@ -182,10 +189,7 @@ class Crashing(nn.Module):
 
 
 def test_what_crashes_the_step_somewhere_else_is_found_by_trying() -> None:
-    with init_empty_weights(include_buffers=True):
-        skeleton = Skeleton(Crashing())
-    blueprint = survey(skeleton, ModelInfo("crashing", "object", "", "", 0, 0))
-    solution = solve(blueprint, Prover(skeleton.model, blueprint))
+    solution = solution_for(Crashing)
     assert solution.trial is not None
     assert solution.trial.plan.lora == {"target_modules": ["q_proj"]}
     assert solution.trial.forward == "ok"
@@ -195,10 +199,7 @@ def test_what_crashes_the_step_somewhere_else_is_found_by_trying() -> None:
 
 
 def test_what_dies_is_left_out_with_the_cause() -> None:
-    with init_empty_weights(include_buffers=True):
-        skeleton = Skeleton(running.Indexed())
-    blueprint = survey(skeleton, ModelInfo("indexed", "object", "", "", 0, 0))
-    solution = solve(blueprint, Prover(skeleton.model, blueprint))
+    solution = solution_for(running.Indexed)
     assert solution.trial is not None
     assert (solution.trial.forward, solution.trial.dead) == ("ok", ())
     (left,) = solution.left_out
@@ -250,10 +251,7 @@ class Blocks(nn.Module):
 
 
 def test_siblings_of_what_crashes_are_kept() -> None:
-    with init_empty_weights(include_buffers=True):
-        skeleton = Skeleton(Blocks())
-    blueprint = survey(skeleton, ModelInfo("blocks", "object", "", "", 0, 0))
-    solution = solve(blueprint, Prover(skeleton.model, blueprint))
+    solution = solution_for(Blocks)
     assert solution.trial is not None
     assert solution.trial.plan.lora == {"target_modules": ["q_proj", "k_proj"]}
     assert solution.trial.forward == "ok"
