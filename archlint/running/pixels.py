@@ -27,6 +27,8 @@ NAMES = (
 _SIZES = (224, 384, 512, 1024, 1536)
 """Height and width in pixels, where the config states none or more than is needed."""
 _LARGE = 512
+_HIGH = 1024
+"""Height and width of what is given in high resolution beside."""
 _SIDE = 16
 """Patches along a side of a picture, where a model takes any number."""
 _TILES = (2, 3, 5)
@@ -145,14 +147,16 @@ def _framed(tower: Tower, name: str, takes: Collection[str], shape: tuple[int, .
     elif "image_attention_mask" in takes and "image_sizes" in takes:
         patch = _patch(tower)[1]
         masks = [{"image_attention_mask": whole(*lead, height // patch, width // patch)}]
-    pixels = tower.values(*shape)
+    pictures = {name: tower.values(*shape)}
+    if "high_res_pixel_values" in takes:
+        pictures["high_res_pixel_values"] = tower.values(*shape[:-2], _HIGH, _HIGH)
     for size, told in itertools.product(sizes, masks):
-        yield {name: pixels, **size, **told}
+        yield {**pictures, **size, **told}
 
 
 def _picture(tower: Tower) -> tuple[int, int, int]:
     """Channels, height and width of a picture."""
-    height, width = tower.pair("image_size", "img_size", "input_size", "crop_size", default=_SIZES[0])
+    height, width = tower.pair("image_size", "img_size", "input_size", "crop_size", "max_img_size", default=_SIZES[0])
     return _channels(tower), height, width
 
 

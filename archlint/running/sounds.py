@@ -26,6 +26,8 @@ _MASKS = (
 _SAMPLES = 19200
 """A number that the hops of many codecs divide: 320, 480, 640, 960, 1920, 3200."""
 _FRAMES = (400, 1024)
+_ANSWER = 8
+"""Frames of speech that a decoder goes on from."""
 _BINS = ("num_mel_bins", "num_mel_features", "n_mels", "mel_bins", "input_feat_size", "feature_size")
 _USUAL_BINS = (128, 80)
 
@@ -42,14 +44,17 @@ def sounds(tower: Tower, name: str, takes: Collection[str]) -> Iterator[Inputs]:
     for as_type in (torch.bool, None, torch.long) if masks else (None,):
         for shape, length in _shapes(tower, name):
             told = {} if as_type is None else dict.fromkeys(masks, whole(ROWS, length).to(as_type))
-            yield {name: tower.values(*shape), **told, **_lengths(tower, takes, length)}
+            yield {name: tower.values(*shape), **told, **_beside(tower, takes, length)}
 
 
-def _lengths(tower: Tower, takes: Collection[str], length: int) -> Inputs:
-    """How much of each sound counts: of its frames, and of what the model makes of them."""
+def _beside(tower: Tower, takes: Collection[str], length: int) -> Inputs:
+    """How much of each sound counts, of its frames and of what is made of them; and frames for a decoder of speech."""
     made = length // tower.number("time_reduction", default=1)
     lengths = {"audio_feature_lengths": length, "audio_embed_sizes": made}
-    return {name: torch.full((ROWS,), value) for name, value in lengths.items() if name in takes}
+    beside: Inputs = {name: torch.full((ROWS,), value) for name, value in lengths.items() if name in takes}
+    if "decoder_input_values" in takes:
+        beside["decoder_input_values"] = tower.values(ROWS, _ANSWER, tower.number(*_BINS, default=_USUAL_BINS[-1]))
+    return beside
 
 
 def _shapes(tower: Tower, name: str) -> Iterator[tuple[tuple[int, ...], int]]:

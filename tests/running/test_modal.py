@@ -264,3 +264,18 @@ def test_a_model_is_left_as_it_was() -> None:
 
 def test_there_is_none_for_a_class_that_takes_tokens_only() -> None:
     assert list(modal_batches(projections.Dense(), [Role.VISION, Role.AUDIO])) == []
+
+
+@pytest.mark.parametrize(
+    ("model_type", "class_name", "role", "beside"),
+    [
+        ("deepseek_vl_hybrid", None, Role.VISION, "high_res_pixel_values"),
+        ("speecht5", "SpeechT5ForSpeechToSpeech", Role.AUDIO, "decoder_input_values"),
+    ],
+)
+def test_what_a_class_wants_twice_is_given_twice(
+    model_type: str, class_name: str | None, role: Role, beside: str
+) -> None:
+    model = build({"model_type": model_type}, class_name=class_name).model
+    assert beside in first_that_runs(model, role).inputs
+    assert learning(model, role)
