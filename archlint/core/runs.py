@@ -70,8 +70,8 @@ def is_idle(baseline: Baseline, site: Site) -> bool:
 
 
 def batch_of(names: Iterable[str]) -> str:
-    """What a batch holds, in words: a setting such as ``use_cache`` is no part of it."""
-    return f"a batch of {', '.join(name for name in names if not name.startswith('use_'))}"
+    """What a batch holds, in words."""
+    return f"a batch of {', '.join(names)}"
 
 
 def plain_batch(baseline: Baseline) -> str:
