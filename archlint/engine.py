@@ -240,8 +240,8 @@ def _check_object(model: nn.Module, options: Options) -> Report:
 
 def _judge(name: str, skeleton: Skeleton, info: ModelInfo, options: Options, notes: tuple[str, ...]) -> Report:
     from archlint.proving import STOCK_PLANS, Prover
-    from archlint.recipe import solve
     from archlint.rules.tool.cannot_run import CannotRun
+    from archlint.solving import solve
     from archlint.survey import survey
 
     options.progress("taking the census")

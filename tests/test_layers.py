@@ -19,16 +19,16 @@ KNOWS = {
     "fixtures": "",
     "rules": "core",
     "report": "core",
-    "plans": "",
+    "plans": "core",
     "sources": "",
     "skeleton": "deadline",
     "survey": "core skeleton",
     "running": "core deadline survey",
     "proving": "core deadline running",
-    "recipe": "core",
+    "solving": "core",
     "judging": "core rules",
     "testing": "core quiet sources skeleton survey proving",
-    "engine": "core plans quiet rules report sources skeleton survey proving recipe judging",
+    "engine": "core plans quiet rules report sources skeleton survey proving solving judging",
     "cli": "core plans sources report engine",
     "__main__": "cli",
 }
@@ -36,7 +36,7 @@ PUBLIC = {"Example": "core", "Rule": "core", "lint": "engine", "__version__": No
 """Names of the package itself, and the layer that each comes from."""
 
 HEAVY = {"accelerate", "peft", "torch", "transformers", "trl"}
-WITHOUT_HEAVY = {"core", "quiet", "rules", "report", "plans", "sources", "recipe", "remedies", "cli", "__main__"}
+WITHOUT_HEAVY = {"core", "quiet", "rules", "report", "plans", "sources", "solving", "cli", "__main__"}
 """Layers that work on plain data, or start before it is known that more is needed."""
 
 FILES = sorted(
@@ -95,7 +95,7 @@ def test_a_module_imports_only_what_its_layer_may_know(path: Path) -> None:
         ("archlint.core.finding", "def f():\n    import torch"),
         ("archlint.rules.norms.custom", "from archlint.survey.kinds import classify"),
         ("archlint.rules.norms.custom", "from ...survey import kinds"),
-        ("archlint.report.full", "from archlint import recipe"),
+        ("archlint.report.full", "from archlint import solving"),
         ("archlint.report.full", "import transformers.models"),
         ("archlint.survey.kinds", "if True:\n    from archlint.proving import prover"),
         ("archlint.engine.run", "from archlint.cli import main"),

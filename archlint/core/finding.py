@@ -45,6 +45,29 @@ class Safety(str, enum.Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class PlanLine:
+    """Where the user's own file says what a finding is about: the key as it stands there, and its line from 1."""
+
+    file: str
+    line: int
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """A change to one key of the user's own file, in that file's spelling.
+
+    ``line`` is where the key stands, or where it would be put; ``text`` what is to stand there, empty where the
+    key is to go.
+    """
+
+    file: str
+    line: int
+    key: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Remedy:
     """A fix: words for a person, a value for a program, and whether it was proven by a trial."""
 
@@ -59,6 +82,8 @@ class Remedy:
     """The scope that ``plan`` is for, where it is another than that of the report."""
     by_recipe: bool = False
     """The recipe of the report is this remedy: the engine puts its arguments here, or drops the remedy."""
+    edits: tuple[Edit, ...] = ()
+    """The same in the file that the user's plan came from; the engine sets it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +146,10 @@ class Finding:
     """What was run and what came of it, one line each."""
     unchecked: bool = False
     """It says that something could not be checked, which has an exit code of its own."""
+    settings: tuple[str, ...] = ()
+    """The plan's arguments that it is about, where the rule knows; otherwise they are found by its sites."""
+    plan_line: PlanLine | None = None
+    """Where the user's file says it; the engine sets it."""
 
     @property
     def count(self) -> int:

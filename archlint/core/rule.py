@@ -78,8 +78,12 @@ class Rule(ABC):
         proof: Sequence[str] = (),
         why: str | None = None,
         unchecked: bool = False,
+        settings: Sequence[str] = (),
     ) -> Finding:
-        """A finding of this rule about ``sites``, which are folded; its location is the first one's class."""
+        """A finding of this rule about ``sites``, which are folded; its location is the first one's class.
+
+        ``settings`` are the plan's arguments that it is about, where sites and remedies do not tell.
+        """
         folds = fold_sites(sites)
         return Finding(
             code=self.code,
@@ -93,6 +97,7 @@ class Rule(ABC):
             remedies=tuple(remedies),
             proof=tuple(proof),
             unchecked=unchecked,
+            settings=tuple(settings),
         )
 
 

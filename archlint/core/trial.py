@@ -7,13 +7,20 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+LORA = "LORA"
+"""PEFT's ``peft_type`` of LoRA."""
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A way to place adapters: a name and the arguments of a ``LoraConfig`` (JSON values)."""
+    """A way to place adapters: a name and the arguments of a ``LoraConfig`` (JSON values).
+
+    ``tuner`` is PEFT's ``peft_type``; the arguments are those of that tuner's config where it is not LoRA.
+    """
 
     name: str
     lora: Mapping[str, Any] = field(default_factory=dict)
+    tuner: str = LORA
 
     @property
     def says_all(self) -> bool:

@@ -5,6 +5,7 @@ The JSON Schema beside this module says the same for programs.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from collections.abc import Mapping
@@ -101,6 +102,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "proof": list(finding.proof),
         "remedies": [_remedy(remedy) for remedy in finding.remedies],
         "unchecked": finding.unchecked,
+        "plan_line": None if finding.plan_line is None else dataclasses.asdict(finding.plan_line),
     }
 
 
@@ -115,11 +117,12 @@ def _remedy(remedy: Remedy) -> dict[str, Any]:
         "value": plain(remedy.value),
         "safety": remedy.safety.value,
         "proven": remedy.proven,
+        "edits": [dataclasses.asdict(edit) for edit in remedy.edits],
     }
 
 
 def _planned(trial: Trial) -> dict[str, Any]:
-    return {"lora": plain(trial.plan.lora), "trial": _trial(trial)}
+    return {"tuner": trial.plan.tuner, "lora": plain(trial.plan.lora), "trial": _trial(trial)}
 
 
 def _trial(trial: Trial) -> dict[str, Any]:

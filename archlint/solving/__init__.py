@@ -1,5 +1,5 @@
 """The best plan for a scope, found by trial."""
 
-from archlint.recipe.solve import solve
+from archlint.solving.solve import solve
 
 __all__ = ["solve"]

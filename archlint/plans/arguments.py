@@ -12,15 +12,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn
 
+from archlint.plans.document import PlanError
+
 _EXPRESSION = re.compile(r"[\\*+?^$|()\[\]{}]")
 """What stands in regular expressions and never in the name of a module."""
 _NAMES = ("target_modules", "target_parameters", "exclude_modules", "modules_to_save")
 _EXPRESSIONS = ("target_modules", "exclude_modules")
 _ALL_LINEAR = "all-linear"
-
-
-class PlanError(Exception):
-    """A plan cannot be read; the message says what is wrong, on one line."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from archlint import plans
 from archlint.plans import PlanError, read_adapter_config, targets
+from archlint.plans import arguments as plans
 
 
 @pytest.mark.parametrize(
@@ -98,8 +98,8 @@ def test_all_that_lora_config_takes_is_known() -> None:
 
 
 def test_peft_is_not_imported() -> None:
-    code = "import sys; from archlint.plans import _arguments; _arguments(); print('peft' in sys.modules)"
-    root = Path(__file__).parent.parent
+    code = "import sys; from archlint.plans.arguments import _arguments; _arguments(); print('peft' in sys.modules)"
+    root = Path(__file__).parents[2]
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
 

@@ -16,8 +16,8 @@ from archlint.core.trial import Plan, Trial
 from archlint.fixtures.toys import running
 from archlint.proving import STOCK_PLANS, Prover
 from archlint.quiet import quiet
-from archlint.recipe.solve import Solution, solve
 from archlint.skeleton import Skeleton, build
+from archlint.solving.solve import Solution, solve
 from archlint.sources.snapshots import find
 from archlint.survey import survey
 

@@ -13,8 +13,8 @@ from archlint.core.regions import excluding, roots
 from archlint.core.runs import cause_of_death, crashed_sites
 from archlint.core.suffixes import reached_by, suffixes
 from archlint.core.trial import Judge, Plan, Trial
-from archlint.recipe.pattern import pattern
-from archlint.recipe.wanted import candidates, reason_against, wanted_modules, wanted_parameters
+from archlint.solving.pattern import pattern
+from archlint.solving.wanted import candidates, reason_against, wanted_modules, wanted_parameters
 
 _ATTEMPTS = 8
 
