@@ -6,25 +6,25 @@ import dataclasses
 import platform
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from archlint.core.blueprint import Blueprint, ModelInfo, Scope, is_projection
-from archlint.core.catalog import Catalog, RuleLoadError
+from archlint.core.catalog import RuleLoadError
 from archlint.core.finding import Finding, LeftOut, Severity
+from archlint.core.means import ALL, Means
 from archlint.core.report import Environment, Report, Unchecked
 from archlint.core.rule import Rule
 from archlint.core.trial import Plan, Trial
 from archlint.judging import prove_remedies, run_rules
-from archlint.plans import lora_arguments
+from archlint.plans import PlanFile, located
 from archlint.quiet import quiet
+from archlint.solving import Preset, solve
 from archlint.sources import Source, SourceError, SourceOptions, resolve
 
 if TYPE_CHECKING:
-    from peft import LoraConfig
     from torch import nn
 
     from archlint.skeleton import Skeleton
@@ -44,105 +44,21 @@ class Options:
 
     scope: Scope | None = None
     """What is to be trained; ``None`` lets the model decide."""
-    plan: Mapping[str, Any] | None = None
-    """The user's LoraConfig arguments; ``None`` tries the stock plans."""
+    plan: Plan | None = None
+    """The user's; ``None`` tries the stock plans."""
+    plan_file: PlanFile | None = None
+    """Where the user's plan comes from; the arguments of ``plan`` win over what it says."""
     rules: Sequence[type[Rule]] = ()
     missing_rules: Sequence[RuleLoadError] = ()
     """Installed plugins that could not be loaded: what they would have said is unchecked."""
     prove: bool = True
+    preset: Preset = Preset.ALL
+    """Which layers of the scope the recipe is to adapt."""
+    means: Means = ALL
+    """What the tool can say that the recipe is for."""
     source: SourceOptions = field(default_factory=SourceOptions)
     progress: Callable[[str], None] = _nothing
     """Told the name of each stage as it begins."""
-
-
-def lint(
-    model_or_source: str | Path | nn.Module,
-    *,
-    scope: str = "auto",
-    plan: Mapping[str, Any] | LoraConfig | None = None,
-    select: Sequence[str] | None = None,
-    ignore: Sequence[str] = (),
-    extend_select: Sequence[str] = (),
-    load: Iterable[str | Path] = (),
-    prove: bool = True,
-    class_name: str | None = None,
-    offline: bool = False,
-    revision: str | None = None,
-    subfolder: str | None = None,
-    cache_dir: str | Path | None = None,
-    trust_remote_code: bool = False,
-) -> Report:
-    """Check a model before it is fine-tuned with PEFT.
-
-    Args:
-        model_or_source: a live module (its weights are not touched), a hub id, a folder, a config.json, a
-            model type or an alias of a bundled snapshot.
-        scope: what is to be trained: ``auto``, ``text``, ``vision``, ``audio`` or ``all``.
-        plan: a LoraConfig, or its arguments, to be judged; without one the stock plans are.
-        select: codes of the rules to run, or prefixes of them; all by default.
-        ignore: codes not to run.
-        extend_select: codes to run besides those of ``select``.
-        load: files with further rules.
-        prove: run PEFT on the model; without it only the structure is judged.
-        class_name: the model class, where the config's own choice is not wanted.
-        offline: do not ask the hub.
-        revision: branch, tag or commit of a hub repository.
-        subfolder: folder in the repository that holds the config.
-        cache_dir: the hub's cache, where it is not the default one.
-        trust_remote_code: run the repository's own code.
-
-    Returns:
-        The report. A source that cannot be loaded gives a report whose status is ``unchecked``.
-
-    Raises:
-        TypeError: a source that is neither text, a path nor a module, or a plan that is neither a mapping nor a
-            LoraConfig.
-        ValueError: an unknown scope, or a selection that leaves no rule.
-        UnknownRuleError: a code that no rule has.
-        RuleLoadError: a file of ``load`` that cannot be loaded.
-    """
-    catalog = Catalog.load(map(Path, load))
-    rules = catalog.select(select, ignore, extend_select)
-    if not rules:
-        raise ValueError("the selection leaves no rule to run")
-    options = Options(
-        scope=None if scope == "auto" else Scope(scope),
-        plan=_arguments(plan),
-        rules=rules,
-        missing_rules=catalog.failures,
-        prove=prove,
-        source=SourceOptions(
-            offline=offline,
-            revision=revision,
-            subfolder=subfolder,
-            cache_dir=Path(cache_dir) if cache_dir is not None else None,
-            trust_remote_code=trust_remote_code,
-            class_name=class_name,
-        ),
-    )
-    return check(_source_or_module(model_or_source), options)
-
-
-def _source_or_module(given: object) -> str | nn.Module:
-    if isinstance(given, (str, Path)):
-        return str(given)
-    from torch import nn
-
-    if not isinstance(given, nn.Module):
-        raise TypeError(f"a source, a path or a torch.nn.Module is expected, not {type(given).__name__}")
-    return given
-
-
-def _arguments(plan: object) -> Mapping[str, Any] | None:
-    if plan is None:
-        return None
-    if isinstance(plan, Mapping):
-        return {key: value for key, value in plan.items() if key != "inference_mode"}  # training is what is checked
-    from peft import LoraConfig
-
-    if not isinstance(plan, LoraConfig):
-        raise TypeError(f"a LoraConfig or a mapping of its arguments is expected, not {type(plan).__name__}")
-    return lora_arguments(plan.to_dict())
 
 
 def environment() -> Environment:
@@ -241,7 +157,6 @@ def _check_object(model: nn.Module, options: Options) -> Report:
 def _judge(name: str, skeleton: Skeleton, info: ModelInfo, options: Options, notes: tuple[str, ...]) -> Report:
     from archlint.proving import STOCK_PLANS, Prover
     from archlint.rules.tool.cannot_run import CannotRun
-    from archlint.solving import solve
     from archlint.survey import survey
 
     options.progress("taking the census")
@@ -254,17 +169,20 @@ def _judge(name: str, skeleton: Skeleton, info: ModelInfo, options: Options, not
     if options.prove:
         options.progress("running the model and PEFT")
         blueprint = dataclasses.replace(blueprint, baseline=prover.baseline)
-        if options.plan is not None:
-            blueprint = dataclasses.replace(blueprint, plan=prover.try_plan(Plan("user", options.plan)))
+        if (plan := _user_plan(options, blueprint)) is not None:
+            blueprint = dataclasses.replace(blueprint, plan=prover.try_plan(plan))
         blueprint = dataclasses.replace(blueprint, stock=prover.try_plans(STOCK_PLANS))
         options.progress("solving for a recipe")
-        solution = solve(blueprint, prover)
+        solution = solve(blueprint, prover, options.means, options.preset)
         recipe, left_out = solution.trial, solution.left_out
     findings, unchecked = run_rules(blueprint, options.rules)
     if options.prove:
-        findings = prove_remedies(findings, blueprint, options.rules, recipe, prover)
+        means = ALL if options.plan_file is None else options.plan_file.dialect.means
+        findings = prove_remedies(findings, blueprint, options.rules, recipe, prover, means)
     else:
         unchecked.append(Unchecked("the plans", "PEFT was not run, as asked: only the structure was judged"))
+    if options.plan_file is not None and blueprint.plan is not None:
+        findings = list(located(findings, options.plan_file, blueprint.plan))
     unchecked += _untold(blueprint, findings)
     if (lack := CannotRun.lack(blueprint, recipe)) is not None:
         unchecked.append(lack)
@@ -280,6 +198,13 @@ def _judge(name: str, skeleton: Skeleton, info: ModelInfo, options: Options, not
         unchecked=tuple(unchecked),
         notes=notes,
     )
+
+
+def _user_plan(options: Options, blueprint: Blueprint) -> Plan | None:
+    if options.plan_file is None:
+        return options.plan
+    plan = options.plan_file.plan(blueprint)
+    return plan if options.plan is None else dataclasses.replace(plan, lora={**plan.lora, **options.plan.lora})
 
 
 def _untold(blueprint: Blueprint, findings: Iterable[Finding]) -> Iterator[Unchecked]:

@@ -6,14 +6,17 @@ A rule may come from anywhere and do anything; what it says is taken only where 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Protocol
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any, Protocol
 
 from archlint.core.blueprint import Blueprint, Scope
 from archlint.core.finding import Finding, Remedy, Severity
+from archlint.core.means import ALL, Means
 from archlint.core.report import Unchecked
 from archlint.core.rule import Rule
-from archlint.core.trial import Baseline, Judge, Plan, Trial
+from archlint.core.trial import LORA, Baseline, Judge, Plan, Trial
+from archlint.solving import PLACING, nearest, respelled
 
 
 class ScopedJudge(Judge, Protocol):
@@ -60,12 +63,16 @@ def prove_remedies(
     rules: Sequence[type[Rule]],
     recipe: Trial | None,
     judge: ScopedJudge,
+    means: Means = ALL,
 ) -> list[Finding]:
     """``findings`` with remedies that were tried; those that the recipe stands for get its plan.
 
     A remedy's plan goes through PEFT and then through all ``rules``. It is proven where PEFT takes it, the
     finding is gone, no rule gives an error, and no rule warns that did not warn before. A remedy that does not
     mend its finding, or leads to an error, is dropped; so is one that points to a recipe where there is none.
+
+    With a plan of the user's, what is said with its tuner and its other settings, and by ``means``: those of the
+    tool that the plan is for.
     """
     findings = list(findings)
     known = frozenset(finding.code for finding in findings if finding.severity is not Severity.INFO)
@@ -74,8 +81,8 @@ def prove_remedies(
         for finding in run_rules(dataclasses.replace(blueprint, plan=None, stock=()), rules)[0]
         if finding.severity is Severity.ERROR
     )
-    court = _Court(blueprint, rules, known, standing, judge)
-    return [dataclasses.replace(finding, remedies=tuple(court.judged(finding, recipe))) for finding in findings]
+    court = _Court(blueprint, rules, known, standing, recipe, judge, means)
+    return [dataclasses.replace(finding, remedies=tuple(court.judged(finding))) for finding in findings]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,24 +93,69 @@ class _Court:
     """Codes of the errors and warnings that there are without any remedy."""
     standing: frozenset[str]
     """Codes of the errors that the model gives with any plan."""
+    recipe: Trial | None
     judge: ScopedJudge
+    means: Means
 
-    def judged(self, finding: Finding, recipe: Trial | None) -> Iterator[Remedy]:
+    def judged(self, finding: Finding) -> Iterator[Remedy]:
         for remedy in finding.remedies:
-            if remedy.by_recipe:
-                if recipe is not None:
-                    proven = self._proves(recipe, finding, self.blueprint)
-                    yield dataclasses.replace(remedy, value=dict(recipe.plan.lora), proven=bool(proven))
-            elif remedy.plan is not None:
-                scope = remedy.scope or self.blueprint.scope
-                judge = self.judge.scoped(scope)
-                trial = judge.try_plan(Plan("remedy", remedy.plan))
-                blueprint = dataclasses.replace(self.blueprint, scope=scope, baseline=judge.baseline)
-                proven = self._proves(trial, finding, blueprint)
-                if proven is not None:
-                    yield dataclasses.replace(remedy, proven=proven)
-            else:
-                yield remedy
+            for option in self._by_recipe(remedy) if remedy.by_recipe else [remedy]:
+                if option.plan is not None:
+                    yield from self._tried(option, finding)
+                elif option.by_recipe and self.recipe is not None:
+                    proven = self._proves(self.recipe, finding, self.blueprint)
+                    yield dataclasses.replace(option, proven=bool(proven))
+                else:
+                    yield option
+
+    def _by_recipe(self, remedy: Remedy) -> Iterator[Remedy]:
+        """What a remedy comes to that points to the recipe: of a user's plan, first what can be kept."""
+        if self.recipe is None:
+            return
+        value = dict(self.recipe.plan.lora)
+        plan = self.blueprint.plan
+        if plan is None:
+            yield dataclasses.replace(remedy, value=value)
+            return
+        if (kept := self._kept) is not None:
+            targets = {key: kept[key] for key in ("target_modules", "target_parameters") if kept.get(key)}
+            kind = "target_modules" if targets.keys() == {"target_modules"} else "setting"
+            yield Remedy(
+                kind,
+                "keep what the plan reaches and the recipe trains",
+                targets["target_modules"] if kind == "target_modules" else targets,
+                plan=kept,
+            )
+        others = {key: given for key, given in plan.plan.lora.items() if key not in PLACING}
+        yield dataclasses.replace(remedy, value=value, plan={**others, **value})
+
+    @cached_property
+    def _kept(self) -> dict[str, Any] | None:
+        plan, recipe = self.blueprint.plan, self.recipe
+        if plan is None or recipe is None:
+            return None
+        return nearest(self.blueprint, plan, recipe, dataclasses.replace(self.means, exclusion=False))
+
+    def _tried(self, remedy: Remedy, finding: Finding) -> Iterator[Remedy]:
+        assert remedy.plan is not None  # the caller looked
+        scope = remedy.scope or self.blueprint.scope
+        judge = self.judge.scoped(scope)
+        trial = judge.try_plan(self._plan(remedy.plan))
+        blueprint = dataclasses.replace(self.blueprint, scope=scope, baseline=judge.baseline)
+        if trial.raised is None and not self.means.allow(remedy.plan):
+            plan = respelled(self.blueprint, trial, self.means)
+            if plan is None:
+                return
+            value = plan.get(remedy.kind, plan.get("target_modules"))
+            remedy = dataclasses.replace(remedy, plan=plan, value=value, by_recipe=False)
+            trial = judge.try_plan(self._plan(plan))
+        proven = self._proves(trial, finding, blueprint)
+        if proven is not None:
+            yield dataclasses.replace(remedy, proven=proven)
+
+    def _plan(self, arguments: Mapping[str, Any]) -> Plan:
+        user = self.blueprint.plan
+        return Plan("remedy", arguments, LORA if user is None else user.plan.tuner)
 
     def _proves(self, trial: Trial, finding: Finding, blueprint: Blueprint) -> bool | None:
         """Whether ``trial`` mends ``finding`` without harm; ``None`` where it mends nothing, or breaks something."""

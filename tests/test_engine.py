@@ -25,7 +25,7 @@ def test_a_source_of_another_type_is_a_type_error(source: Any) -> None:
 
 @pytest.mark.parametrize("plan", ["all-linear", 5, ["q_proj"]])
 def test_a_plan_of_another_type_is_a_type_error(plan: Any) -> None:
-    with pytest.raises(TypeError, match="a LoraConfig or a mapping"):
+    with pytest.raises(TypeError, match="a LoraConfig, another PeftConfig or a mapping"):
         archlint.lint(nn.Sequential(nn.Linear(2, 2)), plan=plan)
 
 

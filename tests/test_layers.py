@@ -26,13 +26,25 @@ KNOWS = {
     "running": "core deadline survey",
     "proving": "core deadline running",
     "solving": "core",
-    "judging": "core rules",
+    "judging": "core rules solving",
     "testing": "core quiet sources skeleton survey proving",
     "engine": "core plans quiet rules report sources skeleton survey proving solving judging",
-    "cli": "core plans sources report engine",
+    "fixing": "core plans engine",
+    "api": "core sources engine",
+    "cli": "core plans sources report engine fixing solving",
     "__main__": "cli",
 }
-PUBLIC = {"Example": "core", "Rule": "core", "lint": "engine", "__version__": None}
+PUBLIC = {
+    "Example": "core",
+    "FindingsError": "core",
+    "NoRecipeError": "api",
+    "Report": "core",
+    "Rule": "core",
+    "check_plan": "api",
+    "lint": "api",
+    "recipe": "api",
+    "__version__": None,
+}
 """Names of the package itself, and the layer that each comes from."""
 
 HEAVY = {"accelerate", "peft", "torch", "transformers", "trl"}

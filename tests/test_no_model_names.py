@@ -26,6 +26,9 @@ NAMES = {re.sub(r"[-_]", "", name).lower() for name in CONFIG_MAPPING_NAMES} - W
 LONGEST = 4
 """Most words that a name is made of."""
 
+TOOL = re.compile(r"llama[-_ ]?(factory(-cli)?|pro)", re.IGNORECASE)
+"""A trainer, and a method of tuning, that have a model in their names."""
+
 WORD = re.compile(r"[A-Z]?[a-z]+[0-9]*|[A-Z]+(?![a-z])[0-9]*|[0-9]+")
 SOURCE = re.compile(r"\b[\w.-]+/[\w.-]+\b|\btype:[\w.-]+\b")
 PROSE_ARGUMENTS = {"help", "epilog", "short_help"}
@@ -33,7 +36,7 @@ PROSE_ARGUMENTS = {"help", "epilog", "short_help"}
 
 def names_in(text: str) -> set[str]:
     """The model types that ``text`` spells, alone or as part of an identifier."""
-    words = [match[0].lower() for match in WORD.finditer(text)]
+    words = [match[0].lower() for match in WORD.finditer(TOOL.sub(" ", text))]
     joined = {"".join(words[i : i + n]) for i in range(len(words)) for n in range(1, LONGEST + 1)}
     return {name for name in joined & NAMES if len(name) > 3}
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from archlint.cli.commands import SectionedCommand, option
+from archlint.cli.commands import UNCHECKED, SectionedCommand, option
 from archlint.cli.options import (
     codes,
     load_catalog,
@@ -22,13 +22,16 @@ from archlint.cli.options import (
     source_options,
     source_settings,
 )
-from archlint.cli.output import check_writable, emit, is_terminal, notice, wants_color, width, write
+from archlint.cli.output import check_writable, emit, notice, overwrite, write
 from archlint.cli.progress import progress
+from archlint.cli.rendering import FORMATS, render
 
 if TYPE_CHECKING:
     from archlint.core.report import Run
+    from archlint.core.trial import Plan
     from archlint.engine import Options
-    from archlint.plans import AdapterConfig
+    from archlint.fixing import Fixed
+    from archlint.plans import PlanFile
 
 
 _WHAT, _PLAN, _RULES, _REPORT = "What is checked", "Your plan", "Rules", "Report"
@@ -42,6 +45,7 @@ Examples:
   archlint google/gemma-4                     what breaks, and what works
   archlint meta-llama/Llama-3.1-8B --target-modules q_proj,v_proj
   archlint ./my-model --adapter-config adapter_config.json --format concise
+  archlint --adapter-config train.yml --fix   an axolotl, LLaMA-Factory, TRL, … file
   archlint google/gemma-4 Qwen/Qwen3-8B --format jsonl --output reports.jsonl
 
 Exit codes:
@@ -76,9 +80,12 @@ Exit codes:
     "--adapter-config",
     type=click.Path(exists=True, path_type=Path),
     metavar="FILE",
-    help="PEFT's adapter_config.json (options above win).",
+    help="A file of PEFT or a trainer (options above win).",
     section=_PLAN,
 )
+@option("--fix", is_flag=True, help="Mend that file: exact, proven fixes only.", section=_PLAN)
+@option("--diff", is_flag=True, help="Show what --fix would change, and write nothing.", section=_PLAN)
+@option("--unsafe-fixes", is_flag=True, help="Take lossy and unproven fixes too.", section=_PLAN)
 @option("--select", multiple=True, callback=codes, metavar="CODES", help="Run these rules only.", section=_RULES)
 @option("--ignore", multiple=True, callback=codes, metavar="CODES", help="Do not run these rules.", section=_RULES)
 @option("--extend-select", multiple=True, callback=codes, metavar="CODES", help="Run these rules too.", section=_RULES)
@@ -86,10 +93,10 @@ Exit codes:
 @option(
     "--format",
     "style",
-    type=click.Choice(["full", "concise", "json", "jsonl"]),
+    type=click.Choice(FORMATS),
     default="full",
     metavar="FORMAT",
-    help="full, concise, json or jsonl.",
+    help="full, concise, json, jsonl, sarif or github.",
     section=_REPORT,
 )
 @option(
@@ -117,14 +124,17 @@ def check(ctx: click.Context, /, sources: Sequence[str], style: str, output: Pat
     """
     from archlint.core.finding import Severity
 
-    adapter = _adapter_config(settings.pop("adapter_config"))
+    plan_file = _plan_file(settings.pop("adapter_config"))
     if not sources:
-        sources = [_base_model(adapter)]
+        sources = [_base_model(plan_file)]
     if output is not None:
         check_writable(output)
     catalog = load_catalog(settings.pop("load"))
     rules = select_rules(catalog, settings.pop("select"), settings.pop("ignore"), settings.pop("extend_select"))
-    plan = _plan(adapter, **{name: settings.pop(name) for name in _PLAN_OPTIONS})
+    plan = _plan(**{name: settings.pop(name) for name in _PLAN_OPTIONS})
+    fix, diff, unsafe = (settings.pop(name) for name in ("fix", "diff", "unsafe_fixes"))
+    if fix or diff:
+        _check_fixable(sources, plan_file, plan)
     fail_on = settings.pop("fail_on")
     _warn_of_commands(ctx, sources)
 
@@ -134,55 +144,113 @@ def check(ctx: click.Context, /, sources: Sequence[str], style: str, output: Pat
         rules=rules,
         missing_rules=catalog.failures,
         plan=plan,
+        plan_file=plan_file,
         scope=scope(settings.pop("scope")),
         prove=not settings.pop("no_prove"),
         source=source_settings(settings),
         **settings,
     )
-    run = _run(sources, options)
+    if diff:
+        ctx.exit(_show_diff(sources[0], options, unsafe))
+    if fix:
+        run, plan_file = _fix(sources[0], options, unsafe)
+    else:
+        run = _run(sources, options)
     code = run.exit_code(None if fail_on == "never" else Severity(fail_on))
-    _deliver(run, code, style, output)
+    text = render(
+        run,
+        style,
+        code=code,
+        catalog=catalog,
+        file=plan_file,
+        alone=plan is None,
+        to_file=output is not None,
+    )
+    _deliver(text, run, output)
     ctx.exit(code)
 
 
 _PLAN_OPTIONS = ("target_modules", "target_parameters", "exclude_modules")
 
 
-def _adapter_config(file: Path | None) -> AdapterConfig | None:
-    from archlint.plans import PlanError, read_adapter_config
+def _plan_file(path: Path | None) -> PlanFile | None:
+    from archlint.plans import PlanError, read_plan_file
 
-    if file is None:
+    if path is None:
         return None
     try:
-        adapter = read_adapter_config(file)
+        return read_plan_file(path)
     except PlanError as error:
         raise click.UsageError(f"--adapter-config {error}") from error
-    if adapter.unknown:
-        notice(f"{file}: the installed PEFT does not know, and ignores: {', '.join(adapter.unknown)}")
-    return adapter
 
 
-def _base_model(adapter: AdapterConfig | None) -> str:
-    if adapter is None:
+def _base_model(file: PlanFile | None) -> str:
+    if file is None:
         raise click.UsageError("no SOURCE is given.")
-    if adapter.base_model is None:
-        raise click.UsageError("no SOURCE is given, and the adapter config names no base_model_name_or_path.")
-    return adapter.base_model
+    if file.base_model is None:
+        raise click.UsageError(f"no SOURCE is given, and {file.path} names no model.")
+    return file.base_model
 
 
-def _plan(adapter: AdapterConfig | None, **options: Sequence[str]) -> dict[str, Any] | None:
+def _plan(**options: Sequence[str]) -> Plan | None:
+    from archlint.core.trial import Plan
     from archlint.plans import PlanError, names, targets
 
     given = {name: values for name, values in options.items() if values}
-    if adapter is None and not given:
+    if not given:
         return None
-    plan = {} if adapter is None else dict(adapter.lora)
+    arguments: dict[str, Any] = {}
     for name, values in given.items():
         try:
-            plan[name] = names(values) if name == "target_parameters" else targets(values)
+            arguments[name] = names(values) if name == "target_parameters" else targets(values)
         except PlanError as error:
             raise click.UsageError(f"--{name.replace('_', '-')}: {error}") from error
-    return plan
+    return Plan("user", arguments)
+
+
+def _check_fixable(sources: Sequence[str], file: PlanFile | None, plan: Plan | None) -> None:
+    if file is None:
+        raise click.UsageError("--fix and --diff mend the file of --adapter-config, and none is given.")
+    if len(sources) > 1:
+        raise click.UsageError("--fix and --diff mend a file for one SOURCE, and several are given.")
+    if plan is not None:
+        names = ", ".join(f"--{name.replace('_', '-')}" for name in plan.lora)
+        raise click.UsageError(f"--fix and --diff mend what is in the file, and {names} is not.")
+
+
+def _show_diff(source: str, options: Options, unsafe: bool) -> int:
+    """Print what :func:`_fix` would change; 1 where that is something."""
+    fixed = _fixed(source, options, unsafe)
+    emit(fixed.before.diff(fixed.after))
+    _tell(fixed, "would be fixed")
+    if fixed.done:
+        return 1
+    return UNCHECKED if fixed.report.unchecked else 0
+
+
+def _fix(source: str, options: Options, unsafe: bool) -> tuple[Run, PlanFile]:
+    from archlint import engine
+    from archlint.core.report import Run
+
+    fixed = _fixed(source, options, unsafe)
+    if fixed.done:
+        overwrite(fixed.after.path, fixed.before.text, fixed.after.text)
+    _tell(fixed, "fixed")
+    return Run(engine.environment(), (fixed.report,)), fixed.after
+
+
+def _fixed(source: str, options: Options, unsafe: bool) -> Fixed:
+    from archlint.fixing import fix
+
+    with progress() as tell:
+        return fix(source, dataclasses.replace(options, progress=functools.partial(tell, source)), unsafe=unsafe)
+
+
+def _tell(fixed: Fixed, what: str) -> None:
+    for finding, remedy in fixed.done:
+        notice(f"{fixed.after.path}: {finding.code} {finding.name} {what}: {remedy.text}")
+    if not fixed.done:
+        notice(f"{fixed.after.path}: nothing in it can be {what.removeprefix('would be ')}")
 
 
 def _warn_of_commands(ctx: click.Context, sources: Sequence[str]) -> None:
@@ -207,32 +275,11 @@ def _run(sources: Sequence[str], options: Options) -> Run:
     return Run(engine.environment(), tuple(reports))
 
 
-def _deliver(run: Run, code: int, style: str, output: Path | None) -> None:
+def _deliver(text: str, run: Run, output: Path | None) -> None:
     from archlint.report import wording
 
-    text = _render(run, code, style, to_file=output is not None)
     if output is None:
         emit(text)
     else:
         write(output, text)
         notice(f"{wording.tally(run)}: written to {output}")
-
-
-def _render(run: Run, code: int, style: str, *, to_file: bool) -> str:
-    if style == "json":
-        from archlint.report import json_document
-
-        return json_document.render(run)
-    if style == "jsonl":
-        from archlint.report import json_lines
-
-        return json_lines.render(run)
-    if style == "concise":
-        from archlint.report import concise
-
-        return concise.render(run)
-    from archlint.report import full
-    from archlint.report.layout import draw
-
-    screen = is_terminal() and not to_file
-    return draw(full.render(run, exit_code=code), width=width(), terminal=screen, color=screen and wants_color())

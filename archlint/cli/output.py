@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import os
 import shutil
@@ -109,6 +110,23 @@ def write(path: Path, text: str) -> None:
         raise click.UsageError(f"--output {path}: {error.strerror or error}") from error
 
 
+def overwrite(path: Path, old: str, new: str) -> None:
+    """Put ``new`` into a file that holds ``old``, as a whole or not at all; a byte order mark stays.
+
+    Raises:
+        click.UsageError: it cannot be written, or holds something else by now.
+    """
+    target = _target(path)
+    try:
+        content = target.read_bytes()
+        mark = codecs.BOM_UTF8 if content.startswith(codecs.BOM_UTF8) else b""
+        if content != mark + old.encode():
+            raise click.UsageError(f"{path}: was changed meanwhile, and is left as it is")
+        _replace(target, mark.decode() + new)
+    except OSError as error:
+        raise click.UsageError(f"{path}: {error.strerror or error}") from error
+
+
 def _target(path: Path) -> Path:
     return Path(os.path.realpath(path))  # a link stays a link, and what it points to is replaced
 
@@ -117,7 +135,7 @@ def _replace(target: Path, text: str) -> None:
     descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:100]}.")
     temporary = Path(name)
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
+        with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace", newline="") as file:
             file.write(text)
         temporary.chmod(_mode(target))
         temporary.replace(target)

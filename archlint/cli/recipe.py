@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import json
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -28,6 +27,7 @@ _RECIPE = "Recipe"
 Examples:
   archlint recipe google/gemma-4
   archlint recipe google/gemma-4 --rank 16 --format json > adapter_config.json
+  archlint recipe google/gemma-4 --for axolotl --preset attention-mlp >> train.yml
 
 Exit codes:
   0  a recipe was printed
@@ -39,27 +39,56 @@ Exit codes:
 )
 @click.argument("source")
 @scope_option(_RECIPE)
+@option(
+    "--preset",
+    type=click.Choice(["all", "attention", "attention-mlp", "no-experts"]),
+    default="all",
+    metavar="LAYERS",
+    help="all, attention, attention-mlp or no-experts.",
+    section=_RECIPE,
+)
 @option("--rank", type=click.IntRange(min=1), metavar="N", help="Set r, and lora_alpha to the same.", section=_RECIPE)
+@option(
+    "--for",
+    "tool",
+    type=click.Choice(["peft", "trl", "axolotl", "llama-factory", "unsloth", "ms-swift"]),
+    metavar="TOOL",
+    help="peft, trl, axolotl, llama-factory, unsloth or ms-swift.",
+    section=_RECIPE,
+)
 @option(
     "--format",
     "style",
     type=click.Choice(["python", "json"]),
     default="python",
     metavar="FORMAT",
-    help="python, or json (an adapter_config.json).",
+    help="For peft: python, or json (an adapter_config.json).",
     section=_RECIPE,
 )
 @source_options()
 @click.pass_context
-def recipe(ctx: click.Context, /, source: str, rank: int | None, style: str, **settings: Any) -> None:
-    """Print a LoraConfig that fits SOURCE: tried with PEFT, and nothing besides.
+def recipe(
+    ctx: click.Context, /, source: str, rank: int | None, style: str, tool: str | None, preset: str, **settings: Any
+) -> None:
+    """Print a LoraConfig that fits SOURCE, or the same in the keys of a trainer: tried with PEFT, nothing besides.
 
     What was proven of it goes to standard error.
     """
     from archlint import engine
+    from archlint.core.means import ALL
+    from archlint.plans import dialect
     from archlint.report import wording
+    from archlint.solving import Preset
 
-    options = engine.Options(scope=scope(settings.pop("scope")), source=source_settings(settings), **settings)
+    if tool not in (None, "peft") and style != "python":
+        raise click.UsageError(f"--format {style} is for peft, and {tool} has a format of its own.")
+    options = engine.Options(
+        scope=scope(settings.pop("scope")),
+        preset=Preset(preset),
+        means=ALL if tool is None else dialect(tool).means,
+        source=source_settings(settings),
+        **settings,
+    )
     with progress() as tell:
         report = engine.check(source, dataclasses.replace(options, progress=functools.partial(tell, source)))
     for note in report.notes:
@@ -72,7 +101,7 @@ def recipe(ctx: click.Context, /, source: str, rank: int | None, style: str, **s
         ctx.exit(UNCHECKED if report.unchecked else 1)
     trial = report.recipe
     lora = {**({} if rank is None else {"r": rank, "lora_alpha": rank}), **trial.plan.lora}
-    emit(_written(lora, report, style))
+    emit(_written(lora, report, style, tool))
     notice(f"{wording.injection(trial, report.scope)}; {wording.execution(trial)}")
     for part in report.left_out:
         notice(f"without {', '.join(fold.pattern for fold in part.sites)}: {part.reason}")
@@ -83,12 +112,19 @@ def recipe(ctx: click.Context, /, source: str, rank: int | None, style: str, **s
     ctx.exit(UNCHECKED if report.unchecked or not trial.is_sound else 0)
 
 
-def _written(lora: dict[str, Any], report: Report, style: str) -> str:
+def _written(lora: dict[str, Any], report: Report, style: str, tool: str | None) -> str:
+    from archlint.plans import PlanError, dialect
+
+    if tool not in (None, "peft"):
+        try:
+            return dialect(tool).fragment(lora, _base_model(report))
+        except PlanError as error:
+            raise click.ClickException(str(error)) from error
     if style == "python":
         from archlint.report.snippet import lora_config
 
         return lora_config(lora) + "\n"
-    return json.dumps({"peft_type": "LORA", "base_model_name_or_path": _base_model(report), **lora}, indent=2) + "\n"
+    return dialect("peft").fragment(lora, _base_model(report))
 
 
 def _base_model(report: Report) -> str:

@@ -18,6 +18,14 @@ class Unchecked:
     why: str
 
 
+class FindingsError(Exception):
+    """A report is not ok; the message is the report, and ``report`` holds it."""
+
+    def __init__(self, report: Report) -> None:
+        super().__init__(report)
+        self.report = report
+
+
 @dataclass(frozen=True, slots=True)
 class Environment:
     """Versions that a result depends on; ``None`` where a package is not installed."""
@@ -58,6 +66,39 @@ class Report:
         if self.recipe is not None:
             lines.append(f"recipe {dict(self.recipe.plan.lora)}")
         return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        """What it is about and how it went, in one line; ``str()`` has the findings."""
+        counts = [(len(self.of(severity)), severity.value) for severity in (Severity.ERROR, Severity.WARNING)]
+        parts = [f"{count} {word}{'s' * (count > 1)}" for count, word in counts if count]
+        parts += [f"{len(self.unchecked)} not checked"] if self.unchecked else []
+        name = self.model.class_name if self.model is not None else self.source
+        return f"<Report {name}: {', '.join(parts) or 'nothing found'}; {'ok' if self.ok else 'not ok'}>"
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything was checked, and neither an error nor a warning was found."""
+        return self.status == "clean"
+
+    def raise_for_findings(
+        self, severity: Severity | str = Severity.WARNING, *, allow_unchecked: bool = False
+    ) -> Report:
+        """Raise where the report is not ok; give it back otherwise.
+
+        Args:
+            severity: the mildest finding to raise for: ``error``, ``warning`` or ``info``.
+            allow_unchecked: whether it is fine that something could not be checked, such as the training step of
+                a model with packed weights.
+
+        Raises:
+            FindingsError: a finding is as bad, or something could not be checked.
+            ValueError: no such severity.
+        """
+        worst = Severity(severity).rank
+        bad = any(finding.severity.rank <= worst and not finding.unchecked for finding in self.findings)
+        if bad or (self.unchecked and not allow_unchecked):
+            raise FindingsError(self)
+        return self
 
     @property
     def status(self) -> str:

@@ -155,6 +155,8 @@ class Trial:
     """Adapted sites that got no gradient."""
     ground: Ground | None = None
     """What it was run on; ``None`` where ``forward`` is ``unavailable``."""
+    not_run: str = ""
+    """Why PEFT could not be asked, or the adapted model not be run, where that lies in the plan."""
 
     @property
     def is_sound(self) -> bool:

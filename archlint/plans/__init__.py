@@ -1,6 +1,8 @@
-"""The user's plan: LoraConfig arguments from the command line, and from the files of PEFT and of trainers."""
+"""The user's plan: PEFT's arguments from the command line, and from the files of PEFT and of trainers."""
 
-from archlint.plans.arguments import AdapterConfig, lora_arguments, names, read_adapter_config, targets
+from archlint.plans.arguments import names, targets
 from archlint.plans.document import PlanError
+from archlint.plans.locating import located, mended
+from archlint.plans.plan_file import PlanFile, dialect, read_plan_file
 
-__all__ = ["AdapterConfig", "PlanError", "lora_arguments", "names", "read_adapter_config", "targets"]
+__all__ = ["PlanError", "PlanFile", "dialect", "located", "mended", "names", "read_plan_file", "targets"]

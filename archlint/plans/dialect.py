@@ -8,8 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from archlint.core.blueprint import Blueprint
+from archlint.core.means import Means
 from archlint.core.trial import LORA
 from archlint.plans.document import Document, Section
+
+__all__ = ["Dialect", "Means", "Reading", "Remark"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,18 +43,6 @@ class Reading:
     """Whether the targets depend on the model: :meth:`Dialect.choose` tells them."""
     hints: Mapping[str, Any] = field(default_factory=dict)
     """What :meth:`Dialect.choose` needs besides: values of keys that PEFT has no argument for."""
-
-
-@dataclass(frozen=True, slots=True)
-class Means:
-    """What a tool can say of where adapters go."""
-
-    expression: bool = True
-    """A regular expression for ``target_modules``."""
-    exclusion: bool = True
-    """``exclude_modules``."""
-    parameters: bool = True
-    """``target_parameters``."""
 
 
 class Dialect(ABC):

@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
-from torch import nn
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from peft.tuners.tuners_utils import BaseTunerLayer
 
 
 class Adapters:
-    """The adapters that a model holds, by the names that their places have in the base."""
+    """The adapters that a model holds, by the names that their places have in the base.
 
-    def __init__(self, model: nn.Module) -> None:
-        from peft.tuners.lora import LoraLayer
+    Args:
+        model: the injected model.
+        kind: PEFT's class of the layers that hold the adapters.
+    """
 
+    def __init__(self, model: nn.Module, kind: type[BaseTunerLayer]) -> None:
         self._model = model
-        modules = dict(model.named_modules())
         self._layers = {
-            _place(name, module): module for name, module in modules.items() if issubclass(type(module), LoraLayer)
+            _place(name, module): module for name, module in model.named_modules() if issubclass(type(module), kind)
         }
+        shared = _shared(self._layers.values())
+        self._own = {
+            name: [weight for weight in _weights(layer) if id(weight) not in shared]
+            for name, layer in self._layers.items()
+        }
+        self._answered: set[int] = set()
+        for name, layer in self._layers.items():
+            if not self._own[name]:
+                layer.register_forward_hook(self._listen)
 
     def names(self) -> tuple[str, ...]:
         """The places of all adapters; one on a parameter ends in the parameter's name."""
@@ -27,11 +43,22 @@ class Adapters:
         """The adapted modules and parameters, of those that are in the model now, whose adapter has no gradient.
 
         An adapter that took no part in the loss has no gradient at all; one that did has one, even if it is zero.
+        Where all its trained weights belong to other adapters too, or to none, what the layer gives tells.
         """
         present = set(map(id, self._model.modules()))
-        for name, module in self._layers.items():
-            if id(module) in present and all(weight.grad is None for weight in _weights(module)):
+        for name, layer in self._layers.items():
+            own = self._own[name]
+            alive = any(weight.grad is not None for weight in own) if own else id(layer) in self._answered
+            if id(layer) in present and not alive:
                 yield name
+        self._answered.clear()
+
+    def _listen(self, layer: nn.Module, _: object, output: object) -> None:
+        """Take note of ``layer`` once a gradient comes back to what it gave."""
+        if not isinstance(output, Tensor):
+            self._answered.add(id(layer))  # then nothing is said against it
+        elif output.requires_grad:
+            output.register_hook(lambda _: self._answered.add(id(layer)))
 
 
 def in_base(name: str) -> str:
@@ -50,3 +77,9 @@ def _weights(adapter: nn.Module) -> Iterator[nn.Parameter]:
     for name, weight in adapter.named_parameters():
         if weight.requires_grad and not name.startswith("base_layer."):
             yield weight
+
+
+def _shared(layers: Iterable[nn.Module]) -> frozenset[int]:
+    """Identities of the weights that more than one of ``layers`` holds, as a bank of vectors is."""
+    counts = Counter(id(weight) for layer in layers for weight in _weights(layer))
+    return frozenset(identity for identity, count in counts.items() if count > 1)

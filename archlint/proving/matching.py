@@ -18,7 +18,7 @@ def reached(config: Any, names: Sequence[str]) -> tuple[str, ...]:
     """
     from peft.tuners.tuners_utils import _ExcludedModule, check_target_module_exists
 
-    if config.target_modules is None and not config.target_parameters:
+    if config.target_modules is None and not getattr(config, "target_parameters", None):
         return ()
     found = ((name, check_target_module_exists(config, name)) for name in names if name)
     try:
@@ -31,7 +31,7 @@ def entries(lora: Mapping[str, Any], names: Sequence[str], parameters: Sequence[
     """Each value of a plan's settings by itself, and what it reaches.
 
     Args:
-        lora: the plan's LoraConfig arguments.
+        lora: the plan's arguments, of whatever tuner.
         names: names of the model's modules.
         parameters: names of the model's parameters.
     """
@@ -46,6 +46,8 @@ def entries(lora: Mapping[str, Any], names: Sequence[str], parameters: Sequence[
     for value in _values(lora.get("modules_to_save")):
         # PEFT asks for no dot here: ``norm`` saves every ``input_layernorm`` as well
         yield Entry("modules_to_save", value, tuple(name for name in names if name.endswith(value)))
+    for value in _values(lora.get("feedforward_modules")):  # of IA³: those of the targets whose input it scales
+        yield Entry("feedforward_modules", value, _feedforward(lora["feedforward_modules"], value, names))
     yield from _layers(lora, names)
     yield from _patterns(lora, [*names, *parameters])
 
@@ -64,9 +66,22 @@ def _layers(lora: Mapping[str, Any], names: Sequence[str]) -> Iterator[Entry]:
 
 
 def _patterns(lora: Mapping[str, Any], names: Sequence[str]) -> Iterator[Entry]:
-    for setting in ("rank_pattern", "alpha_pattern"):
-        for pattern in lora.get(setting) or ():
-            yield Entry(setting, pattern, _keyed(pattern, names))
+    """The keys of ``rank_pattern`` and its like: every tuner has its own, each a mapping to numbers."""
+    for setting, patterns in lora.items():
+        if setting.endswith("_pattern") and isinstance(patterns, Mapping):
+            for pattern, value in patterns.items():
+                if not isinstance(value, Collection):  # what AdaLoRA saves there is no setting
+                    yield Entry(setting, pattern, _keyed(pattern, names))
+
+
+def _feedforward(setting: Any, value: str, names: Iterable[str]) -> tuple[str, ...]:
+    """As PEFT has it: a list matches by the ends of names, and asks for no dot."""
+    if not isinstance(setting, str):
+        return tuple(name for name in names if name.endswith(value))
+    try:
+        return tuple(name for name in names if re.fullmatch(value, name))
+    except re.error:
+        return ()
 
 
 def _keyed(pattern: str, names: Iterable[str]) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import warnings
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from functools import partial
 from typing import Any
 
@@ -14,9 +14,10 @@ from torch import nn
 
 from archlint.core.blueprint import Blueprint, Trait
 from archlint.core.folding import without_indices
-from archlint.core.trial import Baseline, Crash, Ground
+from archlint.core.trial import Baseline, Crash, Ground, Plan
 from archlint.deadline import deadline
 from archlint.proving.gradients import Adapters, in_base
+from archlint.proving.tuners import config_of
 from archlint.running import (
     MAX_SECONDS,
     Batch,
@@ -69,22 +70,21 @@ class Copy:
             return None
         return batch, use
 
-    def run(self, lora: Mapping[str, Any], adapted: Collection[str]) -> Run | None:
-        """One training step with the adapters of ``lora``; ``None`` where the copy cannot tell.
+    def run(self, plan: Plan, adapted: Collection[str]) -> Run | None:
+        """One training step with the adapters of ``plan``; ``None`` where the copy cannot tell.
 
         Args:
-            lora: the plan's LoraConfig arguments.
             adapted: paths of the sites that the plan adapts in the model.
         """
-        from peft import LoraConfig, get_peft_model
+        from peft import get_peft_model
 
         with restored(self._model), _by_itself(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
-                get_peft_model(self._model, LoraConfig(**lora))
+                tuner: Any = get_peft_model(self._model, config_of(plan)).base_model
             except Exception:  # PEFT took the plan on the model, and may not on fewer layers
                 return None
-            adapters = Adapters(self._model)
+            adapters = Adapters(self._model, tuner.tuner_layer_cls)
             if _places(adapters.names()) != _places(adapted):
                 return None
             paths = {id(module): in_base(path) for path, module in self._model.named_modules()}

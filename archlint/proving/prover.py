@@ -2,30 +2,45 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
-import re
 import traceback
 import warnings
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import AbstractContextManager
 from functools import cached_property
 from types import TracebackType
 from typing import Any
 
 from torch import nn
 
-from archlint.core.blueprint import Blueprint, Scope
-from archlint.core.trial import Baseline, Ground, Plan, Refusal, Trial
+from archlint.core.blueprint import Blueprint, Kind, Scope
+from archlint.core.trial import Baseline, Crash, Entry, Ground, Plan, Refusal, Trial
+from archlint.deadline import deadline
 from archlint.proving.gradients import Adapters
 from archlint.proving.matching import entries, reached
 from archlint.proving.on_copy import Copy
-from archlint.running import NoSmallCopyError, Run, Runner, restored
-
-_FROM_WEIGHTS = re.compile(r"(pissa)(_niter_\d+)?|(corda|loftq|lora_ga)|((?i:olora|mica))")
-"""Values of ``init_lora_weights`` that compute with the model's weights and may change them."""
+from archlint.proving.tuners import UnknownTunerError, config_of, own_inputs
+from archlint.proving.without_content import lacks_content, numbers_made_up
+from archlint.running import MAX_SECONDS, NoSmallCopyError, Run, Runner, TooSlowError, restored
 
 _PLACING = frozenset({"_create_and_replace", "_check_target_module_compatiblity", "create_and_replace_param"})
 """PEFT's functions that deal with one site; an exception that passes through them is about that site."""
+
+_PLAIN = frozenset({Kind.LINEAR, Kind.CONV1D, Kind.EMBEDDING, Kind.CONV, Kind.NORM})
+"""What an adapter is made for: where one crashes there, the meta device may be all that is wrong."""
+
+
+class _NoContentError(Exception):
+    """PEFT computes with values that a meta tensor has not, or with a package that is not there.
+
+    ``config`` is the plan's, as far as PEFT came with it.
+    """
+
+    def __init__(self, cause: Exception, config: Any) -> None:
+        super().__init__(f"{type(cause).__name__}: {' '.join(str(cause).split())}")
+        self.config = config
 
 
 class Prover:
@@ -45,25 +60,28 @@ class Prover:
         return Runner(self._model, self._blueprint)
 
     @cached_property
-    def _copy(self) -> Copy | None:
-        """A small copy, where the model itself cannot be run."""
-        if self._runner.baseline.ground is not None:
-            return None
+    def _small(self) -> Copy | None:
+        """A small copy; the model must hold no adapters when this is first asked for."""
         try:
             return Copy(self._model, self._blueprint)
         except NoSmallCopyError:
             return None
 
     @property
+    def _copy(self) -> Copy | None:
+        """The small copy, where the model itself cannot be run."""
+        return self._small if self._runner.baseline.ground is None else None
+
+    @property
     def baseline(self) -> Baseline:
         """What the model does in training without adapters."""
         return self._runner.baseline if self._copy is None else self._copy.baseline
 
-    def _run(self, plan: Plan, adapted: Collection[str]) -> Run | None:
+    def _run(self, plan: Plan, tuner: Any, adapted: Collection[str]) -> Run | None:
         if self._copy is not None:
             # PEFT names the parameters that it adapts by their weight, and a Linear's is no site of its own
-            return self._copy.run(_arguments(plan.lora), adapted)
-        adapters = Adapters(self._model)
+            return self._copy.run(plan, adapted)
+        adapters = Adapters(self._model, tuner.tuner_layer_cls)
         return self._runner.run(adapted, lambda: self._sites(adapters.without_gradient(), plan))
 
     def scoped(self, scope: Scope) -> Prover:
@@ -75,15 +93,35 @@ class Prover:
         return self._others[scope]
 
     def try_plan(self, plan: Plan) -> Trial:
-        """Inject ``plan``, run the adapted model and say what came of it; the same arguments are tried once."""
-        key = json.dumps(plan.lora, sort_keys=True, default=repr)
+        """Inject ``plan``, run the adapted model and say what came of it; the same arguments are tried once.
+
+        Raises:
+            UnknownTunerError: the plan's tuner places nothing by module.
+        """
+        key = json.dumps([plan.tuner, plan.lora], sort_keys=True, default=repr)
         if key not in self._trials:
             self._trials[key] = self._inject(plan)
         return dataclasses.replace(self._trials[key], plan=plan)
 
     def _inject(self, plan: Plan) -> Trial:
+        assert self.baseline  # the model is run without adapters before it gets any
+        try:
+            trial = self._injected(plan)
+        except _NoContentError as error:
+            return self._with_numbers(plan) or self._on_small_copy(plan, error)
+        if trial.crash is None or trial.ground is Ground.COPY or not self._is_doubtful(trial.crash):
+            return trial
+        lack = f"on the meta device, which may be the reason, it crashes with {trial.crash}"
+        return self._rerun_on_small_copy(dataclasses.replace(trial, crash=None, forward="unavailable"), lack)
+
+    def _injected(self, plan: Plan, values: AbstractContextManager[None] | None = None) -> Trial:
+        """What comes of ``plan`` on the meta device; ``values`` holds while PEFT places the adapters.
+
+        Raises:
+            _NoContentError: the meta device is why PEFT raises.
+        """
         import torch
-        from peft import LoraConfig, get_peft_model
+        from peft import get_peft_model
 
         config: Any = None
         refusal = None
@@ -91,23 +129,33 @@ class Prover:
         saved: tuple[str, ...] = ()
         trainable = 0
         run: Run | None = None
-        assert self.baseline  # the model is run without adapters before it gets any
+        lack = ""
         with restored(self._model):
             with warnings.catch_warnings(record=True) as caught, torch.device("meta"):
                 warnings.simplefilter("always")
                 try:
-                    config = LoraConfig(**_arguments(plan.lora))
-                    injected = get_peft_model(self._model, config, low_cpu_mem_usage=True)
-                    adapted = self._sites_of(injected.base_model, plan)
+                    config = config_of(plan)
+                    with values or contextlib.nullcontext():
+                        injected = get_peft_model(self._model, config, low_cpu_mem_usage=True)
+                    tuner = injected.base_model
+                    adapted = self._sites_of(tuner, plan)
                     saved = self._saved(plan)
                     trainable = sum(part.numel() for part in injected.parameters() if part.requires_grad)
+                except UnknownTunerError:
+                    raise
                 except Exception as error:  # whatever PEFT raises is the result
+                    if lacks_content(error):
+                        raise _NoContentError(error, config) from error
                     refusal = Refusal(type(error).__name__, str(error), self._culprit(error.__traceback__, plan))
-            if refusal is None:
-                run = self._run(plan, adapted)
+            if refusal is None and (inputs := own_inputs(tuner)):
+                lack = f"{plan.tuner} takes {', '.join(inputs)} in training, and no batch holds that"
+            elif refusal is None:
+                run = self._run(plan, tuner, adapted)
         effective = _effective(config, plan)
-        found = tuple(
-            entries({**plan.lora, **effective} if plan.is_default else plan.lora, self._names, self._parameters)
+        notices = (
+            " ".join(str(notice.message).split())
+            for notice in caught
+            if not issubclass(notice.category, (FutureWarning, DeprecationWarning))  # of no plan's doing
         )
         return Trial(
             plan=plan,
@@ -115,20 +163,65 @@ class Prover:
             adapted=adapted,
             saved=saved,
             reached=self._reached(config, plan) if refusal else adapted,
-            entries=found,
+            entries=self._entries(plan, effective),
             rewritten=_rewritten(plan, effective),
-            notices=tuple(
-                dict.fromkeys(
-                    " ".join(str(notice.message).split())
-                    for notice in caught
-                    if not issubclass(notice.category, (FutureWarning, DeprecationWarning))  # of no plan's doing
-                )
-            ),
+            notices=tuple(dict.fromkeys(notices)),
             coverage=self._blueprint.coverage(adapted),
             outside=len(self._blueprint.outside(adapted)),
             trainable=trainable,
+            not_run=lack,
             **_outcome(run, adapted, self.baseline.ground),
         )
+
+    def _entries(self, plan: Plan, effective: Mapping[str, Any]) -> tuple[Entry, ...]:
+        given = {**plan.lora, **effective} if plan.is_default else plan.lora
+        return tuple(entries(given, self._names, self._parameters))
+
+    def _with_numbers(self, plan: Plan) -> Trial | None:
+        """What comes of ``plan`` where numbers that PEFT asks of tensors are made up; ``None`` where that is no help.
+
+        That PEFT then places the adapters is taken as it is. A refusal must be one of the site alone as well.
+        """
+        try:
+            with deadline(MAX_SECONDS, TooSlowError):
+                trial = self._injected(plan, numbers_made_up())
+            if trial.raised is not None:
+                alone = {**plan.lora, "target_modules": [trial.raised.at], "exclude_modules": None}
+                again = self._injected(dataclasses.replace(plan, lora=alone)).raised
+                if trial.raised.at is None or again is None or again.at != trial.raised.at:
+                    return None
+        except (_NoContentError, TooSlowError):
+            return None
+        return trial
+
+    def _on_small_copy(self, plan: Plan, error: _NoContentError) -> Trial:
+        """What is known of ``plan`` where PEFT can place its adapters on real weights only."""
+        adapted = self._sites(self._reached(error.config, plan), plan)
+        effective = _effective(error.config, plan)
+        found = self._entries(plan, effective)
+        trial = Trial(
+            plan=plan,
+            adapted=adapted,
+            saved=tuple(path for e in found if e.setting == "modules_to_save" for path in self._sites(e.reaches, plan)),
+            reached=adapted,
+            entries=found,
+            rewritten=_rewritten(plan, effective),
+            coverage=self._blueprint.coverage(adapted),
+            outside=len(self._blueprint.outside(adapted)),
+        )
+        return self._rerun_on_small_copy(trial, str(error))
+
+    def _rerun_on_small_copy(self, trial: Trial, lack: str) -> Trial:
+        """``trial`` with what a run of the small copy tells, and else with the reason why nothing was run."""
+        run = self._small.run(trial.plan, trial.adapted) if trial.adapted and self._small is not None else None
+        if run is None:
+            return dataclasses.replace(trial, not_run=lack)
+        return dataclasses.replace(trial, **_outcome(run, trial.adapted, Ground.COPY))
+
+    def _is_doubtful(self, crash: Crash) -> bool:
+        """Whether a crash on the meta device may not be one of the model with weights."""
+        site = self._blueprint.by_path.get(crash.at) if crash.at is not None else None
+        return "meta" in crash.message.lower() or (site is not None and site.kind in _PLAIN)
 
     def try_plans(self, plans: Iterable[Plan]) -> tuple[Trial, ...]:
         """:meth:`try_plan` for each of ``plans``."""
@@ -196,22 +289,11 @@ def _outcome(run: Run | None, adapted: Iterable[str], ground: Ground | None) -> 
     return {"forward": "crashed" if run.crash else "ok", "crash": run.crash, "dead": dead, "ground": ground}
 
 
-def _arguments(lora: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments without an initialisation that needs weights or data: it says nothing of where adapters go."""
-    from peft.tuners.lora import LoraLayer
-
-    value = lora.get("init_lora_weights")
-    known = _FROM_WEIGHTS.fullmatch(value) if isinstance(value, str) else None
-    if known is None or not hasattr(LoraLayer, f"{known[1] or known[3] or known[4].lower()}_init"):
-        return dict(lora)
-    return {key: given for key, given in lora.items() if key != "init_lora_weights"}
-
-
 def _effective(config: Any, plan: Plan) -> dict[str, Any]:
     """The targets that PEFT worked with in the end."""
     if config is None:
         return {}
-    settings = {"target_modules": config.target_modules, "target_parameters": config.target_parameters}
+    settings = {key: getattr(config, key, None) for key in ("target_modules", "target_parameters")}
     return {
         key: value if isinstance(value, str) else sorted(value)
         for key, value in settings.items()

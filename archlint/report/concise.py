@@ -6,11 +6,12 @@ from collections.abc import Iterator
 
 from archlint.core.finding import Finding
 from archlint.core.report import Report, Run
+from archlint.report import wording
 from archlint.report.quoting import one_line, visible
 
 
 def render(run: Run) -> str:
-    """``source: severity CODE name pattern (count): message``, and a line for what else was not checked."""
+    """``source: severity CODE name pattern (count): message (file:line)``, and a line for what else was not checked."""
     return "".join(f"{line}\n" for report in run.reports for line in _lines(report))
 
 
@@ -18,9 +19,10 @@ def _lines(report: Report) -> Iterator[str]:
     source = one_line(report.source)
     for finding in report.findings:
         where = f" {_where(finding)}" if finding.sites else ""
+        line = f" ({wording.line(finding.plan_line)})" if finding.plan_line is not None else ""
         yield (
             f"{source}: {finding.severity.value} {visible(finding.code)} {visible(finding.name)}{where}: "
-            f"{one_line(finding.message)}"
+            f"{one_line(finding.message)}{line}"
         )
     for unchecked in report.untold:
         yield f"{source}: unchecked {one_line(unchecked.what)}: {one_line(unchecked.why)}"

@@ -17,7 +17,8 @@ from archlint.core.finding import Finding, Remedy, Severity
 from archlint.core.report import Environment, Report, Run
 from archlint.core.trial import Trial
 from archlint.report import wording
-from archlint.report.layout import GUTTER, Entry, Facts, Path, Row, Source, Verbatim, padded
+from archlint.report.fixes import assurance, change, is_argument
+from archlint.report.layout import GUTTER, Entry, Facts, Lines, Path, Row, Source, Verbatim, padded
 from archlint.report.quoting import clip, gist, one_line, visible
 from archlint.report.snippet import WIDTH, argument, assignment, lora_config
 
@@ -30,7 +31,6 @@ _ORIGINS = {
     "type": "transformers' default configuration",
     "object": "a live module",
 }
-_ARGUMENTS = ("target_modules", "target_parameters", "exclude_modules", "modules_to_save")
 _MOST_FOLDS = 8
 _LONGEST_PROOF = 280
 _LONGEST_PLAN = 400
@@ -106,6 +106,8 @@ def _finding(finding: Finding) -> Iterator[RenderableType]:
         identity.append(f" · {wording.plural(finding.count, 'site')}", "dim")
     yield Row(_severity(finding.severity), identity.append(f" · {finding.evidence.value}", "dim"))
     yield Row(Text(), Text(one_line(finding.message), "bold"))
+    if (at := finding.plan_line) is not None:
+        yield Lines(((wording.line(at), Text(visible(at.key), "cyan")),), Text("  plan", "dim"))
     yield from _places(finding)
     if finding.why:
         yield Row(Text("  why", "dim"), Text(one_line(finding.why)))
@@ -140,10 +142,10 @@ def _classes(finding: Finding) -> str:
 
 
 def _remedy(remedy: Remedy) -> Iterator[RenderableType]:
-    assurance = f"{remedy.safety.value}, proven" if remedy.proven else remedy.safety.value
-    text = Text.assemble(one_line(remedy.text), (f" ({assurance})", "green" if remedy.proven else "dim"))
+    text = Text.assemble(one_line(remedy.text), (f" ({assurance(remedy)})", "green" if remedy.proven else "dim"))
     yield Row(Text("  fix", "green"), text)
-    if remedy.kind in _ARGUMENTS and remedy.value is not None and not remedy.by_recipe:
+    yield Lines(tuple((wording.line(edit), Text(change(edit), "green")) for edit in remedy.edits), gutter=GUTTER + 2)
+    if is_argument(remedy):
         yield Source(partial(argument, remedy.kind, remedy.value), GUTTER + 2, "green")
 
 
@@ -152,7 +154,8 @@ def _infos(findings: Sequence[Finding]) -> Iterator[RenderableType]:
     column = max(head.cell_len for head in heads)
     for n, (finding, head) in enumerate(zip(findings, heads, strict=True)):
         label = Text() if n else _severity(Severity.INFO)
-        yield Entry(label, head, column, Text(one_line(finding.message)))
+        at = "" if finding.plan_line is None else f" ({wording.line(finding.plan_line)})"
+        yield Entry(label, head, column, Text.assemble(one_line(finding.message), (at, "dim")))
 
 
 def _head(finding: Finding) -> Text:

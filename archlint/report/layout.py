@@ -6,7 +6,7 @@ import io
 import re
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -85,6 +85,22 @@ class Verbatim:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
         for line in self.body.split(allow_blank=True):
             yield _unbroken(Text.assemble(" " * self.gutter if line else "", line))
+
+
+@dataclass(frozen=True)
+class Lines:
+    """Lines of files: where each is, and in a column behind it what stands there, which is never broken."""
+
+    lines: tuple[tuple[str, Text], ...]
+    label: Text = field(default_factory=Text)
+    gutter: int = GUTTER
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
+        margin = padded(self.label, self.gutter)
+        column = max((cell_len(place) for place, _ in self.lines), default=0)
+        for place, text in self.lines:
+            yield _unbroken(Text.assemble(margin, padded(Text(place, "dim"), column), "  ", text))
+            margin = Text(" " * self.gutter)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What a rule says of itself: a line in a list, a page of text, or JSON values."""
+"""What a rule says of itself: a line in a list, a page of text or of Markdown, or JSON values."""
 
 from __future__ import annotations
 
@@ -48,6 +48,13 @@ def page(rule: type[Rule], *, width: int, heading: Callable[[str], str] = str) -
     for title, body in documentation.sections.items():
         lines += ["", heading(title), *_flowed(body, width, "  ")]
     return "\n".join(lines) + "\n"
+
+
+def markdown(rule: type[Rule]) -> str:
+    """A rule's documentation as Markdown, which its docstring is written in."""
+    documentation = rule.documentation()
+    parts = [documentation.summary, *(f"## {title}\n{body}" for title, body in documentation.sections.items())]
+    return "\n\n".join(parts) + "\n"
 
 
 def _flowed(text: str, width: int, indent: str) -> Iterator[str]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from archlint.core.blueprint import Scope
-from archlint.core.finding import Severity
+from archlint.core.finding import Edit, PlanLine, Severity
 from archlint.core.report import Run
 from archlint.core.trial import Ground, Trial
-from archlint.report.quoting import gist
+from archlint.report.quoting import gist, visible
 
 _MAGNITUDES = ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "K"))
 _LONGEST_QUOTE = 200
@@ -15,6 +15,11 @@ _LONGEST_QUOTE = 200
 def plural(count: int, noun: str) -> str:
     """``1 error``, ``2 errors``."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def line(at: PlanLine | Edit) -> str:
+    """A line of the user's file: ``train.yml:14``."""
+    return f"{visible(at.file)}:{at.line}"
 
 
 def magnitude(count: int) -> str:

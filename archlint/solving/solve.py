@@ -9,18 +9,20 @@ from typing import Any
 
 from archlint.core.blueprint import Blueprint, Kind, Role, Site, TypeInfo, fold_sites
 from archlint.core.finding import FoldedSites, LeftOut
+from archlint.core.means import ALL, Means
 from archlint.core.regions import excluding, roots
 from archlint.core.runs import cause_of_death, crashed_sites
 from archlint.core.suffixes import reached_by, suffixes
 from archlint.core.trial import Judge, Plan, Trial
 from archlint.solving.pattern import pattern
+from archlint.solving.presets import Preset
 from archlint.solving.wanted import candidates, reason_against, wanted_modules, wanted_parameters
 
 _ATTEMPTS = 8
 
 
 @dataclass(frozen=True)
-class _Aim:
+class Aim:
     """What an attempt sets out to adapt: modules, and parameters (bare, or the weights of modules)."""
 
     modules: tuple[Site, ...]
@@ -34,16 +36,16 @@ class _Aim:
     def paths(self) -> frozenset[str]:
         return frozenset(site.path for site in self.sites)
 
-    def without(self, unwelcome: Callable[[Site], bool]) -> _Aim:
-        return _Aim(
+    def without(self, unwelcome: Callable[[Site], bool]) -> Aim:
+        return Aim(
             tuple(site for site in self.modules if not unwelcome(site)),
             tuple(site for site in self.parameters if not unwelcome(site)),
         )
 
-    def as_parameters(self, sites: Iterable[Site]) -> _Aim:
+    def as_parameters(self, sites: Iterable[Site]) -> Aim:
         """The same aim, with ``sites`` reached through their weights."""
         moved = dict.fromkeys(sites)
-        return _Aim(tuple(site for site in self.modules if site not in moved), self.parameters + tuple(moved))
+        return Aim(tuple(site for site in self.modules if site not in moved), self.parameters + tuple(moved))
 
 
 @dataclass(frozen=True)
@@ -54,33 +56,37 @@ class Solution:
     left_out: tuple[LeftOut, ...]
 
 
-def solve(blueprint: Blueprint, judge: Judge) -> Solution:
-    """The best plan for the blueprint's scope.
+def solve(blueprint: Blueprint, judge: Judge, means: Means = ALL, preset: Preset = Preset.ALL) -> Solution:
+    """The best plan for the ``preset`` part of the blueprint's scope, said with ``means``.
 
     What PEFT refuses is left out, and a module whose name PEFT turns into something else is reached through
     its weight instead. What crashes the adapted model, or gets no gradient in it, is left out as well, until a
     trial adapts just what was wanted and trains all of it.
     """
-    aim = _Aim(tuple(wanted_modules(blueprint)), tuple(wanted_parameters(blueprint)))
+    parameters = wanted_parameters(blueprint) if means.parameters else []
+    everything = Aim(tuple(wanted_modules(blueprint)), tuple(parameters))
+    aim = everything.without(lambda site: not preset.takes(blueprint, site))
     best: Trial | None = None
-    reasons: dict[str, str] = {}
+    reasons = dict.fromkeys(everything.paths - aim.paths, f"it is no part of the preset {preset.value}")
+    if not means.parameters:
+        reasons.update((site.path, "the tool has no target_parameters") for site in wanted_parameters(blueprint))
     for _ in range(_ATTEMPTS):
         if not aim.paths:
             break
-        trial = judge.try_plan(Plan("recipe", arguments(blueprint, aim)))
+        trial = judge.try_plan(Plan("recipe", arguments(blueprint, aim, means)))
         if trial.raised is None and (best is None or _merit(trial, aim) > _merit(best, aim)):
             best = trial
         if trial.crash is not None:
-            following: _Aim | None = _without_culprits(aim, trial, blueprint, judge)
+            following: Aim | None = _without_culprits(aim, trial, blueprint, judge)
         else:
-            following = _next_aim(aim, trial, blueprint)
+            following = _next_aim(aim, trial, blueprint, means)
         if following is None or following == aim:
             break
         for path in aim.paths - following.paths:
             reasons.setdefault(path, _reason(blueprint, trial, path))
         aim = following
-    if best is None or best.crash is not None or best.dead:
-        stock = (trial for trial in blueprint.stock if _serves(blueprint, trial))
+    if preset is Preset.ALL and (best is None or best.crash is not None or best.dead):
+        stock = (t for t in blueprint.stock if _serves(blueprint, t) and means.allow(t.plan.lora))
         best = max(stock, key=lambda trial: trial.coverage, default=best)
     best = None if best is None else replace(best, plan=Plan("recipe", best.plan.lora))
     return Solution(best, tuple(_left_out(blueprint, best, reasons)))
@@ -117,26 +123,26 @@ def _left_out(blueprint: Blueprint, best: Trial | None, reasons: Mapping[str, st
         yield LeftOut(why, tuple(map(FoldedSites.of, fold_sites(sites))))
 
 
-def _merit(trial: Trial, aim: _Aim) -> tuple[int, int, float]:
+def _merit(trial: Trial, aim: Aim) -> tuple[int, int, float]:
     """How good a trial is: it runs; nothing is dead or adapted beyond the aim; then what it covers."""
     needless = set(trial.dead) | set(trial.adapted) - aim.paths
     return ("crashed", "unavailable", "ok").index(trial.forward), -len(needless), trial.coverage
 
 
-def _next_aim(aim: _Aim, trial: Trial, blueprint: Blueprint) -> _Aim | None:
+def _next_aim(aim: Aim, trial: Trial, blueprint: Blueprint, means: Means) -> Aim | None:
     """What to attempt after ``trial``; ``None`` when there is nothing to better."""
     if trial.raised is None:
         if dead := set(trial.dead):
             return aim.without(lambda site: site.path in dead)
         missed = aim.paths - set(trial.adapted)
         by_name = [site for site in aim.modules if site.path in missed]
-        if by_name:
+        if by_name and means.parameters:
             return aim.as_parameters(by_name)
         return aim.without(lambda site: site.path in missed) if missed else None
     culprit = blueprint.by_path.get(trial.raised.at or "")
     if culprit is not None and culprit.path in aim.paths:
         return aim.without(lambda site: _sort(site) == _sort(culprit))
-    if aim.modules and aim.parameters:
+    if aim.modules and aim.parameters and means.parameters:
         # PEFT may refuse the names of some modules for what it turns them into: reach those by their weights
         rewritable = {leaf for leaf in _leaves(aim.modules) if leaf in trial.raised.message}
         if rewritable:
@@ -144,7 +150,7 @@ def _next_aim(aim: _Aim, trial: Trial, blueprint: Blueprint) -> _Aim | None:
     return None
 
 
-def _without_culprits(aim: _Aim, trial: Trial, blueprint: Blueprint, judge: Judge) -> _Aim:
+def _without_culprits(aim: Aim, trial: Trial, blueprint: Blueprint, judge: Judge) -> Aim:
     """The aim without the layers at which the adapted model crashed.
 
     Where the crash does not tell which they are, each sort of layer is tried by itself.
@@ -156,7 +162,7 @@ def _without_culprits(aim: _Aim, trial: Trial, blueprint: Blueprint, judge: Judg
     return aim.without(lambda site: _sort(site) in culprits)
 
 
-def _crashes_alone(aim: _Aim, sort: tuple[str, TypeInfo], blueprint: Blueprint, judge: Judge) -> bool:
+def _crashes_alone(aim: Aim, sort: tuple[str, TypeInfo], blueprint: Blueprint, judge: Judge) -> bool:
     alone = aim.without(lambda site: _sort(site) != sort)
     return judge.try_plan(Plan("recipe", arguments(blueprint, alone))).crash is not None
 
@@ -170,11 +176,11 @@ def _leaves(sites: Iterable[Site]) -> frozenset[str]:
     return frozenset(site.leaf for site in sites)
 
 
-def arguments(blueprint: Blueprint, aim: _Aim) -> dict[str, Any]:
-    """LoraConfig arguments that mean ``aim`` and nothing else, in the shortest way."""
+def arguments(blueprint: Blueprint, aim: Aim, means: Means = ALL) -> dict[str, Any]:
+    """LoraConfig arguments that mean ``aim`` and nothing else, in the shortest way that ``means`` have for it."""
     lora: dict[str, Any] = {}
     if aim.modules:
-        lora.update(_module_targets(blueprint, [site.path for site in aim.modules]))
+        lora.update(_module_targets(blueprint, [site.path for site in aim.modules], means))
     if aim.parameters:
         lora.setdefault("target_modules", [])
         lora["target_parameters"] = _parameter_targets(blueprint, aim.parameters)
@@ -183,19 +189,20 @@ def arguments(blueprint: Blueprint, aim: _Aim) -> dict[str, Any]:
     return lora
 
 
-def _module_targets(blueprint: Blueprint, wanted: list[str]) -> Mapping[str, Any]:
+def _module_targets(blueprint: Blueprint, wanted: list[str], means: Means) -> Mapping[str, Any]:
     chosen = set(wanted)
     others = [site for site in blueprint.sites if site.path and not site.is_parameter and site.path not in chosen]
     beside = (Role.VISION, Role.AUDIO, Role.PROJECTOR, Role.TEXT)
-    for excludable in ((), beside, tuple(Role)):  # exclude nothing, or towers, or heads as well
+    # exclude nothing, or towers, or heads as well
+    for excludable in ((), beside, tuple(Role)) if means.exclusion else ((),):
         kept_out = [site for site in others if site.role in excludable and not blueprint.scope.covers(site.role)]
         excused = set(kept_out)
         names = suffixes(wanted, (site.path for site in others if site not in excused), numbered=True)
         if names is not None:
             return {"target_modules": names, **_exclusion(blueprint, names, kept_out, chosen)}
-    if (whole := _all_linear(blueprint, chosen)) is not None:
+    if (whole := _all_linear(blueprint, chosen)) is not None and means.allow(whole):
         return whole
-    expression = pattern(wanted, [site.path for site in others])
+    expression = pattern(wanted, [site.path for site in others]) if means.expression else None
     return {"target_modules": wanted if expression is None else expression}
 
 

@@ -9,6 +9,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from archlint.core.blueprint import Scope
+from archlint.core.trial import Plan
 from archlint.report import contract
 
 from .conftest import RULE, Call, Engine, Plugin
@@ -98,14 +99,15 @@ def test_nothing_is_assumed(call: Call, engine: Engine) -> None:
 )
 def test_a_plan_of_options(call: Call, engine: Engine, arguments: list[str], plan: dict[str, object]) -> None:
     assert call("some/model", *arguments).exit_code == 0
-    assert engine.options.plan == plan
+    assert engine.options.plan == Plan("user", plan)
 
 
 def test_options_go_before_the_adapter_config(call: Call, engine: Engine, tmp_path: Path) -> None:
     file = tmp_path / "adapter_config.json"
     file.write_text(json.dumps({"r": 32, "target_modules": ["q_proj"], "exclude_modules": ["x"]}))
     assert call("some/model", "--adapter-config", str(file), "--target-modules", "all-linear").exit_code == 0
-    assert engine.options.plan == {"r": 32, "target_modules": "all-linear", "exclude_modules": ["x"]}
+    plan = {"r": 32, "target_modules": "all-linear", "exclude_modules": ["x"]}
+    assert engine.options.plan == Plan("user", plan)
 
 
 def test_the_adapter_config_names_the_model_where_nobody_does(call: Call, engine: Engine, tmp_path: Path) -> None:
@@ -120,7 +122,7 @@ def test_an_adapter_config_of_nothing_but_defaults_is_a_plan(call: Call, engine:
     file = tmp_path / "adapter_config.json"
     file.write_text(json.dumps({"peft_type": "LORA", "r": 8}))
     call("some/model", "--adapter-config", str(file))
-    assert engine.options.plan == {}
+    assert engine.options.plan == Plan("user")
 
 
 def test_unknown_keys_are_told(call: Call, engine: Engine, tmp_path: Path) -> None:
@@ -129,7 +131,7 @@ def test_unknown_keys_are_told(call: Call, engine: Engine, tmp_path: Path) -> No
     result = call("some/model", "--adapter-config", str(file))
     assert "from_the_future" in result.stderr
     assert "peft_version" not in result.stderr
-    assert engine.options.plan == {"r": 4}
+    assert engine.options.plan == Plan("user", {"r": 4})
 
 
 def test_rules_are_selected(call: Call, engine: Engine) -> None:

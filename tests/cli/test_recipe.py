@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import json
 
+from archlint.core.trial import Plan
+
 from .conftest import RECIPE, Call, Engine
 
 
@@ -43,7 +45,7 @@ def test_the_saved_config_can_be_checked(call: Call, engine: Engine, tmp_path) -
     file.write_text(call("recipe", "x", "--format", "json").stdout)
     assert call("--adapter-config", str(file)).exit_code == 0
     assert engine.sources[-1] == "org/x"
-    assert engine.options.plan == RECIPE
+    assert engine.options.plan == Plan("user", RECIPE)
 
 
 def test_options_reach_the_engine(call: Call, engine: Engine) -> None:

@@ -67,6 +67,7 @@ def test_what_a_trial_holds(gemma: Run, clean: Run) -> None:
     assert report["recipe"]["trial"]["forward"] == "ok"
     (report,) = contract.document(clean)["reports"]
     assert report["plan"] == {
+        "tuner": "LORA",
         "lora": {"r": 16, "target_modules": ["q_proj", "v_proj"]},
         "trial": {
             "raised": None,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from json.decoder import scanstring
 from typing import Any, NoReturn
 
 from archlint.plans.document import Document, Entry, PlanError, Section, Value
@@ -33,7 +32,7 @@ class JsonDocument(Document):
         entries: dict[str, Entry] = {}
         at = self._skip(start + 1)
         while self.text[at] == '"':
-            key, behind = scanstring(self.text, at + 1)
+            key, behind = json.JSONDecoder().raw_decode(self.text, at)
             value = self._value(self._skip(self._skip(behind) + 1))
             entries[key] = Entry(key, self._lines.number(at), at, value)
             at = self._skip(value.end)

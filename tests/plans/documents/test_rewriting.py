@@ -38,7 +38,12 @@ def written_as_yaml(settings: Mapping[str, Any]) -> str:
     lines = ["# a file", ""]
     for number, (key, data) in enumerate(settings.items()):
         if isinstance(data, list) and data and number % 2:
-            lines += [f"{key}:  # why", *(f"  - {json.dumps(item, ensure_ascii=False)} # {number}" for item in data), "", f"# after {key}"]
+            lines += [
+                f"{key}:  # why",
+                *(f"  - {json.dumps(item, ensure_ascii=False)} # {number}" for item in data),
+                "",
+                f"# after {key}",
+            ]
         else:
             lines.append(f"{key}: {json.dumps(data, ensure_ascii=False)}   # {number}")
     return "\n".join([*lines, "# the end", ""])

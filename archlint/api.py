@@ -1,0 +1,268 @@
+"""What archlint offers to Python: on a source, or on a live model."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import enum
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from archlint.core.blueprint import Scope
+from archlint.core.catalog import Catalog
+from archlint.core.report import Report
+from archlint.core.trial import LORA, Plan
+from archlint.engine import Options, check
+from archlint.sources import SourceOptions
+
+if TYPE_CHECKING:
+    from peft import PeftConfig
+    from torch import nn
+
+
+class NoRecipeError(Exception):
+    """There is no recipe for a model, or none that trains as it should; the message says why."""
+
+
+def lint(
+    model_or_source: str | Path | nn.Module,
+    *,
+    scope: str = "auto",
+    plan: Mapping[str, Any] | PeftConfig | None = None,
+    select: Sequence[str] | None = None,
+    ignore: Sequence[str] = (),
+    extend_select: Sequence[str] = (),
+    load: Iterable[str | Path] = (),
+    prove: bool = True,
+    class_name: str | None = None,
+    offline: bool = False,
+    revision: str | None = None,
+    subfolder: str | None = None,
+    cache_dir: str | Path | None = None,
+    trust_remote_code: bool = False,
+) -> Report:
+    """Check a model before it is fine-tuned with PEFT.
+
+    Args:
+        model_or_source: a live module (its weights are not touched), a hub id, a folder, a config.json, a
+            model type or an alias of a bundled snapshot.
+        scope: what is to be trained: ``auto``, ``text``, ``vision``, ``audio`` or ``all``.
+        plan: a LoraConfig, its arguments, or the config of another adapter that PEFT places by module, to be
+            judged; without one the stock plans are.
+        select: codes of the rules to run, or prefixes of them; all by default.
+        ignore: codes not to run.
+        extend_select: codes to run besides those of ``select``.
+        load: files with further rules.
+        prove: run PEFT on the model; without it only the structure is judged.
+        class_name: the model class, where the config's own choice is not wanted.
+        offline: do not ask the hub.
+        revision: branch, tag or commit of a hub repository.
+        subfolder: folder in the repository that holds the config.
+        cache_dir: the hub's cache, where it is not the default one.
+        trust_remote_code: run the repository's own code.
+
+    Returns:
+        The report. A source that cannot be loaded gives a report whose status is ``unchecked``.
+
+    Raises:
+        TypeError: a source that is neither text, a path nor a module, or a plan that is neither a mapping nor a
+            config of adapters which PEFT places by module.
+        ValueError: an unknown scope, or a selection that leaves no rule.
+        UnknownRuleError: a code that no rule has.
+        RuleLoadError: a file of ``load`` that cannot be loaded.
+    """
+    catalog = Catalog.load(map(Path, load))
+    rules = catalog.select(select, ignore, extend_select)
+    if not rules:
+        raise ValueError("the selection leaves no rule to run")
+    options = Options(
+        scope=_scope(scope),
+        plan=None if plan is None else _plan(plan),
+        rules=rules,
+        missing_rules=catalog.failures,
+        prove=prove,
+        source=_source_options(class_name, offline, revision, subfolder, cache_dir, trust_remote_code),
+    )
+    return check(_source_or_module(model_or_source), options)
+
+
+def check_plan(
+    model_or_source: str | Path | nn.Module,
+    plan: Mapping[str, Any] | PeftConfig,
+    *,
+    scope: str = "auto",
+    select: Sequence[str] | None = None,
+    ignore: Sequence[str] = (),
+    extend_select: Sequence[str] = (),
+    load: Iterable[str | Path] = (),
+    class_name: str | None = None,
+    offline: bool = False,
+    revision: str | None = None,
+    subfolder: str | None = None,
+    cache_dir: str | Path | None = None,
+    trust_remote_code: bool = False,
+) -> Report:
+    """Check a plan on a model: a guard for training scripts, before ``get_peft_model``.
+
+    ``archlint.check_plan(model, config).raise_for_findings()`` stops a script whose adapters would not train as
+    they should. The model stays as it is: weights, device, mode and random state.
+
+    Args:
+        model_or_source: as for :func:`lint`.
+        plan: a LoraConfig, its arguments, or the config of another adapter that PEFT places by module.
+        scope: and the rest, as for :func:`lint`.
+
+    Returns:
+        The report; its ``plan`` is what came of trying the plan.
+
+    Raises:
+        TypeError, ValueError, UnknownRuleError, RuleLoadError: as for :func:`lint`.
+    """
+    if plan is None:
+        raise TypeError("a plan is expected: a LoraConfig, another PeftConfig or a mapping of its arguments")
+    return lint(
+        model_or_source,
+        scope=scope,
+        plan=plan,
+        select=select,
+        ignore=ignore,
+        extend_select=extend_select,
+        load=load,
+        class_name=class_name,
+        offline=offline,
+        revision=revision,
+        subfolder=subfolder,
+        cache_dir=cache_dir,
+        trust_remote_code=trust_remote_code,
+    )
+
+
+def recipe(
+    model_or_source: str | Path | nn.Module,
+    *,
+    scope: str = "auto",
+    rank: int | None = None,
+    allow_unchecked: bool = False,
+    class_name: str | None = None,
+    offline: bool = False,
+    revision: str | None = None,
+    subfolder: str | None = None,
+    cache_dir: str | Path | None = None,
+    trust_remote_code: bool = False,
+) -> dict[str, Any]:
+    """The arguments of a LoraConfig that fits a model: ``LoraConfig(**archlint.recipe(model))``.
+
+    Args:
+        model_or_source: as for :func:`lint`.
+        scope: what is to be trained.
+        rank: ``r``, and ``lora_alpha`` with it; PEFT's defaults where it is not given.
+        allow_unchecked: take a recipe that PEFT injects, though the adapted model cannot be run here, as with
+            packed weights.
+        class_name: and the rest, as for :func:`lint`.
+
+    Raises:
+        NoRecipeError: the model cannot be loaded, PEFT takes no plan for the scope, or the best one crashes, leaves
+            adapters without a gradient, or could not be run.
+        TypeError: a source that is neither text, a path nor a module.
+        ValueError: an unknown scope, or a rank below 1.
+    """
+    if rank is not None and rank < 1:
+        raise ValueError(f"a rank of at least 1 is expected, not {rank}")
+    source = _source_options(class_name, offline, revision, subfolder, cache_dir, trust_remote_code)
+    report = check(_source_or_module(model_or_source), Options(scope=_scope(scope), source=source))
+    if (reason := _reason_against(report, allow_unchecked)) is not None:
+        raise NoRecipeError(f"no recipe for {report.source}, scope {report.scope.value}: {reason}")
+    assert report.recipe is not None
+    given = {} if rank is None else {"r": rank, "lora_alpha": rank}
+    return {**given, **copy.deepcopy(dict(report.recipe.plan.lora))}
+
+
+def _reason_against(report: Report, allow_unchecked: bool) -> str | None:
+    trial = report.recipe
+    if trial is None:
+        lacks = [f"{item.what}: {item.why}" for item in report.unchecked]
+        return "; ".join(lacks) or "PEFT takes none of the plans that were tried"
+    if trial.crash is not None:
+        return f"the training step of the best one crashes: {trial.crash}"
+    if trial.dead:
+        return f"{len(trial.dead)} adapters of the best one get no gradient, {trial.dead[0]} first"
+    if not trial.is_sound and not allow_unchecked:
+        why = "; ".join(item.why for item in report.unchecked)
+        return f"the adapted model could not be run ({why}); allow_unchecked=True takes the plan all the same"
+    return None
+
+
+def _source_or_module(given: object) -> str | nn.Module:
+    if isinstance(given, (str, Path)):
+        return str(given)
+    from torch import nn
+
+    if not isinstance(given, nn.Module):
+        raise TypeError(f"a source, a path or a torch.nn.Module is expected, not {type(given).__name__}")
+    return given
+
+
+def _scope(word: str) -> Scope | None:
+    return None if word == "auto" else Scope(word)
+
+
+def _source_options(
+    class_name: str | None,
+    offline: bool,
+    revision: str | None,
+    subfolder: str | None,
+    cache_dir: str | Path | None,
+    trust_remote_code: bool,
+) -> SourceOptions:
+    return SourceOptions(
+        offline=offline,
+        revision=revision,
+        subfolder=subfolder,
+        cache_dir=Path(cache_dir) if cache_dir is not None else None,
+        trust_remote_code=trust_remote_code,
+        class_name=class_name,
+    )
+
+
+def _plan(given: object) -> Plan:
+    if isinstance(given, Mapping):
+        # training is what is checked, whatever the file of a finished adapter says
+        arguments = {key: value for key, value in given.items() if key not in ("inference_mode", "peft_type")}
+        kind = given.get("peft_type") or LORA
+        return Plan("user", arguments, _plain(kind).upper())
+    from peft import PeftConfig
+
+    if not isinstance(given, PeftConfig):
+        raise TypeError(
+            f"a LoraConfig, another PeftConfig or a mapping of its arguments is expected, not {type(given).__name__}"
+        )
+    if not hasattr(given, "target_modules") or given.peft_type is None:
+        raise TypeError(f"{type(given).__name__} places no adapters by module: there is nothing to check")
+    return Plan("user", _arguments(given), _plain(given.peft_type))
+
+
+def _arguments(config: PeftConfig) -> dict[str, Any]:
+    """The arguments of ``config`` that differ from their defaults, as JSON values, without PEFT's bookkeeping."""
+    from peft import PeftConfig
+
+    bookkeeping = {field.name for field in dataclasses.fields(PeftConfig)} - {"task_type"}
+    content = config.to_dict()
+    return {
+        field.name: _plain(content[field.name])
+        for field in dataclasses.fields(config)
+        if field.init and field.name in content and field.name not in bookkeeping
+        if content[field.name] is not None and content[field.name] != _default(field)
+    }
+
+
+def _default(field: dataclasses.Field[Any]) -> Any:
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    return field.default
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, enum.Enum):
+        return value.value
+    return sorted(value) if isinstance(value, (set, frozenset)) else value

@@ -1,0 +1,20 @@
+"""How each tool says where adapters go: one module a tool."""
+
+from archlint.plans.dialect import Dialect
+from archlint.plans.dialects.axolotl import Axolotl
+from archlint.plans.dialects.llama_factory import LlamaFactory
+from archlint.plans.dialects.ms_swift import MsSwift
+from archlint.plans.dialects.peft import Peft
+from archlint.plans.dialects.trl import Trl
+from archlint.plans.dialects.unsloth import Unsloth, UnslothCommand
+
+DIALECTS: tuple[Dialect, ...] = (
+    Peft(),
+    Trl(),
+    Axolotl(),
+    LlamaFactory(),
+    Unsloth(),
+    UnslothCommand(),
+    MsSwift(),
+)
+"""All of them, PEFT first."""

@@ -1,0 +1,199 @@
+"""Tools whose settings are one flat list of keys: what each key is in PEFT's words, as a table."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import resources
+from typing import Any, ClassVar
+
+from archlint.core.trial import LORA
+from archlint.plans import peft_configs
+from archlint.plans.dialect import Dialect, Reading, Remark
+from archlint.plans.dialects.reading import anything
+from archlint.plans.document import COMPUTED, Document, Entry, PlanError, Section
+
+_LAUNCHERS = frozenset({"accelerate", "torchrun", "deepspeed", "python", "python3"})
+"""Programs that start a trainer and have options of their own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One key of a tool."""
+
+    name: str
+    argument: str | None
+    """The argument of PEFT's config that it becomes; ``None`` where it steers something else."""
+    read: Callable[[Any], Any]
+    """Takes the value in the file; raises ValueError with what belongs there."""
+    default: Any = None
+    """What the tool takes where the key is not there."""
+    formerly: tuple[str, ...] = ()
+    """Other names of the key, in earlier versions."""
+    places: bool = False
+    """Whether it decides where adapters go, so that nothing can be said without it."""
+    write: Callable[[Any], Any] = anything
+    """The value for the file of a value for PEFT."""
+
+
+@cache
+def known_keys(table: str) -> tuple[str, frozenset[str]]:
+    """The version and the keys of the tool that ``keys/TABLE.json`` lists."""
+    text = (resources.files(__package__) / "keys" / f"{table}.json").read_text(encoding="utf-8")
+    content = json.loads(text)
+    return content["version"], frozenset(content["keys"])
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the keys of a section say."""
+
+    document: Document
+    section: Section
+    values: Mapping[str, Any]
+    """By the key's present name; the tool's default where it is not there."""
+    entries: Mapping[str, Entry]
+    """The entry of each key that is there, by the key's present name."""
+    remarks: tuple[Remark, ...] = ()
+    """What was not understood."""
+    notes: list[Remark] = field(default_factory=list)
+
+    def __getitem__(self, name: str) -> Any:
+        return self.values[name]
+
+    def line(self, name: str) -> int:
+        """The line of a key, or of the section where it is not there."""
+        return self.entries[name].line if name in self.entries else self.section.line
+
+    def place(self, name: str) -> str:
+        """The file and the line of a key, for a message."""
+        return f"{self.document.path}:{self.line(name)}"
+
+    def note(self, name: str, text: str) -> None:
+        """Say ``text`` where the key ``name`` stands."""
+        self.notes.append(Remark(self.line(name), text))
+
+
+class FlatDialect(Dialect):
+    """A tool with a table of keys."""
+
+    keys: ClassVar[tuple[Key, ...]]
+    table: ClassVar[str]
+    """The name of its list of known keys."""
+    signs: ClassVar[frozenset[str]]
+    """Keys that no other tool has."""
+    pairs: ClassVar[tuple[frozenset[str], ...]] = ()
+    """Sets of keys that only this tool has together."""
+    calls: ClassVar[frozenset[str]] = frozenset()
+    """What of it is called in Python."""
+    commands: ClassVar[tuple[str, ...]] = ()
+    """How a command line for it begins."""
+    settled: ClassVar[Mapping[str, tuple[Any, ...]]] = {}
+    """Arguments that the tool sets itself, each with the values that need no key."""
+
+    def claims(self, document: Document) -> list[tuple[int, Section]]:
+        found = [(self._claim(document, section), section) for section in document.sections]
+        return [(count, section) for count, section in found if count]
+
+    def _claim(self, document: Document, section: Section) -> int:
+        keys = frozenset(section.entries)
+        count = len(keys & self.signs) + sum(pair <= keys for pair in self.pairs)
+        if document.syntax == "Python":
+            return 1 + count if section.about.rpartition(".")[2] in self.calls else 0
+        if any(f"{section.about} ".startswith(f"{command} ") for command in self.commands):
+            return 2 + count
+        return count
+
+    def settings(self, document: Document, section: Section) -> Settings:
+        """Read every key of the table.
+
+        Raises:
+            PlanError: a value is of a type that the tool refuses, or is computed and decides where adapters go.
+        """
+        values: dict[str, Any] = {}
+        entries: dict[str, Entry] = {}
+        remarks: list[Remark] = []
+        for key in self.keys:
+            values[key.name] = key.default
+            there = [section.entries[name] for name in (key.name, *key.formerly) if name in section.entries]
+            there = [entry for entry in there if entry.data is not None]
+            if not there:
+                continue
+            entry = there[0]
+            if _is_computed(entry.data):
+                if key.places:
+                    raise PlanError(
+                        f"{document.path}:{entry.line}: {entry.key} is computed; archlint reads literals only"
+                    )
+                remarks.append(Remark(entry.line, f"{entry.key} is computed; archlint takes {self.title}'s default"))
+                continue
+            try:
+                values[key.name] = key.read(entry.data)
+            except ValueError as error:
+                shown = json.dumps(entry.data, ensure_ascii=False, default=repr)[:60]
+                raise PlanError(f"{document.path}:{entry.line}: {entry.key} must be {error}, not {shown}") from error
+            entries[key.name] = entry
+        remarks += self.strangers(document, section)
+        return Settings(document, section, values, entries, tuple(sorted(remarks, key=lambda remark: remark.line)))
+
+    def strangers(self, document: Document, section: Section) -> Iterable[Remark]:
+        """What to say of the keys that the tool does not know."""
+        if document.syntax == "command line" and section.about.partition(" ")[0] in _LAUNCHERS:
+            return  # options of the launcher stand among those of the tool
+        version, names = known_keys(self.table)
+        names |= {name for key in self.keys for name in (key.name, *key.formerly)}
+        for entry in section.entries.values():
+            if entry.key == "**":
+                yield Remark(entry.line, "more arguments are computed; archlint reads literals only")
+            elif entry.key not in names:
+                near = difflib.get_close_matches(entry.key, sorted(names), n=1, cutoff=0.75)
+                hint = f"; did you mean {near[0]}?" if near else ""
+                yield Remark(entry.line, f"{self.title} {version} has no key {entry.key}{hint}")
+
+    def reading(
+        self,
+        settings: Settings,
+        *,
+        base_model: str | None,
+        tuner: str = LORA,
+        arguments: Mapping[str, Any] | None = None,
+        waits: bool = False,
+        hints: Mapping[str, Any] | None = None,
+    ) -> Reading:
+        """The reading of ``settings``: the arguments that the table gives, with ``arguments`` put in their place."""
+        content = {key.argument: settings[key.name] for key in self.keys if key.argument is not None}
+        content.update(arguments or {})
+        kept = peft_configs.config_class(tuner).given(content)
+        keys: dict[str, tuple[str, ...]] = {}
+        for key in self.keys:
+            if key.argument is not None and key.name in settings.entries:
+                keys[key.argument] = (*keys.get(key.argument, ()), settings.entries[key.name].key)
+        return Reading(
+            kept, tuner, base_model, keys, settings.remarks, tuple(settings.notes), waits=waits, hints=hints or {}
+        )
+
+    def spell(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        by_argument: dict[str, Key] = {}
+        for key in self.keys:
+            if key.argument is not None:
+                by_argument.setdefault(key.argument, key)
+        spelled: dict[str, Any] = {}
+        for argument, value in arguments.items():
+            if argument in by_argument:
+                key = by_argument[argument]
+                if value is not None:
+                    spelled[key.name] = key.write(value)
+            elif value is not None and value not in self.settled.get(argument, ()):
+                raise PlanError(f"{self.title} has no key for {argument}")
+        return spelled
+
+
+def _is_computed(data: Any) -> bool:
+    if isinstance(data, list):
+        return any(map(_is_computed, data))
+    if isinstance(data, dict):
+        return any(map(_is_computed, data.values()))
+    return data is COMPUTED

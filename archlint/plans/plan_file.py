@@ -1,0 +1,193 @@
+"""The file that a user's plan comes from: in which tool's words it is written, what it says, and how it is changed."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from archlint.core.blueprint import Blueprint
+from archlint.core.finding import Edit, PlanLine
+from archlint.core.trial import Plan
+from archlint.plans.dialect import Dialect, Reading
+from archlint.plans.dialects import DIALECTS
+from archlint.plans.document import Document, PlanError, Section
+from archlint.plans.documents import open_document
+
+_TARGETS = ("target_modules", "target_parameters")
+_ADAPTER_CONFIG = "adapter_config.json"
+
+
+@dataclass(frozen=True)
+class PlanFile:
+    """A file of settings that one tool reads adapters from."""
+
+    document: Document
+    section: Section
+    dialect: Dialect
+    reading: Reading
+
+    @property
+    def path(self) -> Path:
+        return self.document.path
+
+    @property
+    def text(self) -> str:
+        return self.document.text
+
+    @property
+    def base_model(self) -> str | None:
+        """The model that it names."""
+        return self.reading.base_model
+
+    @property
+    def format(self) -> str:
+        """What kind of file it is, in words."""
+        what = f" ({self.section.about})" if self.section.about else ""
+        return f"{self.dialect.title} settings in {self.document.syntax}{what}"
+
+    def plan(self, blueprint: Blueprint) -> Plan:
+        """What the tool gives PEFT on the model of ``blueprint``."""
+        arguments = self.dialect.choose(self.reading, blueprint) if self.reading.waits else self.reading.arguments
+        return Plan("user", dict(arguments), self.reading.tuner)
+
+    def remarks(self) -> Iterator[str]:
+        """What is not understood in it, and what the tool makes of it, each with its place."""
+        for remark in (*self.reading.unknown, *self.reading.notes):
+            yield f"{self.path}:{remark.line}: {remark.text}"
+
+    def line(self, arguments: list[str], value: Any = None) -> PlanLine:
+        """Where the file says the first of ``arguments`` that it says, or its ``value`` in it; else where it begins."""
+        for argument in arguments:
+            for key in self.reading.keys.get(argument, ()):
+                if key in self.section.entries:
+                    entry = self.section.entries[key]
+                    return PlanLine(str(self.path), entry.line if value is None else entry.line_of(value), key)
+        for argument in _TARGETS:
+            for key in self.reading.keys.get(argument, ()):
+                if key in self.section.entries:
+                    return PlanLine(str(self.path), self.section.entries[key].line, key)
+        return PlanLine(str(self.path), self.section.line, self.section.about or self.dialect.title)
+
+    def changes(self, old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+        """The keys of the file to be changed, ``None`` for one to be taken out, so that ``old`` becomes ``new``.
+
+        Raises:
+            PlanError: the tool has no way to say it.
+        """
+        differing = [argument for argument in {**old, **new} if old.get(argument) != new.get(argument)]
+        wanted = self.dialect.spell({argument: new[argument] for argument in differing if argument in new})
+        changes: dict[str, Any] = {
+            key: None
+            for argument in differing
+            for key in self.reading.keys.get(argument, ())
+            if key in self.section.entries
+        }
+        first = {  # the key that the file has for an argument is kept, where the tool knows several
+            argument: next((key for key in self.reading.keys.get(argument, ()) if key in changes), None)
+            for argument in differing
+        }
+        for argument in differing:
+            key = first[argument]
+            if argument in new and key is not None and key not in wanted:
+                spelled = self.dialect.spell({argument: new[argument]})
+                if len(spelled) == 1 and self._means_the_same(key, argument, next(iter(spelled.values()))):
+                    del wanted[next(iter(spelled))]
+                    wanted[key] = next(iter(spelled.values()))
+        return {**changes, **wanted}
+
+    def _means_the_same(self, key: str, argument: str, data: Any) -> bool:
+        """Whether ``key`` with the value ``data`` is read as ``argument`` too."""
+        try:
+            text = self.document.rewritten(self.section, {key: data})
+            reading = self._with(text).reading
+        except PlanError:
+            return False
+        return key in reading.keys.get(argument, ())
+
+    def edits(self, old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[Edit, ...]:
+        """:meth:`changes` in words, each with its line; none where the tool has no way to say it."""
+        try:
+            changes = self.changes(old, new)
+        except PlanError:
+            return ()
+        anchor = next((key for key in changes if key in self.section.entries), None)
+        after = self.section.entries[anchor].line if anchor is not None else self.section.line
+        return tuple(
+            Edit(
+                file=str(self.path),
+                line=self.section.entries[key].line if key in self.section.entries else after,
+                key=key,
+                text="" if data is None else self.document.spelled(self.section, key, data),
+            )
+            for key, data in changes.items()
+        )
+
+    def changed(self, old: Mapping[str, Any], new: Mapping[str, Any]) -> PlanFile:
+        """The file with ``old`` become ``new``, which is nowhere written yet.
+
+        Raises:
+            PlanError: the tool has no way to say it, or the file cannot be changed without touching something else.
+        """
+        changes = self.changes(old, new)
+        changed = self._with(self.document.rewritten(self.section, changes))
+        for key, data in changes.items():
+            entry = changed.section.entries.get(key)
+            if (None if entry is None else entry.data) != data:
+                raise PlanError(f"{self.path}: {key} could not be changed without touching something else")
+        return changed
+
+    def _with(self, text: str) -> PlanFile:
+        document = type(self.document)(self.path, text)
+        section = document.sections[self.document.sections.index(self.section)]
+        return PlanFile(document, section, self.dialect, self.dialect.read(document, section))
+
+    def diff(self, other: PlanFile) -> str:
+        """What has to change for this file to become ``other``, as a unified diff."""
+        lines = difflib.unified_diff(
+            self.text.splitlines(keepends=True),
+            other.text.splitlines(keepends=True),
+            f"a/{self.path}",
+            f"b/{self.path}",
+        )
+        return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
+
+
+def read_plan_file(path: Path) -> PlanFile:
+    """The plan in a file of PEFT or of a trainer, or in an adapter's folder.
+
+    Raises:
+        PlanError: the file cannot be read, no tool's adapter settings are in it, or those of several.
+    """
+    document = open_document(path / _ADAPTER_CONFIG if path.is_dir() else path)
+    claims = [(signs, dialect, section) for dialect in DIALECTS for signs, section in dialect.claims(document)]
+    if not claims:
+        raise PlanError(f"{document.path}: {_nothing_in(document)}")
+    most = max(signs for signs, _, _ in claims)
+    best = [(dialect, section) for signs, dialect, section in claims if signs == most]
+    dialect, section = best[0]
+    if any(other is not section for _, other in best[1:]):
+        lines = ", ".join(str(other.line) for _, other in best)
+        raise PlanError(f"{document.path}: several adapters are set up in it, in lines {lines}; archlint checks one")
+    return PlanFile(document, section, dialect, dialect.read(document, section))
+
+
+def dialect(name: str) -> Dialect:
+    """The dialect of a tool, by the name that ``--for`` has for it.
+
+    Raises:
+        KeyError: there is none.
+    """
+    return {dialect.name: dialect for dialect in DIALECTS}[name]
+
+
+def _nothing_in(document: Document) -> str:
+    tools = ", ".join(dialect.title for dialect in DIALECTS)
+    for section in document.sections:
+        model = next((key for key in ("model_type", "architectures") if key in section.entries), None)
+        if model is not None:
+            what = section.entries[model].data
+            return f"looks like the config.json of a model ({model} {what}), not like settings of an adapter"
+    return f"no adapter settings that {tools} would read are in this {document.syntax} file"

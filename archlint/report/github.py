@@ -1,0 +1,48 @@
+"""``--format github``: workflow commands, which GitHub Actions shows as annotations of a file or of the run.
+
+https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands has the syntax; what is escaped,
+and how, is in actions/toolkit, packages/core/src/command.ts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from archlint.core.finding import Finding, Severity
+from archlint.core.report import Report, Run
+from archlint.report.fixes import told
+from archlint.report.places import place
+from archlint.report.quoting import one_line, visible
+
+_COMMANDS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}
+_DATA = str.maketrans({"%": "%25", "\r": "%0D", "\n": "%0A"})
+_PROPERTY = _DATA | str.maketrans({":": "%3A", ",": "%2C"})
+
+
+def render(run: Run, *, root: Path) -> str:
+    """A command a finding, and one for what else was not checked; files are named from the folder ``root``."""
+    return "".join(f"{line}\n" for report in run.reports for line in _lines(report, root))
+
+
+def _lines(report: Report, root: Path) -> Iterator[str]:
+    source = one_line(report.source)
+    for finding in report.findings:
+        properties = {"title": f"{visible(finding.code)} {visible(finding.name)}"}
+        if (where := place(finding, root)) is not None:
+            properties = {"file": visible(where.file), "line": str(where.line), **properties}
+        body = "\n".join([f"{source}: {one_line(finding.message)}", *_sites(finding), *told(finding)])
+        yield _command("warning" if finding.unchecked else _COMMANDS[finding.severity], properties, body)
+    for unchecked in report.untold:
+        body = f"{source}: {one_line(unchecked.what)}: {one_line(unchecked.why)}"
+        yield _command("warning", {"title": "not checked"}, body)
+
+
+def _sites(finding: Finding) -> Iterator[str]:
+    for fold in finding.sites:
+        yield f"{fold.count}× {visible(fold.pattern)}"
+
+
+def _command(name: str, properties: dict[str, str], data: str) -> str:
+    listed = ",".join(f"{key}={value.translate(_PROPERTY)}" for key, value in properties.items())
+    return f"::{name} {listed}::{data.translate(_DATA)}"

@@ -1,0 +1,183 @@
+"""``--format sarif``: SARIF 2.1.0, for what collects the results of static analysis.
+
+Section numbers are those of the standard: https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from archlint import __version__
+from archlint.core.finding import Finding, FoldedSites, Remedy, Safety, Severity
+from archlint.core.report import Report, Run
+from archlint.core.rule import Rule
+from archlint.report.contract import plain
+from archlint.report.fixes import told
+from archlint.report.places import named_from, place
+from archlint.report.quoting import one_line, visible
+from archlint.report.rule_pages import markdown, page
+
+SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+_BASE = "%SRCROOT%"
+_LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}
+_LINE = re.compile(r"[^\n]*\n|[^\n]+")
+_HELP_WIDTH = 100
+
+
+@dataclass(frozen=True)
+class PlanText:
+    """The file that the user's plan comes from, and what it would be with a remedy in it."""
+
+    file: str
+    text: str
+    mended: Callable[[Report, Remedy], str | None]
+    """The text with a remedy of the report's; ``None`` where the remedy cannot be written there."""
+
+
+def render(run: Run, *, rules: Sequence[type[Rule]], root: Path, plan: PlanText | None = None) -> str:
+    """The run as one indented SARIF log, in ASCII.
+
+    Args:
+        run: what was found.
+        rules: what the tool looks for; their documentation is in the log.
+        root: the folder that paths are relative to, ``%SRCROOT%`` in the log.
+        plan: the file that the user's plan comes from. A finding that has no line in it, nor in a source below
+            ``root``, is about the file as a whole: GitHub refuses logs with results that are about no file.
+    """
+    return json.dumps({"$schema": SCHEMA, "version": "2.1.0", "runs": [_run(run, rules, root, plan)]}, indent=2) + "\n"
+
+
+def _run(run: Run, rules: Sequence[type[Rule]], root: Path, plan: PlanText | None) -> dict[str, Any]:
+    log = _Log({rule.code: index for index, rule in enumerate(rules)}, root, plan)
+    driver = {"name": "archlint", "version": __version__, "rules": [_descriptor(rule) for rule in rules]}
+    return {
+        "tool": {"driver": driver},
+        "invocations": [
+            {
+                "executionSuccessful": run.unchecked == 0,
+                "toolExecutionNotifications": [note for report in run.reports for note in _notifications(report)],
+            }
+        ],
+        "originalUriBaseIds": {_BASE: {"description": {"text": "The folder that archlint was called in."}}},
+        "columnKind": "unicodeCodePoints",
+        "results": [log.result(finding, report) for report in run.reports for finding in report.findings],
+    }
+
+
+def _descriptor(rule: type[Rule]) -> dict[str, Any]:
+    documentation = rule.documentation()
+    return {
+        "id": rule.code,
+        "name": rule.name,
+        "shortDescription": {"text": documentation.summary},
+        "fullDescription": {"text": f"{documentation.summary} {rule.why}"},
+        "help": {"text": page(rule, width=_HELP_WIDTH), "markdown": markdown(rule)},
+        "defaultConfiguration": {"level": _LEVELS[rule.severity]},
+    }
+
+
+def _notifications(report: Report) -> Iterator[dict[str, Any]]:
+    for unchecked in report.unchecked:
+        text = f"{one_line(report.source)}: {one_line(unchecked.what)} not checked: {one_line(unchecked.why)}"
+        yield {"level": "error" if report.model is None else "warning", "message": _message(text)}
+
+
+@dataclass(frozen=True)
+class _Log:
+    """What the results of a log have in common."""
+
+    indices: Mapping[str, int]
+    root: Path
+    plan: PlanText | None
+
+    def result(self, finding: Finding, report: Report) -> dict[str, Any]:
+        index = {"ruleIndex": self.indices[finding.code]} if finding.code in self.indices else {}
+        text = "\n".join([f"{one_line(report.source)}: {one_line(finding.message)}", *told(finding)])
+        fixes = [fix for remedy in finding.remedies for fix in self._fixes(remedy, report)]
+        return {
+            "ruleId": finding.code,
+            **index,
+            "level": _LEVELS[finding.severity],
+            "message": _message(text),
+            "locations": [self._location(finding, report)],
+            "partialFingerprints": {"archlint/v1": finding.fingerprint},
+            **({"fixes": fixes} if fixes else {}),
+            "properties": {
+                "source": plain(report.source),
+                "severity": finding.severity.value,
+                "evidence": finding.evidence.value,
+                "sites": [_site(fold) for fold in finding.sites],
+            },
+        }
+
+    def _location(self, finding: Finding, report: Report) -> dict[str, Any]:
+        """The place in a file, where there is one, and the modules of the model, or else the model."""
+        where = place(finding, self.root)
+        physical: dict[str, Any] = {}
+        if where is not None:
+            physical = {"artifactLocation": self._artifact(where.file), "region": {"startLine": where.line}}
+        elif self.plan is not None:
+            physical = {"artifactLocation": self._artifact(self.plan.file)}
+        logical = [{"fullyQualifiedName": visible(fold.pattern), "kind": "module"} for fold in finding.sites]
+        if not logical and report.model is not None:
+            logical = [{"name": visible(report.model.class_name), "kind": "type"}]
+        elif not logical:
+            logical = [{"name": visible(report.source)}]
+        return {**({"physicalLocation": physical} if physical else {}), "logicalLocations": logical}
+
+    def _fixes(self, remedy: Remedy, report: Report) -> Iterator[dict[str, Any]]:
+        if self.plan is None or not remedy.edits or not remedy.proven or remedy.safety is not Safety.EXACT:
+            return
+        text = self.plan.mended(report, remedy)
+        if text is None or text == self.plan.text:
+            return
+        change = {
+            "artifactLocation": self._artifact(self.plan.file),
+            "replacements": list(replacements(self.plan.text, text)),
+        }
+        yield {"description": _message(one_line(remedy.text)), "artifactChanges": [change]}
+
+    def _artifact(self, file: str) -> dict[str, str]:
+        name = named_from(file, self.root)
+        if Path(name).is_absolute():
+            return {"uri": Path(name).as_uri()}
+        return {"uri": quote(name.encode("utf-8", "surrogateescape")), "uriBaseId": _BASE}
+
+
+def _site(fold: FoldedSites) -> dict[str, Any]:
+    return {"pattern": fold.pattern, "count": fold.count, "class": fold.type}
+
+
+def _message(text: str) -> dict[str, str]:
+    """A message of plain text: braces would be placeholders (3.11.5), and brackets before one a link (3.11.6)."""
+    return {"text": text.replace("{", "{{").replace("}", "}}").replace("](", "] (")}
+
+
+def replacements(before: str, after: str) -> Iterator[dict[str, Any]]:
+    """What makes ``before`` into ``after``, by whole lines: a region of ``before``, and what is to stand there.
+
+    A line that takes the place of another leaves its line break alone; one that is new or goes takes it along.
+    """
+    old, new = _LINE.findall(before), _LINE.findall(after)
+    for what, first, end, start, stop in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+        if what == "equal":
+            continue
+        gone, put = "".join(old[first:end]), "".join(new[start:stop])
+        if gone.endswith("\n") and put.endswith("\n"):
+            gone, put = gone[:-1], put[:-1]
+        at = len("".join(old[:first]))
+        yield {"deletedRegion": _region(before, at, at + len(gone)), "insertedContent": {"text": put}}
+
+
+def _region(text: str, start: int, end: int) -> dict[str, int]:
+    """The stretch of ``text`` between two offsets, in lines and columns from 1; the last column is behind it."""
+    first, last = (text.count("\n", 0, offset) + 1 for offset in (start, end))
+    columns = (offset - text.rfind("\n", 0, offset) for offset in (start, end))
+    return {"startLine": first, "startColumn": next(columns), "endLine": last, "endColumn": next(columns)}
