@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import platform
 import threading
@@ -19,7 +20,7 @@ from archlint.core.report import Environment, Report, Unchecked
 from archlint.core.rule import Rule
 from archlint.core.trial import Plan, Trial
 from archlint.judging import prove_remedies, run_rules
-from archlint.plans import PlanFile, located
+from archlint.plans import PlanError, PlanFile, located
 from archlint.quiet import quiet
 from archlint.solving import Preset, solve
 from archlint.sources import Source, SourceError, SourceOptions, resolve
@@ -27,6 +28,7 @@ from archlint.sources import Source, SourceError, SourceOptions, resolve
 if TYPE_CHECKING:
     from torch import nn
 
+    from archlint.proving import Prover
     from archlint.skeleton import Skeleton
 
 
@@ -78,16 +80,41 @@ def _version(package: str) -> str | None:
 
 def check(source: str | nn.Module, options: Options) -> Report:
     """The report on one source; whatever keeps it from being loaded is in the report, not raised."""
+    with checking(source, options) as judge:
+        return judge(options)
+
+
+@contextlib.contextmanager
+def checking(source: str | nn.Module, options: Options) -> Iterator[Callable[[Options], Report]]:
+    """What checks one source for several plans: the model is built once, and each plan tried once.
+
+    The options that are judged by may differ from ``options`` in the plan, its file and the rules.
+    """
     started = time.monotonic()
     with _ONE_AT_A_TIME, quiet():
-        report = _check_source(source, options) if isinstance(source, str) else _check_object(source, options)
-    unchecked = tuple(Unchecked("a rule plugin", str(error)) for error in options.missing_rules)
-    return dataclasses.replace(
-        report, unchecked=report.unchecked + unchecked, seconds=round(time.monotonic() - started, 3)
-    )
+        opened = _open_source(source, options) if isinstance(source, str) else _open_object(source, options)
+
+        def judge(options: Options) -> Report:
+            nonlocal started
+            report = opened if isinstance(opened, Report) else _judge(opened, options)
+            missing = tuple(Unchecked("a rule plugin", str(error)) for error in options.missing_rules)
+            seconds, started = round(time.monotonic() - started, 3), time.monotonic()
+            return dataclasses.replace(report, unchecked=report.unchecked + missing, seconds=seconds)
+
+        yield judge
 
 
-def _check_source(name: str, options: Options) -> Report:
+@dataclass(frozen=True)
+class _Opened:
+    """A model that is built and surveyed, and what tries plans on it."""
+
+    name: str
+    blueprint: Blueprint
+    prover: Prover
+    notes: tuple[str, ...]
+
+
+def _open_source(name: str, options: Options) -> _Opened | Report:
     from archlint.rules.tool.cannot_load import CannotLoad
     from archlint.rules.tool.custom_code import CustomCode
 
@@ -125,7 +152,7 @@ def _check_source(name: str, options: Options) -> Report:
         revision=source.revision,
         family=source.family,
     )
-    return _judge(name, skeleton, info, options, source.notes)
+    return _open(name, skeleton, info, options, source.notes)
 
 
 def _unloaded(name: str, source: Source | None, finding: Finding, unchecked: Unchecked, options: Options) -> Report:
@@ -139,7 +166,7 @@ def _unloaded(name: str, source: Source | None, finding: Finding, unchecked: Unc
     )
 
 
-def _check_object(model: nn.Module, options: Options) -> Report:
+def _open_object(model: nn.Module, options: Options) -> _Opened | Report:
     from archlint.rules.tool.cannot_load import CannotLoad
     from archlint.skeleton import Skeleton
     from archlint.survey import LiveModelError, plain_model, without_weights
@@ -151,25 +178,39 @@ def _check_object(model: nn.Module, options: Options) -> Report:
         return _unloaded(type(model).__name__, None, finding, unchecked, options)
     name = str(getattr(model, "name_or_path", "") or type(model).__name__)
     info = ModelInfo(id=name, origin="object", class_name="", model_type="", parameters=0, modules=0)
-    return _judge(name, Skeleton(without_weights(model)), info, options, ())
+    return _open(name, Skeleton(without_weights(model)), info, options, ())
 
 
-def _judge(name: str, skeleton: Skeleton, info: ModelInfo, options: Options, notes: tuple[str, ...]) -> Report:
-    from archlint.proving import STOCK_PLANS, Prover
-    from archlint.rules.tool.cannot_run import CannotRun
+def _open(name: str, skeleton: Skeleton, info: ModelInfo, options: Options, notes: tuple[str, ...]) -> _Opened | Report:
+    from archlint.proving import Prover
     from archlint.survey import survey
 
     options.progress("taking the census")
     blueprint = survey(skeleton, info, options.scope)
     if (missing := _missing_part(blueprint)) is not None:
         return Report(name, model=blueprint.model, scope=blueprint.scope, unchecked=(missing,), notes=notes)
-    recipe: Trial | None = None
-    left_out: tuple[LeftOut, ...] = ()
     prover = Prover(skeleton.model, blueprint)
     if options.prove:
-        options.progress("running the model and PEFT")
+        options.progress("running the model")
         blueprint = dataclasses.replace(blueprint, baseline=prover.baseline)
-        if (plan := _user_plan(options, blueprint)) is not None:
+    return _Opened(name, blueprint, prover, notes)
+
+
+def _judge(opened: _Opened, options: Options) -> Report:
+    from archlint.proving import STOCK_PLANS
+    from archlint.rules.tool.cannot_run import CannotRun
+
+    blueprint, prover = opened.blueprint, opened.prover
+    recipe: Trial | None = None
+    left_out: tuple[LeftOut, ...] = ()
+    if options.prove:
+        options.progress("running PEFT")
+        try:
+            plan = _user_plan(options, blueprint)
+        except PlanError as error:  # the tool itself would refuse this model
+            unread = Unchecked("the plan", str(error))
+            return Report(opened.name, blueprint.model, blueprint.scope, unchecked=(unread,), notes=opened.notes)
+        if plan is not None:
             blueprint = dataclasses.replace(blueprint, plan=prover.try_plan(plan))
         blueprint = dataclasses.replace(blueprint, stock=prover.try_plans(STOCK_PLANS))
         options.progress("solving for a recipe")
@@ -187,7 +228,7 @@ def _judge(name: str, skeleton: Skeleton, info: ModelInfo, options: Options, not
     if (lack := CannotRun.lack(blueprint, recipe)) is not None:
         unchecked.append(lack)
     return Report(
-        source=name,
+        source=opened.name,
         model=blueprint.model,
         scope=blueprint.scope,
         findings=tuple(sorted(findings, key=lambda finding: (finding.severity.rank, finding.code))),
@@ -196,7 +237,7 @@ def _judge(name: str, skeleton: Skeleton, info: ModelInfo, options: Options, not
         plan=blueprint.plan,
         stock=blueprint.stock,
         unchecked=tuple(unchecked),
-        notes=notes,
+        notes=opened.notes + (() if options.plan_file is None else tuple(options.plan_file.remarks())),
     )
 
 

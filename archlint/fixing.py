@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from archlint.core.finding import Finding, Remedy, Safety, Severity
 from archlint.core.report import Report
-from archlint.engine import Options, check
+from archlint.engine import Options, checking
 from archlint.plans import PlanError, PlanFile, mended
 
 _MOST_STEPS = 12
@@ -35,17 +35,17 @@ def fix(source: str, options: Options, *, unsafe: bool = False) -> Fixed:
     """
     file = options.plan_file
     assert file is not None  # there is nothing else to mend
-    report = check(source, options)
-    fixed = Fixed(file, file, report)
-    for _ in range(_MOST_STEPS):
-        following = next(_steps(source, options, fixed, unsafe), None)
-        if following is None:
-            break
-        fixed = following
+    with checking(source, options) as judge:
+        fixed = Fixed(file, file, judge(options))
+        for _ in range(_MOST_STEPS):
+            following = next(_steps(judge, options, fixed, unsafe), None)
+            if following is None:
+                break
+            fixed = following
     return fixed
 
 
-def _steps(source: str, options: Options, fixed: Fixed, unsafe: bool) -> Iterator[Fixed]:
+def _steps(judge: Callable[[Options], Report], options: Options, fixed: Fixed, unsafe: bool) -> Iterator[Fixed]:
     """What one remedy more leads to, for each that betters the plan."""
     trial = fixed.report.plan
     if trial is None:
@@ -63,10 +63,9 @@ def _steps(source: str, options: Options, fixed: Fixed, unsafe: bool) -> Iterato
             if file.text in tried:
                 continue
             tried.add(file.text)
-            report = check(source, dataclasses.replace(options, plan_file=file))
-            if finding.fingerprint not in {other.fingerprint for other in report.findings} and _badness(
-                report
-            ) <= _badness(fixed.report):
+            report = judge(dataclasses.replace(options, plan_file=file))
+            left = {other.fingerprint for other in report.findings if other.severity.rank <= finding.severity.rank}
+            if finding.fingerprint not in left and _badness(report) <= _badness(fixed.report):
                 yield Fixed(fixed.before, file, report, (*fixed.done, (finding, remedy)))
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import pickle
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +15,26 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 import archlint
 
-GEMMA = "google/gemma-4-E2B-it"
+SNAPSHOT = Path(__file__).parent.parent / "fixtures" / "snapshots" / "google--gemma-4-E2B-it.json"
+
+
+@pytest.fixture(scope="module")
+def gemma(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the config of a gemma-4 of few layers, which has each kind of layer all the same."""
+    config = json.loads(SNAPSHOT.read_text(encoding="utf-8"))["config"]
+    layers = ["sliding_attention", "full_attention"]
+    config["text_config"] |= {"num_hidden_layers": 4, "layer_types": layers * 2, "num_kv_shared_layers": 2}
+    for tower in ("vision_config", "audio_config"):
+        config[tower]["num_hidden_layers"] = 1
+    folder = tmp_path_factory.mktemp("gemma")
+    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def broken(gemma: Path) -> archlint.Report:
+    """The report on a plan that reaches the wrapped layers of its towers."""
+    return archlint.check_plan(gemma, LoraConfig(target_modules=["q_proj", "v_proj"]))
 
 
 @pytest.fixture
@@ -36,22 +57,20 @@ def test_the_recipe_trains_every_adapter_of_a_live_model(llama: LlamaForCausalLM
     assert all(weight.grad is not None and weight.grad.any() for weight in trained)
 
 
-def test_the_recipe_passes_its_own_guard() -> None:
-    config = LoraConfig(**archlint.recipe(GEMMA, offline=True))
-    report = archlint.check_plan(GEMMA, config, offline=True)
+def test_the_recipe_passes_its_own_guard(gemma: Path, broken: archlint.Report) -> None:
+    assert broken.recipe is not None
+    report = archlint.check_plan(gemma, LoraConfig(**broken.recipe.plan.lora))
     assert report.ok, report
     assert report.raise_for_findings() is report
 
 
-def test_a_plan_that_breaks_stops_the_script() -> None:
-    report = archlint.check_plan(GEMMA, LoraConfig(target_modules=["q_proj", "v_proj"]), offline=True)
-    assert not report.ok
-    assert repr(report).startswith("<Report Gemma4ForConditionalGeneration: 1 error")
-    assert repr(report).endswith("; not ok>")
+def test_a_plan_that_breaks_stops_the_script(broken: archlint.Report) -> None:
+    assert not broken.ok
+    assert repr(broken) == "<Report Gemma4ForConditionalGeneration: 1 error; not ok>"
     with pytest.raises(archlint.FindingsError, match="error ARC101 wrapped-linear") as raised:
-        report.raise_for_findings("error")
-    assert raised.value.report is report
-    assert str(pickle.loads(pickle.dumps(raised.value))) == str(report)
+        broken.raise_for_findings("error")
+    assert raised.value.report is broken
+    assert str(pickle.loads(pickle.dumps(raised.value))) == str(broken)
 
 
 @pytest.mark.parametrize(
@@ -98,6 +117,11 @@ def test_unchecked_is_not_ok() -> None:
     with pytest.raises(archlint.FindingsError):
         report.raise_for_findings("error")
     assert report.raise_for_findings("error", allow_unchecked=True) is report
+
+
+def test_the_recipe_of_a_source_is_that_of_its_report(gemma: Path, broken: archlint.Report) -> None:
+    assert broken.recipe is not None
+    assert archlint.recipe(gemma) == dict(broken.recipe.plan.lora)
 
 
 def test_no_recipe_says_why() -> None:

@@ -31,6 +31,7 @@ KNOWS = {
     "engine": "core plans quiet rules report sources skeleton survey proving solving judging",
     "fixing": "core plans engine",
     "api": "core sources engine",
+    "pytest_plugin": "core plans report engine api",
     "cli": "core plans sources report engine fixing solving",
     "__main__": "cli",
 }
@@ -48,7 +49,18 @@ PUBLIC = {
 """Names of the package itself, and the layer that each comes from."""
 
 HEAVY = {"accelerate", "peft", "torch", "transformers", "trl"}
-WITHOUT_HEAVY = {"core", "quiet", "rules", "report", "plans", "sources", "solving", "cli", "__main__"}
+WITHOUT_HEAVY = {
+    "core",
+    "quiet",
+    "rules",
+    "report",
+    "plans",
+    "sources",
+    "solving",
+    "pytest_plugin",
+    "cli",
+    "__main__",
+}
 """Layers that work on plain data, or start before it is known that more is needed."""
 
 FILES = sorted(

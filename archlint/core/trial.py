@@ -21,10 +21,14 @@ class Plan:
     name: str
     lora: Mapping[str, Any] = field(default_factory=dict)
     tuner: str = LORA
+    means_all: bool = False
+    """Whether every linear layer was asked for in words that a tool made these arguments of."""
 
     @property
     def says_all(self) -> bool:
         """Whether it asks for every linear layer."""
+        if self.means_all:
+            return True
         targets = self.lora.get("target_modules")
         return isinstance(targets, str) and targets.lower() == "all-linear"
 

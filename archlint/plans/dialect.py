@@ -41,6 +41,8 @@ class Reading:
     """What the tool does with the file that a reader may not expect, such as a default of its own."""
     waits: bool = False
     """Whether the targets depend on the model: :meth:`Dialect.choose` tells them."""
+    wants_all: bool = False
+    """Whether it asks for every linear layer, whatever the tool makes of that."""
     hints: Mapping[str, Any] = field(default_factory=dict)
     """What :meth:`Dialect.choose` needs besides: values of keys that PEFT has no argument for."""
 

@@ -51,7 +51,7 @@ class PlanFile:
     def plan(self, blueprint: Blueprint) -> Plan:
         """What the tool gives PEFT on the model of ``blueprint``."""
         arguments = self.dialect.choose(self.reading, blueprint) if self.reading.waits else self.reading.arguments
-        return Plan("user", dict(arguments), self.reading.tuner)
+        return Plan("user", dict(arguments), self.reading.tuner, means_all=self.reading.wants_all)
 
     def remarks(self) -> Iterator[str]:
         """What is not understood in it, and what the tool makes of it, each with its place."""
@@ -85,27 +85,22 @@ class PlanFile:
             for key in self.reading.keys.get(argument, ())
             if key in self.section.entries
         }
-        first = {  # the key that the file has for an argument is kept, where the tool knows several
-            argument: next((key for key in self.reading.keys.get(argument, ()) if key in changes), None)
-            for argument in differing
-        }
         for argument in differing:
-            key = first[argument]
-            if argument in new and key is not None and key not in wanted:
-                spelled = self.dialect.spell({argument: new[argument]})
-                if len(spelled) == 1 and self._means_the_same(key, argument, next(iter(spelled.values()))):
-                    del wanted[next(iter(spelled))]
-                    wanted[key] = next(iter(spelled.values()))
+            spelled = self.dialect.spell({argument: new[argument]}) if argument in new else {}
+            there = next((key for key in self.reading.keys.get(argument, ()) if key in changes), None)
+            if there is not None and there not in wanted and len(spelled) == 1:
+                (key, data) = next(iter(spelled.items()))
+                if self._reads(there, data, argument, new[argument]):  # another of the tool's keys for the same
+                    wanted = {there if other == key else other: value for other, value in wanted.items()}
         return {**changes, **wanted}
 
-    def _means_the_same(self, key: str, argument: str, data: Any) -> bool:
-        """Whether ``key`` with the value ``data`` is read as ``argument`` too."""
+    def _reads(self, key: str, data: Any, argument: str, value: Any) -> bool:
+        """Whether ``key`` with ``data`` is read as ``argument`` with ``value``."""
         try:
-            text = self.document.rewritten(self.section, {key: data})
-            reading = self._with(text).reading
+            reading = self._with(self.document.rewritten(self.section, {key: data})).reading
         except PlanError:
             return False
-        return key in reading.keys.get(argument, ())
+        return key in reading.keys.get(argument, ()) and reading.arguments.get(argument) == value
 
     def edits(self, old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[Edit, ...]:
         """:meth:`changes` in words, each with its line; none where the tool has no way to say it."""

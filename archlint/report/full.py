@@ -37,8 +37,8 @@ _LONGEST_PLAN = 400
 _BLANK = Text()
 
 
-def render(run: Run, *, exit_code: int) -> RenderableType:
-    """The whole run; ``exit_code`` is what the command ends with, told on the last line."""
+def render(run: Run, *, exit_code: int | None) -> RenderableType:
+    """The whole run; ``exit_code`` is what the command ends with, told on the last line; ``None`` where none runs."""
     parts: list[RenderableType] = []
     for report in run.reports:
         parts += [*_report(report, run.environment), _BLANK]
@@ -222,8 +222,9 @@ def _overview(reports: Sequence[Report]) -> Iterator[RenderableType]:
         yield Verbatim(Text("  ".join([*row, visible(report.source)])), 2)
 
 
-def _verdict(run: Run, exit_code: int) -> Iterator[RenderableType]:
+def _verdict(run: Run, exit_code: int | None) -> Iterator[RenderableType]:
     if first := next(run.findings, None):
         yield Verbatim(Text(f"archlint explain {visible(first.code)} tells more", "dim"))
-    style = {0: "bold green", 1: "bold red"}.get(exit_code, "bold magenta")
-    yield Verbatim(Text.assemble((wording.tally(run), style), f" · exit code {exit_code}"))
+    if exit_code is not None:
+        style = {0: "bold green", 1: "bold red"}.get(exit_code, "bold magenta")
+        yield Verbatim(Text.assemble((wording.tally(run), style), f" · exit code {exit_code}"))

@@ -14,8 +14,10 @@ from archlint.core.report import Report, Run
 from archlint.report.fixes import told
 from archlint.report.places import place
 from archlint.report.quoting import one_line, visible
+from archlint.report.wording import plural
 
 _COMMANDS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}
+_MOST_FOLDS = 8
 _DATA = str.maketrans({"%": "%25", "\r": "%0D", "\n": "%0A"})
 _PROPERTY = _DATA | str.maketrans({":": "%3A", ",": "%2C"})
 
@@ -39,8 +41,10 @@ def _lines(report: Report, root: Path) -> Iterator[str]:
 
 
 def _sites(finding: Finding) -> Iterator[str]:
-    for fold in finding.sites:
+    for fold in finding.sites[:_MOST_FOLDS]:
         yield f"{fold.count}× {visible(fold.pattern)}"
+    if rest := finding.sites[_MOST_FOLDS:]:
+        yield f"and {plural(len(rest), 'pattern')} more"
 
 
 def _command(name: str, properties: dict[str, str], data: str) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,6 @@ from archlint import __version__
 from archlint.core.finding import Finding, FoldedSites, Remedy, Safety, Severity
 from archlint.core.report import Report, Run
 from archlint.core.rule import Rule
-from archlint.report.contract import plain
 from archlint.report.fixes import told
 from archlint.report.places import named_from, place
 from archlint.report.quoting import one_line, visible
@@ -110,7 +110,7 @@ class _Log:
             "partialFingerprints": {"archlint/v1": finding.fingerprint},
             **({"fixes": fixes} if fixes else {}),
             "properties": {
-                "source": plain(report.source),
+                "source": visible(report.source),
                 "severity": finding.severity.value,
                 "evidence": finding.evidence.value,
                 "sites": [_site(fold) for fold in finding.sites],
@@ -125,7 +125,8 @@ class _Log:
             physical = {"artifactLocation": self._artifact(where.file), "region": {"startLine": where.line}}
         elif self.plan is not None:
             physical = {"artifactLocation": self._artifact(self.plan.file)}
-        logical = [{"fullyQualifiedName": visible(fold.pattern), "kind": "module"} for fold in finding.sites]
+        patterns = dict.fromkeys(visible(fold.pattern) for fold in finding.sites)
+        logical = [{"fullyQualifiedName": pattern, "kind": "module"} for pattern in patterns]
         if not logical and report.model is not None:
             logical = [{"name": visible(report.model.class_name), "kind": "type"}]
         elif not logical:
@@ -148,11 +149,11 @@ class _Log:
         name = named_from(file, self.root)
         if Path(name).is_absolute():
             return {"uri": Path(name).as_uri()}
-        return {"uri": quote(name.encode("utf-8", "surrogateescape")), "uriBaseId": _BASE}
+        return {"uri": quote(os.fsencode(name)), "uriBaseId": _BASE}
 
 
 def _site(fold: FoldedSites) -> dict[str, Any]:
-    return {"pattern": fold.pattern, "count": fold.count, "class": fold.type}
+    return {"pattern": visible(fold.pattern), "count": fold.count, "class": visible(fold.type)}
 
 
 def _message(text: str) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from archlint.core.finding import Finding, Severity
-from archlint.core.report import Environment, Report, Run, Unchecked
+from archlint.core.report import Environment, FindingsError, Report, Run, Unchecked
 
 ERROR, WARNING, INFO = Severity.ERROR, Severity.WARNING, Severity.INFO
 
@@ -76,3 +76,26 @@ def test_counts_go_over_all_reports() -> None:
     assert [both.count(severity) for severity in Severity] == [2, 1, 1]
     assert both.unchecked == 1
     assert reports[0].of(INFO) == (finding(INFO),)
+
+
+def test_infos_raise_only_where_that_is_asked_for() -> None:
+    [report] = run(INFO, INFO).reports
+    assert report.raise_for_findings() is report
+    with pytest.raises(FindingsError) as raised:
+        report.raise_for_findings("info")
+    assert raised.value.report is report
+    assert Report("m").raise_for_findings("info").ok
+
+
+@pytest.mark.parametrize(
+    ("severities", "unchecked", "expected"),
+    [
+        ((), False, "<Report m: nothing found; ok>"),
+        ((INFO, INFO), False, "<Report m: nothing found; ok>"),
+        ((), True, "<Report m: 1 not checked; not ok>"),
+        ((ERROR, WARNING, WARNING, INFO), True, "<Report m: 1 error, 2 warnings, 1 not checked; not ok>"),
+    ],
+)
+def test_a_report_is_shown_in_a_line(severities: tuple[Severity, ...], unchecked: bool, expected: str) -> None:
+    [report] = run(*severities, unchecked=unchecked).reports
+    assert repr(report) == expected

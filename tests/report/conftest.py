@@ -9,7 +9,18 @@ from pathlib import Path
 import pytest
 
 from archlint.core.blueprint import ModelInfo, Scope
-from archlint.core.finding import Evidence, Finding, FoldedSites, LeftOut, Location, Remedy, Safety, Severity
+from archlint.core.finding import (
+    Edit,
+    Evidence,
+    Finding,
+    FoldedSites,
+    LeftOut,
+    Location,
+    PlanLine,
+    Remedy,
+    Safety,
+    Severity,
+)
 from archlint.core.report import Environment, Report, Run, Unchecked
 from archlint.core.trial import Ground, Plan, Refusal, Trial
 
@@ -28,6 +39,7 @@ REFUSED = (
 @pytest.fixture(autouse=True)
 def _fixed_version(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("archlint.report.full.__version__", "0.0.0")
+    monkeypatch.setattr("archlint.report.sarif.__version__", "0.0.0")
 
 
 @pytest.fixture
@@ -181,6 +193,83 @@ def clean() -> Run:
     return Run(ENVIRONMENT, (report,))
 
 
+PLAN_TEXT = """\
+base_model: Qwen/Qwen3-30B-A3B
+adapter: lora
+lora_r: 16
+lora_target_modules: [q_proj, v_proj, gate]
+lora_dropout: 0.1  # as in the paper
+lora_target_parameters: [mlp.experts.down_proj]
+"""
+
+
+@pytest.fixture
+def planned() -> Run:
+    """A plan in a trainer's file, with findings that point into it and remedies that change it."""
+    file = "runs/train.yml"
+    targets = PlanLine(file, 4, "lora_target_modules")
+    routers = FoldedSites("model.layers.{0..47}.mlp.gate", 48, "Linear", "router", "text")
+    experts = FoldedSites("model.layers.{0..47}.mlp.experts", 48, "Qwen3MoeExperts", "fused-experts", "text")
+    lora = {"r": 16, "target_modules": ["q_proj", "v_proj", "gate"], "lora_dropout": 0.1}
+    routed = Finding(
+        "ARC304",
+        "router-targeted",
+        Severity.WARNING,
+        "the plan adapts 48 routers by the name gate",
+        "Training the router changes which experts see which tokens.",
+        Evidence.INJECTED,
+        (routers,),
+        Location("transformers/models/qwen3_moe/modeling_qwen3_moe.py", 210),
+        (
+            Remedy(
+                "target_modules",
+                "leave the routers out",
+                ["q_proj", "v_proj"],
+                proven=True,
+                plan={**lora, "target_modules": ["q_proj", "v_proj"]},
+                edits=(Edit(file, 4, "lora_target_modules", "lora_target_modules: [q_proj, v_proj]"),),
+            ),
+        ),
+        plan_line=targets,
+    )
+    dropped = Finding(
+        "ARC303",
+        "dropout-on-parameters",
+        Severity.ERROR,
+        "PEFT refuses lora_dropout on bare parameters",
+        "get_peft_model raises and nothing is trained.",
+        Evidence.INJECTED,
+        (experts,),
+        remedies=(
+            Remedy(
+                "setting",
+                "train them without dropout",
+                safety=Safety.LOSSY,
+                proven=True,
+                plan={"r": 16},
+                edits=(
+                    Edit(file, 5, "lora_dropout", ""),
+                    Edit(file, 6, "lora_target_parameters", "lora_target_parameters: [mlp.experts.gate_up_proj]"),
+                ),
+            ),
+        ),
+        plan_line=PlanLine(file, 5, "lora_dropout"),
+    )
+    infos = (
+        Finding("ARC301", "fused-experts", Severity.INFO, "128 experts in one weight", "", sites=(experts,)),
+        Finding("ARC509", "shorter-targets", Severity.INFO, "two names say the same", "", plan_line=targets),
+    )
+    report = Report(
+        source="Qwen/Qwen3-30B-A3B",
+        model=ModelInfo(
+            "Qwen/Qwen3-30B-A3B", "hub", "Qwen3MoeForCausalLM", "qwen3_moe", 30_532_122_624, 1000, layers={"text": 48}
+        ),
+        findings=(dropped, routed, *infos),
+        plan=Trial(Plan("user", lora), raised=Refusal("ValueError", "lora_dropout must be 0")),
+    )
+    return Run(ENVIRONMENT, (report,))
+
+
 @pytest.fixture
 def unchecked() -> Run:
     """A source that could not be read."""
@@ -205,11 +294,15 @@ def hostile() -> Run:
     )
     info = Finding("ARC201", "custom-norm", Severity.INFO, evil, "", sites=finding.sites)
     plan = Trial(Plan("user", {"target_modules": evil}), raised=Refusal("ValueError", evil))
+    file = evil.replace("\ud800", "\udcff")  # a byte that is no UTF-8: what a file's name can hold
+    line = PlanLine(file, 3, evil)
+    remedy = Remedy("setting", evil, proven=True, edits=(Edit(file, 3, evil, evil), Edit(file, 4, evil, "")))
+    refused = Finding("ARC102", "odd-plan", Severity.ERROR, evil, "", remedies=(remedy,), plan_line=line)
     report = Report(
         source=evil,
         model=ModelInfo(evil, "local", evil, evil, 12, 3, revision=evil, family=(evil,), layers={"text": 1}),
         scope=Scope.ALL,
-        findings=(finding, info),
+        findings=(finding, refused, info),
         recipe=Trial(Plan("recipe", {"target_modules": [evil, "q_proj"]}), adapted=(evil,), coverage=0.5),
         plan=plan,
         unchecked=(Unchecked(evil, evil),),
@@ -218,7 +311,7 @@ def hostile() -> Run:
     return Run(ENVIRONMENT, (report,))
 
 
-@pytest.fixture(params=["gemma", "clean", "unchecked", "hostile"])
+@pytest.fixture(params=["gemma", "clean", "planned", "unchecked", "hostile"])
 def run(request: pytest.FixtureRequest) -> Run:
     """Each of the runs."""
     made: Run = request.getfixturevalue(request.param)

@@ -16,6 +16,10 @@ def test_concise_keeps_hostile_names_on_one_line(hostile: Run, golden: Callable[
     golden(concise.render(hostile))
 
 
+def test_concise_ends_in_the_line_of_the_plan(planned: Run, golden: Callable[[str], None]) -> None:
+    golden(concise.render(planned))
+
+
 def test_as_many_lines_as_findings_and_unchecked_things(run: Run) -> None:
     text = concise.render(run)
     assert len(text.splitlines()) == len(list(run.findings)) + sum(len(report.untold) for report in run.reports)

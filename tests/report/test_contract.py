@@ -84,6 +84,38 @@ def test_what_a_trial_holds(gemma: Run, clean: Run) -> None:
     }
 
 
+def test_where_the_users_file_says_it_and_what_would_change_there(planned: Run) -> None:
+    document = contract.document(planned)
+    VALIDATOR.validate(document)
+    (report,) = document["reports"]
+    assert report["plan"]["tuner"] == "LORA"
+    dropped, routed, experts, _ = report["findings"]
+    assert routed["plan_line"] == {"file": "runs/train.yml", "line": 4, "key": "lora_target_modules"}
+    assert experts["plan_line"] is None
+    (remedy,) = dropped["remedies"]
+    assert remedy["edits"] == [
+        {"file": "runs/train.yml", "line": 5, "key": "lora_dropout", "text": ""},
+        {
+            "file": "runs/train.yml",
+            "line": 6,
+            "key": "lora_target_parameters",
+            "text": "lora_target_parameters: [mlp.experts.gate_up_proj]",
+        },
+    ]
+
+
+@pytest.mark.parametrize("line", [0, "4", None])
+def test_the_schema_wants_lines_from_one(planned: Run, line: object) -> None:
+    document = contract.document(planned)
+    finding = document["reports"][0]["findings"][0]
+    for place in (finding["plan_line"], finding["remedies"][0]["edits"][0]):
+        kept, place["line"] = place["line"], line
+        with pytest.raises(ValidationError):
+            VALIDATOR.validate(document)
+        place["line"] = kept
+    VALIDATOR.validate(document)
+
+
 def test_an_unchecked_report_has_no_model(unchecked: Run) -> None:
     document = contract.document(unchecked)
     assert document["reports"][0]["model"] is None

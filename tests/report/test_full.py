@@ -51,6 +51,14 @@ def test_clean_with_a_plan_at_140_columns(clean: Run, golden: Golden) -> None:
     golden(shown(clean, 140))
 
 
+def test_a_plan_in_a_file_at_80_columns(planned: Run, golden: Golden) -> None:
+    golden(shown(planned, 80))
+
+
+def test_a_plan_in_a_file_at_140_columns(planned: Run, golden: Golden) -> None:
+    golden(shown(planned, 140))
+
+
 def test_unchecked_at_80_columns(unchecked: Run, golden: Golden) -> None:
     golden(shown(unchecked, 80))
 
@@ -103,6 +111,23 @@ def test_paths_are_whole_in_a_pipe_and_broken_before_dots_on_a_terminal(gemma: R
     on_terminal = shown(gemma, 60, terminal=True)
     assert pattern not in on_terminal
     assert pattern in re.sub(r"\n +(?=\.)", "", on_terminal)
+
+
+def test_what_a_file_is_to_say_is_whole_at_any_width(planned: Run) -> None:
+    edits = [edit for finding in planned.findings for remedy in finding.remedies for edit in remedy.edits]
+    assert {bool(edit.text) for edit in edits} == {True, False}
+    for terminal in (True, False):
+        lines = shown(planned, 40, terminal=terminal).splitlines()
+        for edit in edits:
+            end = f"{edit.file}:{edit.line}  {edit.text or f'take out {edit.key}'}"
+            assert any(line.endswith(end) for line in lines)
+
+
+def test_an_edit_stands_for_the_argument(planned: Run) -> None:
+    assert "target_modules=[" not in shown(planned, 140).partition("plan     ")[0]
+    first, second, *_ = only(planned).findings
+    elsewhere = dataclasses.replace(second, remedies=(dataclasses.replace(second.remedies[0], edits=()),))
+    assert 'target_modules=["q_proj", "v_proj"]\n' in shown(changed(planned, findings=(first, elsewhere)), 140)
 
 
 LONG = r".*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj|ffw_layer_1|ffw_layer_2|post)\.linear"

@@ -99,7 +99,12 @@ class Axolotl(FlatDialect):
             arguments |= {"init_lora_weights": "loftq", "loftq_config": {"loftq_bits": loftq["loftq_bits"]}}
         linear = bool(settings["lora_target_linear"])
         return self.reading(
-            settings, base_model=settings["base_model"], arguments=arguments, waits=True, hints={"linear": linear}
+            settings,
+            base_model=settings["base_model"],
+            arguments=arguments,
+            waits=True,
+            wants_all=linear,
+            hints={"linear": linear},
         )
 
     def choose(self, reading: Reading, blueprint: Blueprint) -> dict[str, Any]:

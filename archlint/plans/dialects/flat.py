@@ -161,6 +161,7 @@ class FlatDialect(Dialect):
         tuner: str = LORA,
         arguments: Mapping[str, Any] | None = None,
         waits: bool = False,
+        wants_all: bool = False,
         hints: Mapping[str, Any] | None = None,
     ) -> Reading:
         """The reading of ``settings``: the arguments that the table gives, with ``arguments`` put in their place."""
@@ -172,7 +173,15 @@ class FlatDialect(Dialect):
             if key.argument is not None and key.name in settings.entries:
                 keys[key.argument] = (*keys.get(key.argument, ()), settings.entries[key.name].key)
         return Reading(
-            kept, tuner, base_model, keys, settings.remarks, tuple(settings.notes), waits=waits, hints=hints or {}
+            kept,
+            tuner,
+            base_model,
+            keys,
+            settings.remarks,
+            tuple(settings.notes),
+            waits=waits,
+            wants_all=wants_all,
+            hints=hints or {},
         )
 
     def spell(self, arguments: Mapping[str, Any]) -> dict[str, Any]:

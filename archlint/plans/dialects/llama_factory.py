@@ -106,6 +106,7 @@ class LlamaFactory(FlatDialect):
             tuner=LORA if kind == "lora" else "OFT",
             arguments=_lora(settings) if kind == "lora" else _oft(settings),
             waits=True,
+            wants_all=hints["all"],
             hints=hints,
         )
 

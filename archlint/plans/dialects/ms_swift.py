@@ -129,6 +129,7 @@ class MsSwift(FlatDialect):
             tuner=_TUNERS[kind],
             arguments=_ARGUMENTS[_TUNERS[kind]](settings) | {"target_modules": names, "modules_to_save": saved or None},
             waits=words or bool({_EMBEDDINGS, _NORMS} & set(saved)),
+            wants_all=isinstance(names, list) and _ALL in names,
             hints=hints,
         )
 

@@ -191,6 +191,7 @@ def _reading(dialect: FlatDialect, settings: Settings, language: bool, targets: 
         base_model=base_model,
         arguments={"target_modules": targets, "modules_to_save": saved or None, "task_type": "CAUSAL_LM"},
         waits=True,
+        wants_all=targets == _ALL,
         hints={"language": language, "parts": parts, "last": settings.values.get("finetune_last_n_layers")},
     )
 

@@ -1,0 +1,149 @@
+"""``--format sarif`` and ``github``: a plan's file, as what shows findings beside files reads it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from archlint import engine
+from archlint.core.catalog import Catalog
+from archlint.core.finding import Finding, Remedy, Severity
+from archlint.core.report import Report
+from archlint.core.trial import Plan, Trial
+from archlint.fixing import Fixed
+from archlint.plans import located, read_plan_file
+
+from .conftest import Call, Engine
+
+if TYPE_CHECKING:
+    from archlint.engine import Options
+
+TRAIN = """\
+base_model: some/model
+adapter: lora
+lora_r: 16
+
+lora_target_modules:  # what the paper says
+  - q_proj
+  - gate
+lora_dropout: 0.05
+"""
+MENDED = ["q_proj", "v_proj"]
+
+
+@pytest.fixture
+def train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A trainer's file in the working directory, and an engine that has something to say of it."""
+
+    def check(source: str, options: Options) -> Report:
+        assert options.plan_file is not None
+        lora = dict(options.plan_file.reading.arguments) | dict(options.plan.lora if options.plan else {})
+        remedy = Remedy("target_modules", "leave it out", MENDED, proven=True, plan={**lora, "target_modules": MENDED})
+        about = Finding(
+            "ARC304", "a-name", Severity.ERROR, "gate is a router", "", remedies=(remedy,), settings=("target_modules",)
+        )
+        info = Finding("ARC201", "custom-norm", Severity.INFO, "a norm of its own", "")
+        trial = Trial(Plan("user", lora))
+        return Report(source, findings=(*located([about], options.plan_file, trial), info), plan=trial)
+
+    monkeypatch.setattr("archlint.engine.check", check)
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "my runs" / "train.yml"
+    file.parent.mkdir()
+    file.write_text(TRAIN)
+    return file.relative_to(tmp_path)
+
+
+def results(text: str) -> Iterator[dict[str, Any]]:
+    (run,) = json.loads(text)["runs"]
+    yield from run["results"]
+
+
+def test_annotations_stand_at_the_line_of_the_plan(call: Call, train: Path) -> None:
+    done = call("--adapter-config", str(train), "--format", "github")
+    assert done.exit_code == 1
+    about, info = done.stdout.splitlines()
+    command, _, body = about[2:].partition("::")
+    assert command == "error file=my runs/train.yml,line=5,title=ARC304 a-name"
+    said, fix, change = body.split("%0A")
+    assert (said, fix) == ("some/model: gate is a router", "fix (exact, proven): leave it out")
+    assert change.startswith("  my runs/train.yml:5  lora_target_modules: ")
+    assert info == "::notice title=ARC201 custom-norm::some/model: a norm of its own"
+
+
+@pytest.mark.parametrize("absolute", [False, True])
+def test_a_sarif_fix_makes_what_the_plan_file_would_be(call: Call, train: Path, absolute: bool) -> None:
+    done = call("--adapter-config", str(train.resolve() if absolute else train), "--format", "sarif")
+    assert done.exit_code == 1
+    about, info = results(done.stdout)
+    artifact = {"uri": "my%20runs/train.yml", "uriBaseId": "%SRCROOT%"}
+    assert about["locations"][0]["physicalLocation"] == {"artifactLocation": artifact, "region": {"startLine": 5}}
+    assert info["locations"][0]["physicalLocation"] == {"artifactLocation": artifact}
+    ((change,),) = (fix["artifactChanges"] for fix in about["fixes"])
+    assert change["artifactLocation"] == artifact
+    (replacement,) = change["replacements"]
+    region = replacement["deletedRegion"]
+    assert (region["startLine"], region["startColumn"], region["endLine"]) == (7, 1, 7)
+    lines = TRAIN.splitlines()
+    assert region["endColumn"] == len(lines[6]) + 1
+    lines[6] = replacement["insertedContent"]["text"]
+    file = read_plan_file(train)
+    old = file.reading.arguments
+    assert "\n".join(lines) + "\n" == file.changed(old, {**old, "target_modules": MENDED}).text
+
+
+def test_what_options_say_is_not_mended_in_the_file(call: Call, train: Path) -> None:
+    done = call("--adapter-config", str(train), "--target-modules", "gate", "--format", "sarif")
+    about, info = results(done.stdout)
+    assert "fixes" not in about
+    assert all("physicalLocation" in result["locations"][0] for result in (about, info))
+
+
+def test_fixes_are_for_the_file_as_it_is_after_fixing(call: Call, train: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fix(source: str, options: Options, *, unsafe: bool) -> Fixed:
+        before = options.plan_file
+        assert before is not None
+        old = before.reading.arguments
+        after = before.changed(old, {**old, "r": 8})
+        report = engine.check(source, dataclasses.replace(options, plan_file=after))
+        return Fixed(before, after, report, ((report.findings[0], Remedy("setting", "a lower rank")),))
+
+    monkeypatch.setattr("archlint.fixing.fix", fix)
+    done = call("--adapter-config", str(train), "--fix", "--format", "sarif")
+    assert train.read_text() == TRAIN.replace("lora_r: 16", "lora_r: 8")
+    about, _ = results(done.stdout)
+    ((change,),) = (fix["artifactChanges"] for fix in about["fixes"])
+    assert [replacement["deletedRegion"]["startLine"] for replacement in change["replacements"]] == [7]
+
+
+def test_sarif_describes_all_rules_and_says_what_was_not_checked(call: Call, engine: Engine) -> None:
+    done = call("error", "gone", "--select", "ARC101", "--format", "sarif")
+    (run,) = json.loads(done.stdout)["runs"]
+    assert [rule["id"] for rule in run["tool"]["driver"]["rules"]] == list(Catalog.load().rules)
+    assert [result["properties"]["source"] for result in run["results"]] == ["error"]
+    (invocation,) = run["invocations"]
+    assert not invocation["executionSuccessful"]
+    (notification,) = invocation["toolExecutionNotifications"]
+    assert notification["message"]["text"] == "gone: the architecture not checked: it is not there"
+
+
+@pytest.mark.parametrize("style", ["sarif", "github"])
+@pytest.mark.parametrize(("source", "code"), [("fine", 0), ("error", 1), ("gone", 3)])
+def test_exit_codes_and_nothing_else_said(call: Call, engine: Engine, source: str, code: int, style: str) -> None:
+    done = call(source, "--format", style)
+    assert (done.exit_code, done.stderr) == (code, "")
+    assert bool(done.stdout) == (style == "sarif" or code > 0)
+
+
+@pytest.mark.parametrize("style", ["sarif", "github"])
+def test_into_a_file(call: Call, engine: Engine, style: str, tmp_path: Path) -> None:
+    file = tmp_path / "report"
+    done = call("error", "--format", style, "--output", str(file))
+    assert done.exit_code == 1
+    assert done.stdout == ""
+    assert file.read_text(encoding="utf-8") == call("error", "--format", style).stdout

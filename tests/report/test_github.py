@@ -1,0 +1,91 @@
+"""Workflow commands: what GitHub's runner reads from them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from archlint.core.finding import Finding, FoldedSites, Location, PlanLine, Severity
+from archlint.core.report import Environment, Report, Run, Unchecked
+from archlint.report import github
+
+ROOT = Path(__file__).parent.resolve()
+
+
+def commands(text: str) -> Iterator[tuple[str, dict[str, str], str]]:
+    """Name, properties and message of each line, as the runner takes them apart."""
+    assert not text or text.endswith("\n")
+    for line in text.removesuffix("\n").split("\n") if text else ():
+        empty, head, data = line.split("::", 2)
+        assert empty == ""
+        name, _, listed = head.partition(" ")
+        pairs = (part.split("=", 1) for part in listed.split(","))
+        yield name, {key: unescaped(value) for key, value in pairs}, unescaped(data)
+
+
+def unescaped(text: str) -> str:
+    for code, char in (("%0D", "\r"), ("%0A", "\n"), ("%3A", ":"), ("%2C", ","), ("%25", "%")):
+        text = text.replace(code, char)
+    return text
+
+
+def said(**fields: object) -> tuple[str, dict[str, str], str]:
+    """The command of a finding."""
+    finding = Finding("ARC101", "a-name", Severity.ERROR, "it is so", "")
+    finding = dataclasses.replace(finding, **fields)  # type: ignore[arg-type]
+    run = Run(Environment("3.11"), (Report(source="x", findings=(finding,)),))
+    (command,) = commands(github.render(run, root=ROOT))
+    return command
+
+
+def test_github_annotates_the_lines_of_a_plan(planned: Run, golden: Callable[[str], None]) -> None:
+    golden(github.render(planned, root=ROOT))
+
+
+def test_a_command_for_each_finding_and_each_unchecked_thing(run: Run) -> None:
+    told = list(commands(github.render(run, root=ROOT)))
+    severities = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}
+    untold = sum(len(report.untold) for report in run.reports)
+    assert [name for name, _, _ in told] == [*(severities[f.severity] for f in run.findings), *["warning"] * untold]
+    for (_, properties, data), finding in zip(told, run.findings, strict=False):
+        assert properties["title"] == f"{finding.code} {finding.name}"
+        assert ("file" in properties) == ("line" in properties) == (finding.plan_line is not None)
+        assert all(char.isprintable() or char == "\n" for char in data)
+
+
+def test_what_was_not_checked_is_a_warning(unchecked: Run) -> None:
+    ((name, properties, data),) = commands(github.render(unchecked, root=ROOT))
+    assert (name, properties) == ("warning", {"title": "not checked"})
+    assert data.startswith("gogle/gemma-4: the architecture: no repository")
+    assert said(severity=Severity.INFO, unchecked=True)[0] == "warning"
+
+
+def test_where_it_is() -> None:
+    assert said()[1] == {"title": "ARC101 a-name"}
+    line = PlanLine("runs/100%, a:b.yml", 7, "key")
+    assert said(plan_line=line)[1] == {"file": "runs/100%, a:b.yml", "line": "7", "title": "ARC101 a-name"}
+    assert said(plan_line=PlanLine(str(ROOT / "a" / "b.yml"), 7, ""))[1]["file"] == "a/b.yml"
+    assert said(plan_line=PlanLine("../b.yml", 7, ""))[1]["file"] == str(ROOT.parent / "b.yml")
+    assert said(location=Location(str(ROOT / "net.py"), 9))[1]["file"] == "net.py"
+    assert said(plan_line=line, location=Location(str(ROOT / "net.py"), 9))[1]["line"] == "7"
+    assert "file" not in said(location=Location("transformers/models/net.py", 9))[1]
+    assert "file" not in said(location=Location(str(ROOT.parent / "net.py"), 9))[1]
+
+
+def test_a_finding_with_many_folds_stays_short() -> None:
+    sites = tuple(FoldedSites(f"part{n}.proj", 10, "Odd", "wrapper", "text") for n in range(30))
+    assert said(sites=sites)[2].splitlines()[-2:] == ["10× part7.proj", "and 22 patterns more"]
+
+
+@given(st.text(min_size=1), st.text(), st.text(min_size=1))
+def test_no_text_leaves_its_command(source: str, message: str, file: str) -> None:
+    finding = Finding("ARC101", "a-name", Severity.ERROR, f"m{message}", "", plan_line=PlanLine("f" + file, 1, ""))
+    report = Report(source=source, findings=(finding,), unchecked=(Unchecked(message, source),))
+    text = github.render(Run(Environment("3.11"), (report,)), root=ROOT)
+    (name, properties, _), *others = commands(text)
+    assert (name, list(properties)) == ("error", ["file", "line", "title"])
+    assert [other[1] for other in others] == [{"title": "not checked"}] * len(report.untold)

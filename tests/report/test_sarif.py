@@ -1,0 +1,275 @@
+"""SARIF logs: what the standard asks of them, and that a fix in one does what it says."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from string import ascii_letters, digits
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+
+from archlint.core.catalog import Catalog
+from archlint.core.finding import Finding, Location, PlanLine, Remedy, Severity
+from archlint.core.report import Environment, Report, Run
+from archlint.core.rule import Rule
+from archlint.report import sarif
+
+from .conftest import PLAN_TEXT
+
+ROOT = Path(__file__).parent.resolve()
+FILE = "runs/train.yml"
+RULES = list(Catalog.load().rules.values())
+
+
+def shape(required: str, optional: str = "", **properties: Any) -> dict[str, Any]:
+    """An object with these properties and no others; those without a shape of their own are texts."""
+    names = [*required.split(), *optional.split()]
+    assert properties.keys() <= set(names)
+    values = {name: properties.get(name, {"type": "string", "minLength": 1}) for name in names}
+    return {"type": "object", "required": required.split(), "properties": values, "additionalProperties": False}
+
+
+def many(items: Any, **more: Any) -> dict[str, Any]:
+    return {"type": "array", "items": items, **more}
+
+
+NUMBER = {"type": "integer", "minimum": 1}
+LEVEL = {"enum": ["error", "warning", "note"]}
+TEXT = shape("text")
+ARTIFACT = shape("uri", "uriBaseId", uriBaseId={"const": "%SRCROOT%"})
+REGION = shape(
+    "startLine", "startColumn endLine endColumn", startLine=NUMBER, startColumn=NUMBER, endLine=NUMBER, endColumn=NUMBER
+)
+REPLACEMENT = shape(
+    "deletedRegion insertedContent", deletedRegion=REGION, insertedContent=shape("text", text={"type": "string"})
+)
+CHANGE = shape("artifactLocation replacements", artifactLocation=ARTIFACT, replacements=many(REPLACEMENT, minItems=1))
+LOCATION = shape(
+    "logicalLocations",
+    "physicalLocation",
+    physicalLocation=shape("artifactLocation", "region", artifactLocation=ARTIFACT, region=REGION),
+    logicalLocations=many({**shape("", "name fullyQualifiedName kind"), "minProperties": 1}, minItems=1),
+)
+RESULT = shape(
+    "ruleId level message locations partialFingerprints properties",
+    "ruleIndex fixes",
+    level=LEVEL,
+    message=TEXT,
+    locations=many(LOCATION, minItems=1, maxItems=1),
+    partialFingerprints=shape("archlint/v1"),
+    properties={"type": "object", "required": ["source", "severity", "evidence", "sites"]},
+    ruleIndex={"type": "integer", "minimum": 0},
+    fixes=many(
+        shape("description artifactChanges", description=TEXT, artifactChanges=many(CHANGE, minItems=1)), minItems=1
+    ),
+)
+DESCRIPTOR = shape(
+    "id name shortDescription fullDescription help defaultConfiguration",
+    shortDescription=TEXT,
+    fullDescription=TEXT,
+    help=shape("text markdown"),
+    defaultConfiguration=shape("level", level=LEVEL),
+)
+INVOCATION = shape(
+    "executionSuccessful toolExecutionNotifications",
+    executionSuccessful={"type": "boolean"},
+    toolExecutionNotifications=many(shape("level message", level=LEVEL, message=TEXT)),
+)
+BASE = shape("description", description=TEXT)
+RUN = shape(
+    "tool invocations originalUriBaseIds columnKind results",
+    tool=shape("driver", driver=shape("name version rules", rules=many(DESCRIPTOR, uniqueItems=True))),
+    invocations=many(INVOCATION, minItems=1, maxItems=1),
+    originalUriBaseIds={"type": "object", "required": ["%SRCROOT%"], "additionalProperties": BASE},
+    columnKind={"enum": ["utf16CodeUnits", "unicodeCodePoints"]},
+    results=many(RESULT),
+)
+VALIDATOR = Draft202012Validator(
+    shape("$schema version runs", version={"const": "2.1.0"}, runs=many(RUN, minItems=1, maxItems=1))
+)
+"""The objects of SARIF 2.1.0 that archlint writes, with their required properties and none that the standard lacks."""
+
+
+def log(run: Run, plan: sarif.PlanText | None = None, rules: list[type[Rule]] = RULES) -> dict[str, Any]:
+    document = json.loads(sarif.render(run, rules=rules, root=ROOT, plan=plan))
+    VALIDATOR.validate(document)
+    made: dict[str, Any] = document["runs"][0]
+    return made
+
+
+def result(**fields: object) -> dict[str, Any]:
+    """The result of a finding."""
+    finding = Finding("ARC101", "a-name", Severity.ERROR, "it is so", "")
+    finding = dataclasses.replace(finding, **fields)  # type: ignore[arg-type]
+    (made,) = log(Run(Environment("3.11"), (Report(source="x", findings=(finding,)),)))["results"]
+    return dict(made)
+
+
+def mended(_: Report, remedy: Remedy) -> str | None:
+    """The plan of the fixture with a remedy in it; other files are not known."""
+    lines = PLAN_TEXT.splitlines(keepends=True)
+    for edit in remedy.edits:
+        if edit.file != FILE:
+            return None
+        lines[edit.line - 1] = f"{edit.text}\n" if edit.text else ""
+    return "".join(lines)
+
+
+PLAN = sarif.PlanText(FILE, PLAN_TEXT, mended)
+
+
+def applied(text: str, replacements: list[dict[str, Any]]) -> str:
+    """``text`` with each region replaced, the last one first."""
+    starts = [0, *(place + 1 for place, char in enumerate(text) if char == "\n")]
+    for replacement in reversed(replacements):
+        region = replacement["deletedRegion"]
+        start = starts[region["startLine"] - 1] + region["startColumn"] - 1
+        end = starts[region["endLine"] - 1] + region["endColumn"] - 1
+        assert 0 <= start <= end <= len(text)
+        text = text[:start] + replacement["insertedContent"]["text"] + text[end:]
+    return text
+
+
+def test_logs_keep_to_the_standard(run: Run) -> None:
+    made = log(run, PLAN)
+    for written, finding in zip(made["results"], run.findings, strict=True):
+        assert written["ruleId"] == finding.code
+        assert written["level"] == {"error": "error", "warning": "warning", "info": "note"}[finding.severity.value]
+        assert written["partialFingerprints"] == {"archlint/v1": finding.fingerprint}
+        assert sum(site["count"] for site in written["properties"]["sites"]) == finding.count
+
+
+def test_every_rule_is_described_by_its_documentation(gemma: Run) -> None:
+    described = log(gemma)["tool"]["driver"]["rules"]
+    assert [rule["id"] for rule in described] == [rule.code for rule in RULES]
+    for descriptor, rule in zip(described, RULES, strict=True):
+        documentation = rule.documentation()
+        assert descriptor["shortDescription"]["text"] == documentation.summary
+        assert descriptor["defaultConfiguration"]["level"] in ("error", "warning", "note")
+        for title, body in documentation.sections.items():
+            assert f"## {title}\n{body}\n" in descriptor["help"]["markdown"]
+            assert title in descriptor["help"]["text"].splitlines()
+
+
+def test_results_point_to_their_rules(gemma: Run) -> None:
+    made = log(gemma)
+    known = [rule for rule in RULES if rule.code != "ARC601"]
+    for written in made["results"]:
+        assert RULES[written["ruleIndex"]].code == written["ruleId"]
+    missing = [written["ruleId"] for written in log(gemma, rules=known)["results"] if "ruleIndex" not in written]
+    assert missing == ["ARC601"]
+
+
+def test_a_result_is_where_the_plan_says_it(planned: Run) -> None:
+    places = [written["locations"][0].get("physicalLocation") for written in log(planned)["results"]]
+    artifact = {"uri": FILE, "uriBaseId": "%SRCROOT%"}
+    assert places == [
+        {"artifactLocation": artifact, "region": {"startLine": 5}},
+        {"artifactLocation": artifact, "region": {"startLine": 4}},
+        None,
+        {"artifactLocation": artifact, "region": {"startLine": 4}},
+    ]
+    third = log(planned, PLAN)["results"][2]["locations"][0]
+    assert third["physicalLocation"] == {"artifactLocation": artifact}
+    assert third["logicalLocations"] == [{"fullyQualifiedName": "model.layers.{0..47}.mlp.experts", "kind": "module"}]
+
+
+def test_a_result_without_a_file_is_about_the_model(gemma: Run, unchecked: Run) -> None:
+    *_, last = log(gemma)["results"]
+    assert last["locations"] == [{"logicalLocations": [{"name": "Gemma4ForConditionalGeneration", "kind": "type"}]}]
+    assert result()["locations"] == [{"logicalLocations": [{"name": "x"}]}]
+
+
+@pytest.mark.parametrize(
+    ("fields", "uri"),
+    [
+        ({"location": Location(str(ROOT / "a b" / "né:t#1.py"), 9)}, "a%20b/n%C3%A9%3At%231.py"),
+        ({"plan_line": PlanLine("./runs/../train.yml", 9, "")}, "train.yml"),
+        ({"plan_line": PlanLine(str(ROOT / "train.yml"), 9, "")}, "train.yml"),
+        ({"plan_line": PlanLine("../50%.yml", 9, "")}, (ROOT.parent / "50%.yml").as_uri()),
+        ({"location": Location("transformers/models/net.py", 9)}, None),
+        ({"location": Location(str(ROOT.parent / "net.py"), 9)}, None),
+    ],
+)
+def test_files_are_named_from_where_archlint_was_called(fields: dict[str, Any], uri: str | None) -> None:
+    location = result(**fields)["locations"][0]
+    if uri is None:
+        assert "physicalLocation" not in location
+        return
+    physical = location["physicalLocation"]
+    assert physical["region"] == {"startLine": 9}
+    artifact = physical["artifactLocation"]
+    assert artifact["uri"] == uri
+    assert ("uriBaseId" in artifact) == (urlsplit(uri).scheme == "")
+    assert (ROOT / unquote(urlsplit(uri).path)).is_absolute()
+
+
+def test_exact_and_proven_fixes_are_written(planned: Run) -> None:
+    lossy, exact, *others = log(planned, PLAN)["results"]
+    assert "fixes" not in lossy
+    assert all("fixes" not in other for other in others)
+    (fix,) = exact["fixes"]
+    assert fix["description"]["text"] == "leave the routers out"
+    (change,) = fix["artifactChanges"]
+    assert change["artifactLocation"] == {"uri": FILE, "uriBaseId": "%SRCROOT%"}
+    (replacement,) = change["replacements"]
+    assert replacement["insertedContent"]["text"] == "lora_target_modules: [q_proj, v_proj]"
+    assert replacement["deletedRegion"] == {"startLine": 4, "startColumn": 1, "endLine": 4, "endColumn": 44}
+    assert applied(PLAN_TEXT, change["replacements"]) == PLAN_TEXT.replace(", gate]", "]")
+
+
+def test_fixes_that_cannot_be_written_are_told(planned: Run) -> None:
+    nowhere = sarif.PlanText(FILE, PLAN_TEXT, lambda report, remedy: None)
+    for plan in (None, nowhere):
+        lossy, exact, *_ = log(planned, plan)["results"]
+        assert "fixes" not in exact
+        assert exact["message"]["text"].splitlines()[1:] == [
+            "fix (exact, proven): leave the routers out",
+            "  runs/train.yml:4  lora_target_modules: [q_proj, v_proj]",
+        ]
+        assert "  runs/train.yml:5  take out lora_dropout" in lossy["message"]["text"].splitlines()
+
+
+LINES = st.lists(st.sampled_from(["a", "b: [c]", "", "é\r", "\u2028x"]), max_size=6)
+
+
+@given(LINES, LINES, st.booleans(), st.booleans())
+def test_replacements_make_one_text_into_the_other(old: list[str], new: list[str], ends: bool, stays: bool) -> None:
+    before, after = ("\n".join(lines) + "\n" * end for lines, end in ((old, ends), (new, stays)))
+    made = list(sarif.replacements(before, after))
+    assert applied(before, made) == after
+    assert bool(made) == (before != after)
+
+
+def test_what_was_not_checked_is_a_notification(planned: Run, unchecked: Run) -> None:
+    (invocation,) = log(unchecked)["invocations"]
+    assert invocation["executionSuccessful"] is False
+    (notification,) = invocation["toolExecutionNotifications"]
+    assert notification["level"] == "error"
+    assert notification["message"]["text"].startswith("gogle/gemma-4: the architecture not checked: no repository")
+    partly = dataclasses.replace(planned.reports[0], unchecked=unchecked.reports[0].unchecked)
+    (invocation,) = log(Run(planned.environment, (partly,)))["invocations"]
+    assert [note["level"] for note in invocation["toolExecutionNotifications"]] == ["warning"]
+    (invocation,) = log(planned)["invocations"]
+    assert invocation == {"executionSuccessful": True, "toolExecutionNotifications": []}
+
+
+def test_names_are_neither_placeholders_nor_links() -> None:
+    text = result(message="{0} of [all](http://x) in {1}")["message"]["text"]
+    assert text == "x: {{0}} of [all] (http://x) in {{1}}"
+
+
+def test_the_bytes_are_ascii(hostile: Run) -> None:
+    text = sarif.render(hostile, rules=RULES, root=ROOT)
+    assert text.isascii()
+    json.dumps(json.loads(text), ensure_ascii=False).encode()  # no half of a surrogate pair
+    (written, planned, _) = json.loads(text)["runs"][0]["results"]
+    assert all(char.isprintable() for char in written["message"]["text"].replace("\n", ""))
+    uri = planned["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]
+    assert set(uri) <= set(f"{ascii_letters}{digits}%-._~/")
