@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from archlint.core.blueprint import Scope
 from archlint.core.catalog import Catalog
 from archlint.core.report import Report
-from archlint.core.trial import LORA, Plan
+from archlint.core.trial import LORA, USER, Plan
 from archlint.engine import Options, check
 from archlint.sources import SourceOptions
 
@@ -230,7 +230,7 @@ def _plan(given: object) -> Plan:
         # training is what is checked, whatever the file of a finished adapter says
         arguments = {key: value for key, value in given.items() if key not in ("inference_mode", "peft_type")}
         kind = given.get("peft_type") or LORA
-        return Plan("user", arguments, _plain(kind).upper())
+        return Plan(USER, arguments, _plain(kind).upper())
     from peft import PeftConfig
 
     if not isinstance(given, PeftConfig):
@@ -239,7 +239,7 @@ def _plan(given: object) -> Plan:
         )
     if not hasattr(given, "target_modules") or given.peft_type is None:
         raise TypeError(f"{type(given).__name__} places no adapters by module: there is nothing to check")
-    return Plan("user", _arguments(given), _plain(given.peft_type))
+    return Plan(USER, _arguments(given), _plain(given.peft_type))
 
 
 def _arguments(config: PeftConfig) -> dict[str, Any]:

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
-from archlint.core.blueprint import Blueprint, ModelInfo, Scope, is_projection
+from archlint.core.blueprint import Blueprint, ModelInfo, Scope, fold_sites, is_projection, matrix_size
 from archlint.core.catalog import RuleLoadError
-from archlint.core.finding import Finding, LeftOut, Severity
+from archlint.core.finding import Finding, FoldedSites, LeftOut, Severity
 from archlint.core.means import ALL, Means
-from archlint.core.report import Environment, Report, Unchecked
+from archlint.core.report import Adapted, Environment, Report, Unchecked
 from archlint.core.rule import Rule
 from archlint.core.trial import Plan, Trial
 from archlint.judging import prove_remedies, run_rules
@@ -235,6 +235,7 @@ def _judge(opened: _Opened, options: Options) -> Report:
         recipe=recipe,
         left_out=left_out,
         plan=blueprint.plan,
+        adapts=_adapts(blueprint),
         stock=blueprint.stock,
         unchecked=tuple(unchecked),
         notes=opened.notes + (() if options.plan_file is None else tuple(options.plan_file.remarks())),
@@ -246,6 +247,14 @@ def _user_plan(options: Options, blueprint: Blueprint) -> Plan | None:
         return options.plan
     plan = options.plan_file.plan(blueprint)
     return plan if options.plan is None else dataclasses.replace(plan, lora={**plan.lora, **options.plan.lora})
+
+
+def _adapts(blueprint: Blueprint) -> tuple[Adapted, ...]:
+    """Where the user's plan puts adapters."""
+    adapted = frozenset(() if blueprint.plan is None else blueprint.plan.adapted)
+    folds = fold_sites(site for site in blueprint.sites if site.path in adapted)
+    total = blueprint.model.parameters
+    return tuple(Adapted(FoldedSites.of(fold), sum(map(matrix_size, fold.sites)) / total) for fold in folds)
 
 
 def _untold(blueprint: Blueprint, findings: Iterable[Finding]) -> Iterator[Unchecked]:

@@ -51,7 +51,8 @@ def _steps(judge: Callable[[Options], Report], options: Options, fixed: Fixed, u
     if trial is None:
         return
     tried = set()
-    for finding in fixed.report.findings:
+    worth = (finding for finding in fixed.report.findings if finding.severity is not Severity.INFO)
+    for finding in worth:
         for remedy in sorted(finding.remedies, key=lambda remedy: remedy.by_recipe):  # rather keep what is there
             new = mended(remedy)
             if new is None or not remedy.edits or not (unsafe or (remedy.proven and remedy.safety is Safety.EXACT)):

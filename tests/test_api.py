@@ -119,9 +119,9 @@ def test_unchecked_is_not_ok() -> None:
     assert report.raise_for_findings("error", allow_unchecked=True) is report
 
 
-def test_the_recipe_of_a_source_is_that_of_its_report(gemma: Path, broken: archlint.Report) -> None:
-    assert broken.recipe is not None
-    assert archlint.recipe(gemma) == dict(broken.recipe.plan.lora)
+def test_the_recipe_of_a_folder_is_that_of_its_model(llama: LlamaForCausalLM, tmp_path: Path) -> None:
+    llama.config.save_pretrained(tmp_path)
+    assert archlint.recipe(tmp_path, class_name="LlamaForCausalLM") == archlint.recipe(llama)
 
 
 def test_no_recipe_says_why() -> None:

@@ -23,7 +23,7 @@ SOUND, MISSPELT = ["q_proj", "v_proj"], ["q_prj"]
 
 @pytest.fixture(scope="module", autouse=True)
 def _imported() -> None:
-    """Import what a check does: a run in this process takes back what it imports, and torch cannot be imported twice."""
+    """Import what checks do: a run in this process takes its imports back, and torch cannot be imported twice."""
     archlint.check_plan(LLAMA, {"target_modules": MISSPELT})
 
 

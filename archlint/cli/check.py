@@ -193,7 +193,7 @@ def _base_model(file: PlanFile | None) -> str:
 
 
 def _plan(**options: Sequence[str]) -> Plan | None:
-    from archlint.core.trial import Plan
+    from archlint.core.trial import USER, Plan
     from archlint.plans import PlanError, names, targets
 
     given = {name: values for name, values in options.items() if values}
@@ -205,7 +205,7 @@ def _plan(**options: Sequence[str]) -> Plan | None:
             arguments[name] = names(values) if name == "target_parameters" else targets(values)
         except PlanError as error:
             raise click.UsageError(f"--{name.replace('_', '-')}: {error}") from error
-    return Plan("user", arguments)
+    return Plan(USER, arguments)
 
 
 def _check_fixable(sources: Sequence[str], file: PlanFile | None, plan: Plan | None) -> None:

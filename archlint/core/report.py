@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from archlint.core.blueprint import ModelInfo, Scope
-from archlint.core.finding import Finding, LeftOut, Severity
+from archlint.core.finding import Finding, FoldedSites, LeftOut, Severity
 from archlint.core.trial import Trial
 
 
@@ -39,6 +39,14 @@ class Environment:
 
 
 @dataclass(frozen=True, slots=True)
+class Adapted:
+    """Sites that the user's plan adapts, and their share of the model's parameters."""
+
+    sites: FoldedSites
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """What archlint says about one source."""
 
@@ -51,6 +59,8 @@ class Report:
     left_out: tuple[LeftOut, ...] = ()
     """What the recipe does not adapt, though it belongs to what is to be trained."""
     plan: Trial | None = None
+    adapts: tuple[Adapted, ...] = ()
+    """Where the user's plan puts adapters."""
     stock: tuple[Trial, ...] = ()
     unchecked: tuple[Unchecked, ...] = ()
     notes: tuple[str, ...] = ()

@@ -9,6 +9,8 @@ from typing import Any, Protocol
 
 LORA = "LORA"
 """PEFT's ``peft_type`` of LoRA."""
+USER = "user"
+"""The name of the user's plan."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +154,8 @@ class Trial:
     """Adapted sites in towers and connectors that the scope does not train."""
     trainable: int = 0
     """Number of trainable parameters after injection."""
+    size: int = 0
+    """Bytes of the weights that PEFT saves for the adapter; 0 where it was not asked, as it is of the user's plan."""
     forward: str = "unavailable"
     """``ok``, ``crashed`` or ``unavailable``: whether the adapted model was run forward and backward."""
     crash: Crash | None = None
@@ -176,6 +180,10 @@ class Trial:
     def reached_by(self, setting: str, value: str) -> tuple[str, ...]:
         """What one entry of the plan reaches."""
         return next((e.reaches for e in self.entries if (e.setting, e.value) == (setting, value)), ())
+
+    def reached_by_name(self, name: str) -> tuple[str, ...]:
+        """What one name of ``target_modules`` reaches."""
+        return self.reached_by("target_modules", name)
 
 
 class Judge(Protocol):

@@ -10,7 +10,7 @@ from typing import Any
 
 from archlint.core.blueprint import Blueprint
 from archlint.core.finding import Edit, PlanLine
-from archlint.core.trial import Plan
+from archlint.core.trial import USER, Plan
 from archlint.plans.dialect import Dialect, Reading
 from archlint.plans.dialects import DIALECTS
 from archlint.plans.document import Document, PlanError, Section
@@ -51,7 +51,7 @@ class PlanFile:
     def plan(self, blueprint: Blueprint) -> Plan:
         """What the tool gives PEFT on the model of ``blueprint``."""
         arguments = self.dialect.choose(self.reading, blueprint) if self.reading.waits else self.reading.arguments
-        return Plan("user", dict(arguments), self.reading.tuner, means_all=self.reading.wants_all)
+        return Plan(USER, dict(arguments), self.reading.tuner, means_all=self.reading.wants_all)
 
     def remarks(self) -> Iterator[str]:
         """What is not understood in it, and what the tool makes of it, each with its place."""

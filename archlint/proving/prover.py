@@ -16,7 +16,7 @@ from typing import Any
 from torch import nn
 
 from archlint.core.blueprint import Blueprint, Kind, Scope
-from archlint.core.trial import Baseline, Crash, Entry, Ground, Plan, Refusal, Trial
+from archlint.core.trial import USER, Baseline, Crash, Entry, Ground, Plan, Refusal, Trial
 from archlint.deadline import deadline
 from archlint.proving.gradients import Adapters
 from archlint.proving.matching import entries, reached
@@ -127,7 +127,7 @@ class Prover:
         refusal = None
         adapted: tuple[str, ...] = ()
         saved: tuple[str, ...] = ()
-        trainable = 0
+        trainable = size = 0
         run: Run | None = None
         lack = ""
         with restored(self._model):
@@ -141,6 +141,7 @@ class Prover:
                     adapted = self._sites_of(tuner, plan)
                     saved = self._saved(plan)
                     trainable = sum(part.numel() for part in injected.parameters() if part.requires_grad)
+                    size = _size(injected) if plan.name == USER else 0
                 except UnknownTunerError:
                     raise
                 except Exception as error:  # whatever PEFT raises is the result
@@ -169,6 +170,7 @@ class Prover:
             coverage=self._blueprint.coverage(adapted),
             outside=len(self._blueprint.outside(adapted)),
             trainable=trainable,
+            size=size,
             not_run=lack,
             **_outcome(run, adapted, self.baseline.ground),
         )
@@ -279,6 +281,14 @@ class Prover:
                 key = frame.f_locals.get("key")
                 return self._site(key, plan) if isinstance(key, str) else None
         return None
+
+
+def _size(injected: Any) -> int:
+    """Bytes of what ``save_pretrained`` would write for the adapter, in the types that it has before any cast."""
+    from peft import get_peft_model_state_dict
+
+    weights = get_peft_model_state_dict(injected, save_embedding_layers=False)  # which would ask the hub
+    return sum(weight.numel() * weight.element_size() for weight in weights.values())
 
 
 def _outcome(run: Run | None, adapted: Iterable[str], ground: Ground | None) -> dict[str, Any]:

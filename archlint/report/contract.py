@@ -61,7 +61,7 @@ def _report(report: Report) -> dict[str, Any]:
         "scope": report.scope.value,
         "findings": [_finding(finding) for finding in report.findings],
         "recipe": None if report.recipe is None else {**_planned(report.recipe), "left_out": _left_out(report)},
-        "plan": None if report.plan is None else _planned(report.plan),
+        "plan": None if report.plan is None else {**_planned(report.plan), **_extent(report, report.plan)},
         "stock": [{"name": trial.plan.name, **_planned(trial)} for trial in report.stock],
         "unchecked": [{"what": unchecked.what, "why": unchecked.why} for unchecked in report.unchecked],
         "notes": list(report.notes),
@@ -123,6 +123,16 @@ def _remedy(remedy: Remedy) -> dict[str, Any]:
 
 def _planned(trial: Trial) -> dict[str, Any]:
     return {"tuner": trial.plan.tuner, "lora": plain(trial.plan.lora), "trial": _trial(trial)}
+
+
+def _extent(report: Report, plan: Trial) -> dict[str, Any]:
+    """How much of the model a plan trains, and where."""
+    total = report.model.parameters if report.model is not None else 0
+    return {
+        "trainable_share": round(plan.trainable / total, 6) if total else 0.0,
+        "bytes": plan.size,
+        "adapts": [{**_sites(part.sites), "share": round(part.share, 6)} for part in report.adapts],
+    }
 
 
 def _trial(trial: Trial) -> dict[str, Any]:

@@ -172,10 +172,25 @@ def _trials(report: Report) -> Iterator[RenderableType]:
         arguments = ", ".join(assignment(name, value) for name, value in report.plan.plan.lora.items())
         yield Row(Text("plan", "bold"), Text(clip(arguments, _LONGEST_PLAN) or "PEFT's own choice of targets"))
         yield Row(Text(), _outcome(report.plan, report), quoted=True)
+        yield from _extent(report, report.plan)
     column = max((len(trial.plan.name) for trial in report.stock), default=0)
     for n, trial in enumerate(report.stock):
         label = Text("" if n else "tried", "bold")
         yield Entry(label, Text(trial.plan.name), column, _outcome(trial, report), quoted=True)
+
+
+def _extent(report: Report, plan: Trial) -> Iterator[RenderableType]:
+    """How much of the model the user's plan trains, and where."""
+    for n, part in enumerate(report.adapts[:_MOST_FOLDS]):
+        label = padded(Text("" if n else "  adapts", "dim"), GUTTER)
+        label.append(f"{part.sites.count}× {wording.share(part.share)} ", "dim")
+        yield Path(label, Text(visible(part.sites.pattern), "cyan"))
+    if others := report.adapts[_MOST_FOLDS:]:
+        yield Row(Text(), Text(f"and {wording.plural(len(others), 'pattern')} more: --format json has them", "dim"))
+    if plan.trainable and report.model is not None:
+        portion = wording.portion(plan.trainable / report.model.parameters)
+        text = f"{wording.magnitude(plan.trainable)} trainable parameters, {portion} of the model"
+        yield Row(Text("  trains", "dim"), Text(f"{text}; {wording.size(plan.size)} on disk", "dim"))
 
 
 def _outcome(trial: Trial, report: Report) -> Text:

@@ -171,10 +171,15 @@ def replacements(before: str, after: str) -> Iterator[dict[str, Any]]:
         if what == "equal":
             continue
         gone, put = "".join(old[first:end]), "".join(new[start:stop])
-        if gone.endswith("\n") and put.endswith("\n"):
-            gone, put = gone[:-1], put[:-1]
+        if (line_break := _line_break(gone)) == _line_break(put):
+            gone, put = gone.removesuffix(line_break), put.removesuffix(line_break)
         at = len("".join(old[:first]))
         yield {"deletedRegion": _region(before, at, at + len(gone)), "insertedContent": {"text": put}}
+
+
+def _line_break(text: str) -> str:
+    """What ends the last line of ``text``, if anything does."""
+    return next((line_break for line_break in ("\r\n", "\n") if text.endswith(line_break)), "")
 
 
 def _region(text: str, start: int, end: int) -> dict[str, int]:

@@ -31,6 +31,16 @@ def magnitude(count: int) -> str:
     return str(count)
 
 
+def size(count: int) -> str:
+    """A number of bytes in three digits, by powers of ten: ``160 MB``."""
+    return f"{magnitude(count)}B" if count >= 1_000_000 else f"{count / 1000:.0f} kB"
+
+
+def portion(part: float) -> str:
+    """A share of one in per cent, in two digits however small it is: ``0.029 %``."""
+    return f"{part * 100:.2g} %"
+
+
 def share(part: float) -> str:
     """A share of one in per cent; only what is all of it says ``100 %``, and only nothing says ``0 %``."""
     if part in (0, 1):

@@ -127,11 +127,14 @@ PLAN = sarif.PlanText(FILE, PLAN_TEXT, mended)
 def applied(text: str, replacements: list[dict[str, Any]]) -> str:
     """``text`` with each region replaced, the last one first."""
     starts = [0, *(place + 1 for place, char in enumerate(text) if char == "\n")]
+    ends = [*(place - text.endswith("\r", 0, place) for place, char in enumerate(text) if char == "\n"), len(text)]
     for replacement in reversed(replacements):
         region = replacement["deletedRegion"]
         start = starts[region["startLine"] - 1] + region["startColumn"] - 1
         end = starts[region["endLine"] - 1] + region["endColumn"] - 1
-        assert 0 <= start <= end <= len(text)
+        assert start <= end
+        assert start <= ends[region["startLine"] - 1]
+        assert end <= ends[region["endLine"] - 1]
         text = text[:start] + replacement["insertedContent"]["text"] + text[end:]
     return text
 
@@ -236,7 +239,7 @@ def test_fixes_that_cannot_be_written_are_told(planned: Run) -> None:
         assert "  runs/train.yml:5  take out lora_dropout" in lossy["message"]["text"].splitlines()
 
 
-LINES = st.lists(st.sampled_from(["a", "b: [c]", "", "é\r", "\u2028x"]), max_size=6)
+LINES = st.lists(st.sampled_from(["a", "b: [c]", "", "é\r", "a\r", "\u2028x"]), max_size=6)
 
 
 @given(LINES, LINES, st.booleans(), st.booleans())
