@@ -98,10 +98,15 @@ class _Court:
     means: Means
 
     def judged(self, finding: Finding) -> Iterator[Remedy]:
+        told: list[Mapping[str, Any]] = []
         for remedy in finding.remedies:
             for option in self._by_recipe(remedy) if remedy.by_recipe else [remedy]:
                 if option.plan is not None:
-                    yield from self._tried(option, finding)
+                    for tried in self._tried(option, finding):
+                        assert tried.plan is not None  # as that of the option
+                        if tried.plan not in told:
+                            told.append(tried.plan)
+                            yield tried
                 elif option.by_recipe and self.recipe is not None:
                     proven = self._proves(self.recipe, finding, self.blueprint)
                     yield dataclasses.replace(option, proven=bool(proven))

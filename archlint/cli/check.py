@@ -45,7 +45,7 @@ Examples:
   archlint google/gemma-4                     what breaks, and what works
   archlint meta-llama/Llama-3.1-8B --target-modules q_proj,v_proj
   archlint ./my-model --adapter-config adapter_config.json --format concise
-  archlint --adapter-config train.yml --fix   an axolotl, LLaMA-Factory, TRL, … file
+  archlint --adapter-config train.yml --fix   a file of axolotl, TRL, unsloth, …
   archlint google/gemma-4 Qwen/Qwen3-8B --format jsonl --output reports.jsonl
 
 Exit codes:
@@ -125,6 +125,9 @@ def check(ctx: click.Context, /, sources: Sequence[str], style: str, output: Pat
     from archlint.core.finding import Severity
 
     plan_file = _plan_file(settings.pop("adapter_config"))
+    if plan_file is not None and style != "full":  # which has them at its head
+        for remark in plan_file.remarks():
+            notice(remark)
     if not sources:
         sources = [_base_model(plan_file)]
     if output is not None:

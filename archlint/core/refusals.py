@@ -9,7 +9,7 @@ from __future__ import annotations
 import enum
 
 from archlint.core.blueprint import Blueprint, Kind, Site, Trait
-from archlint.core.trial import Refusal, Trial
+from archlint.core.trial import LORA, Refusal, Trial
 
 
 class Cause(str, enum.Enum):
@@ -83,7 +83,10 @@ def _of_plan(blueprint: Blueprint, trial: Trial, refusal: Refusal) -> Cause:
     if refusal.type == "NoMatchingPeftModuleError" or "Please specify `target_modules`" in refusal.message:
         if not trial.plan.is_default or lora.get("target_modules") is not None:
             return Cause.NOTHING_REACHED
-        return Cause.NO_DEFAULT if blueprint.facts.peft_default is None else Cause.DEFAULT_BROKEN
+        known = blueprint.facts.peft_default is not None  # LoRA's; another tuner has defaults of its own
+        if trial.plan.tuner != LORA:
+            known = "Please specify `target_modules`" not in refusal.message
+        return Cause.DEFAULT_BROKEN if known else Cause.NO_DEFAULT
     if "Cannot convert PEFT target" in refusal.message:
         return Cause.HALF_FUSED
     if "prepare_inputs_for_generation" in refusal.message or "task type" in refusal.message:

@@ -83,7 +83,7 @@ class PlanFile:
             key: None
             for argument in differing
             for key in self.reading.keys.get(argument, ())
-            if key in self.section.entries
+            if key in self.section.entries and self.section.entries[key].data is not False  # which asks for nothing
         }
         for argument in differing:
             spelled = self.dialect.spell({argument: new[argument]}) if argument in new else {}

@@ -112,7 +112,9 @@ class Prover:
         if trial.crash is None or trial.ground is Ground.COPY or not self._is_doubtful(trial.crash):
             return trial
         lack = f"on the meta device, which may be the reason, it crashes with {trial.crash}"
-        return self._rerun_on_small_copy(dataclasses.replace(trial, crash=None, forward="unavailable"), lack)
+        return self._rerun_on_small_copy(
+            dataclasses.replace(trial, crash=None, forward="unavailable", ground=None), lack
+        )
 
     def _injected(self, plan: Plan, values: AbstractContextManager[None] | None = None) -> Trial:
         """What comes of ``plan`` on the meta device; ``values`` holds while PEFT places the adapters.

@@ -19,7 +19,7 @@ def lacks_content(error: Exception) -> bool:
     if isinstance(error, ImportError):
         return True
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
-    by_torch = bool(frames) and str(frames[-1].f_globals.get("__name__", "")).startswith("torch.")
+    by_torch = bool(frames) and f"{frames[-1].f_globals.get('__name__', '')}.".startswith("torch.")
     return by_torch and (isinstance(error, NotImplementedError) or "meta" in str(error).lower())
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import enum
 import re
+from collections.abc import Callable, Iterator
 
 from archlint.core.blueprint import Blueprint, Kind, Site, Trait
 
-_MIXES_TOKENS = re.compile(r"attn|attention|mamba|ssm|recurrent|delta_?net|short_?conv|retention")
+_MIXES_TOKENS = re.compile(r"attn|attention|recurrent|delta_?net|short_?conv|retention")
 _FEEDS_FORWARD = re.compile(r"mlp|ffn|ffw|feed_?forward|expert|moe|dense|intermediate|^fc_?\d|^fc_|glu|^wi|^wo|^output")
 """What transformers' modules call these blocks, in the names of attributes and of classes (lower case)."""
 
@@ -24,23 +25,29 @@ class Preset(str, enum.Enum):
     NO_EXPERTS = "no-experts"
     """All but the experts that a router chooses from."""
 
-    def takes(self, blueprint: Blueprint, site: Site) -> bool:
-        """Whether a recipe for this part adapts ``site``."""
+    def chooser(self, blueprint: Blueprint) -> Callable[[Site], bool]:
+        """What tells whether a recipe for this part of ``blueprint`` adapts a site."""
         if self is Preset.ALL:
-            return True
+            return lambda site: True
         if self is Preset.NO_EXPERTS:
-            return site.kind is not Kind.FUSED_EXPERTS and Trait.EXPERT not in site.traits
-        part = _part(blueprint, site)
-        return part is Preset.ATTENTION or (part is not None and self is Preset.ATTENTION_MLP)
+            return lambda site: site.kind is not Kind.FUSED_EXPERTS and Trait.EXPERT not in site.traits
+        wanted = {Preset.ATTENTION, self}
+        convolving = frozenset(site.parent for site in blueprint.select(Kind.CONV))
+        return lambda site: _part(blueprint, convolving, site) in wanted
 
 
-def _part(blueprint: Blueprint, site: Site) -> Preset | None:
-    """The smallest part that ``site`` belongs to, by the names around it within its layer.
+def _part(blueprint: Blueprint, convolving: frozenset[str], site: Site) -> Preset | None:
+    """The smallest part that ``site`` belongs to, by the modules around it within its layer.
 
     What a block is called in its layer says more than what its class is called, which may hold a model's name; the
-    name of the site itself says least: ``dense`` is used for everything.
+    name of the site itself says least: ``dense`` is used for everything. A block with a convolution beside its
+    linears mixes tokens, whatever it is called: state-space layers and their like.
     """
-    blocks, classes = _around(blueprint, site)
+    around = list(_around(site))
+    blocks = [path.rpartition(".")[2].lower() for path in around]
+    if not convolving.isdisjoint(around) and not any(map(_FEEDS_FORWARD.search, blocks)):
+        return Preset.ATTENTION
+    classes = [blueprint.by_path[path].type.name.lower() for path in around if path in blueprint.by_path]
     for names in (blocks, classes, [site.leaf.lower()]):
         for pattern, part in ((_MIXES_TOKENS, Preset.ATTENTION), (_FEEDS_FORWARD, Preset.ATTENTION_MLP)):
             if any(map(pattern.search, names)):
@@ -48,14 +55,9 @@ def _part(blueprint: Blueprint, site: Site) -> Preset | None:
     return None
 
 
-def _around(blueprint: Blueprint, site: Site) -> tuple[list[str], list[str]]:
-    """The names of the modules between a site and its layer, and of their classes."""
-    blocks: list[str] = []
-    classes: list[str] = []
+def _around(site: Site) -> Iterator[str]:
+    """The paths of the modules between a site and its layer, the nearest first."""
     path = site.parent
     while path and not path.rpartition(".")[2].isdigit():
-        blocks.append(path.rpartition(".")[2].lower())
-        if path in blueprint.by_path:
-            classes.append(blueprint.by_path[path].type.name.lower())
+        yield path
         path = path.rpartition(".")[0]
-    return blocks, classes

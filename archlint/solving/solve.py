@@ -65,7 +65,8 @@ def solve(blueprint: Blueprint, judge: Judge, means: Means = ALL, preset: Preset
     """
     parameters = wanted_parameters(blueprint) if means.parameters else []
     everything = Aim(tuple(wanted_modules(blueprint)), tuple(parameters))
-    aim = everything.without(lambda site: not preset.takes(blueprint, site))
+    chosen = preset.chooser(blueprint)
+    aim = everything.without(lambda site: not chosen(site))
     best: Trial | None = None
     reasons = dict.fromkeys(everything.paths - aim.paths, f"it is no part of the preset {preset.value}")
     if not means.parameters:

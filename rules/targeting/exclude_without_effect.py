@@ -8,12 +8,14 @@ from collections.abc import Iterable, Sequence
 from archlint.core.blueprint import Blueprint, Site, Trait
 from archlint.core.finding import Evidence, Finding, Remedy, Severity
 from archlint.core.names import near
-from archlint.core.rule import Example, Rule, quote
+from archlint.core.rule import Example, Rule, listed, quote
 from archlint.core.trial import Trial
 
 _EXPERTS = Remedy(
     "target_modules", "nothing excludes parameters: leave the names that PEFT converts out of the targets"
 )
+
+_LONGEST = 80
 
 
 class ExcludeWithoutEffect(Rule):
@@ -66,6 +68,7 @@ class ExcludeWithoutEffect(Rule):
         if plan is None:
             return
         targeted = [*plan.adapted, *(plan.reached if plan.raised is not None else ())]
+        named = {path for entry in plan.entries if entry.setting == "target_modules" for path in entry.reaches}
         parents: list[Site] = []
         held: list[str] = []
         missing: list[str] = []
@@ -75,7 +78,7 @@ class ExcludeWithoutEffect(Rule):
             above = [path for path in entry.reaches if any(target.startswith(f"{path}.") for target in targeted)]
             if not entry.reaches:
                 missing.append(entry.value)
-            elif above and not any(_is_layer(blueprint, path) for path in entry.reaches):
+            elif above and not any(path in named or _is_layer(blueprint, path) for path in entry.reaches):
                 parents += [blueprint.by_path[path] for path in above]
                 held.append(entry.value)
         if held:
@@ -83,7 +86,8 @@ class ExcludeWithoutEffect(Rule):
             are_parameters = all(blueprint.by_path[path].is_parameter for path in inside)
             remedy = _EXPERTS if are_parameters else _expression(plan, [site.leaf for site in parents])
             yield self.finding(
-                f"{', '.join(held)} in exclude_modules keeps nothing out: the plan reaches {len(inside)} layers inside",
+                f"{listed(map(_clipped, held))} in exclude_modules keeps nothing out: "
+                f"the plan reaches {len(inside)} layers inside",
                 sites=parents,
                 evidence=Evidence.INJECTED,
                 remedies=[remedy],
@@ -93,12 +97,16 @@ class ExcludeWithoutEffect(Rule):
             strays = blueprint.outside(targeted)
             meant = [name for value in missing for name in near(value, _ancestors(strays))]
             yield self.finding(
-                f"{', '.join(missing)} in exclude_modules reaches nothing",
+                f"{listed(map(_clipped, missing))} in exclude_modules reaches nothing",
                 severity=Severity.WARNING if strays else Severity.INFO,
                 evidence=Evidence.INJECTED,
                 remedies=[_expression(plan, meant)] if meant else [],
                 proof=[quote(plan)],
             )
+
+
+def _clipped(value: str) -> str:
+    return value if len(value) <= _LONGEST else f"{value[:_LONGEST]}…"
 
 
 def _is_layer(blueprint: Blueprint, path: str) -> bool:

@@ -31,15 +31,15 @@ class RoundaboutTargets(Rule):
     severity = Severity.INFO
     why = "A list that says the same in fewer names shows better what it leaves out."
     fires = (
-        Example("toy:projections.Dense", plan={"target_modules": ["q_proj", "self_attn.q_proj"]}),
+        Example("toy:projections.Dense", plan={"target_modules": ["q_proj", "0.q_proj"]}),
         Example(
             "toy:projections.Dense",
-            plan={"target_modules": ["layers.0.self_attn.q_proj", "layers.1.self_attn.q_proj"]},
+            plan={"target_modules": ["layers.0.q_proj", "layers.1.q_proj"]},
         ),
     )
     silent = (
         Example("toy:projections.Dense", plan={"target_modules": ["q_proj", "v_proj"]}),
-        Example("toy:projections.Dense", plan={"target_modules": ["layers.0.self_attn.q_proj"]}),
+        Example("toy:projections.Dense", plan={"target_modules": ["layers.0.q_proj"]}),
         Example("toy:projections.Dense", plan={"target_modules": ["q_proj", "nowhere"]}),
         Example("toy:projections.Dense"),
     )

@@ -42,6 +42,9 @@ class CannotRun(Rule):
         """What a report has to say of plans that were not run; ``None`` where all were, or nothing was to be run."""
         baseline = blueprint.baseline
         trials = [*blueprint.trials, *([recipe] if recipe is not None else [])]
+        untold = next((trial for trial in trials if trial.not_run), None)
+        if untold is not None:
+            return Unchecked("the training step", untold.not_run)
         left = [trial for trial in trials if trial.adapted and trial.forward == "unavailable"]
         if not left or (baseline.ground is None and not baseline.reason):
             return None

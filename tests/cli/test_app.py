@@ -64,7 +64,7 @@ def test_versions(call: Call) -> None:
 )
 def test_nothing_heavy_is_imported_before_there_is_something_to_check(arguments: list[str], tmp_path: Path) -> None:
     adapter = tmp_path / "adapter_config.json"
-    adapter.write_text('{"peft_type": "IA3"}' if len(arguments) == 3 else '{"r": 4}')
+    adapter.write_text('{"peft_type": "P_TUNING"}' if len(arguments) == 3 else '{"r": 4}')
     arguments = [str(adapter) if argument == "ADAPTER" else argument for argument in arguments]
     code = (
         "import sys\n"

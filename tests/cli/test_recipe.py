@@ -5,8 +5,6 @@ from __future__ import annotations
 import ast
 import json
 
-from archlint.core.trial import Plan
-
 from .conftest import RECIPE, Call, Engine
 
 
@@ -45,7 +43,8 @@ def test_the_saved_config_can_be_checked(call: Call, engine: Engine, tmp_path) -
     file.write_text(call("recipe", "x", "--format", "json").stdout)
     assert call("--adapter-config", str(file)).exit_code == 0
     assert engine.sources[-1] == "org/x"
-    assert engine.options.plan == Plan("user", RECIPE)
+    assert engine.options.plan_file is not None
+    assert engine.options.plan_file.reading.arguments == RECIPE
 
 
 def test_options_reach_the_engine(call: Call, engine: Engine) -> None:
@@ -54,6 +53,15 @@ def test_options_reach_the_engine(call: Call, engine: Engine) -> None:
     assert options.scope is not None
     source = options.source
     assert (options.scope.value, source.offline, source.revision, source.class_name) == ("all", True, "v1", "Other")
+
+
+def test_a_tool_and_a_part_reach_the_engine(call: Call, engine: Engine) -> None:
+    result = call("recipe", "x", "--for", "unsloth", "--preset", "attention", "--rank", "4")
+    assert engine.options.preset.value == "attention"
+    assert not call("recipe", "x", "--for", "llama-factory").stdout  # what it cannot say it does not print
+    assert not engine.options.means.exclusion
+    assert "get_peft_model(" in result.stdout
+    assert "r=4" in result.stdout
 
 
 def test_no_recipe(call: Call, engine: Engine) -> None:
@@ -73,7 +81,9 @@ def test_wrong_usage(call: Call, engine: Engine) -> None:
         ["recipe"],
         ["recipe", "x", "y"],
         ["recipe", "x", "--rank", "0"],
-        ["recipe", "x", "--for", "trl"],
+        ["recipe", "x", "--for", "nothing"],
+        ["recipe", "x", "--preset", "nothing"],
+        ["recipe", "x", "--for", "trl", "--format", "json"],
     ):
         result = call(*arguments)
         assert result.exit_code == 2

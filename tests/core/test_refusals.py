@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -124,3 +125,11 @@ def test_the_top_module_is_replaced_by_nothing() -> None:
     trial = Prover(nn.Linear(2, 2), blueprint).try_plan(Plan("user", {"target_modules": "all-linear"}))
     assert trial.raised is not None
     assert not is_adaptable(blueprint, "")
+
+
+def test_another_tuner_has_defaults_of_its_own() -> None:
+    blueprint, _ = tried(target_modules=["q_proj"])
+    known = dataclasses.replace(blueprint, facts=dataclasses.replace(blueprint.facts, peft_default=("q_proj",)))
+    refused = Trial(Plan("user", {}, "IA3"), raised=Refusal("ValueError", "Please specify `target_modules` in `x`"))
+    assert cause(known, refused) is Cause.NO_DEFAULT
+    assert cause(known, dataclasses.replace(refused, plan=Plan("user", {}))) is Cause.DEFAULT_BROKEN

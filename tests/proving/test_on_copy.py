@@ -65,7 +65,7 @@ def test_the_copy_says_what_the_meta_device_says(model_type: str, lora: dict[str
     trial = tried(model_type, lora)
     assert trial.ground is Ground.META
     with quiet():
-        run = copied(model_type).run(lora, trial.adapted)
+        run = copied(model_type).run(Plan("user", lora), trial.adapted)
     assert run is not None
     if trial.crash is None:
         assert (run.crash, run.dead) == (None, set(trial.dead))
@@ -78,7 +78,7 @@ def test_the_copy_says_what_the_meta_device_says(model_type: str, lora: dict[str
 def test_a_plan_for_one_layer_cannot_be_told_by_a_copy_that_lacks_it() -> None:
     lora = {"target_modules": ["model.layers.30.self_attn.q_proj"]}
     with quiet():
-        assert copied("qwen3_moe").run(lora, ("model.layers.30.self_attn.q_proj",)) is None
+        assert copied("qwen3_moe").run(Plan("user", lora), ("model.layers.30.self_attn.q_proj",)) is None
 
 
 def test_what_no_copy_can_be_made_of() -> None:

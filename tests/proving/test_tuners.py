@@ -59,16 +59,10 @@ def prepared() -> tuple[nn.Module, Blueprint, Prover]:
 
 @cache
 def real() -> nn.Module:
+    from transformers import LlamaConfig, LlamaForCausalLM
+
     torch.manual_seed(0)
-    with quiet():
-        model = build(SMALL).model.to_empty(device="cpu")
-    for module in model.modules():
-        if hasattr(module, "original_inv_freq"):  # no weight, and left empty like the weights
-            inverse = module.compute_default_rope_parameters(module.config, "cpu")[0]
-            module.inv_freq, module.original_inv_freq = inverse, inverse.clone()
-    for parameter in model.parameters():
-        nn.init.normal_(parameter, std=0.02)
-    return model
+    return LlamaForCausalLM(LlamaConfig(**{key: value for key, value in SMALL.items() if key != "model_type"}))
 
 
 def tried(tuner: str, lora: dict[str, Any]) -> Trial:
@@ -121,3 +115,45 @@ def test_a_trial_is_what_peft_does_on_real_weights(tuner: str, targets: str) -> 
         assert (trial.forward, set(trial.dead)) == ("ok", expected["dead"])
     if trial.ground is Ground.META:
         assert trial.trainable == expected["trainable"]
+
+
+def test_most_tuners_are_run() -> None:
+    """What is not run is the exception: an install without a package, inputs of the tuner's own, or its weights."""
+    left = {tuner for tuner in tuners() if tried(tuner, {**DEMANDED.get(tuner, {}), **TARGETS["names"]}).not_run}
+    assert left <= {"ADAMSS", "POLY", "SHIRA", "VBLORA"}
+
+
+def test_the_same_arguments_are_another_plan_for_another_tuner() -> None:
+    lora = {"target_modules": ["input_layernorm"]}
+    assert tried("LORA", lora).raised is not None
+    assert tried("LN_TUNING", lora).adapted == ("model.layers.0.input_layernorm", "model.layers.1.input_layernorm")
+
+
+@pytest.mark.parametrize("tuner", ["PROMPT_TUNING", "PREFIX_TUNING", "P_TUNING", "XLORA", "ADAPTION_PROMPT", "no such"])
+def test_what_places_nothing_by_module_has_no_trial(tuner: str) -> None:
+    assert not places_by_module(tuner)
+    with pytest.raises(UnknownTunerError, match=tuner):
+        config_class(tuner)
+    with pytest.raises(UnknownTunerError):
+        tried(tuner, {})
+
+
+@pytest.mark.parametrize("field", ["runtime_config", "eva_config", "corda_config", "velora_config", "kasa_config"])
+def test_a_mapping_of_json_becomes_the_config_that_the_field_holds(field: str) -> None:
+    plan = Plan("user", json.loads(f'{{"target_modules": ["q_proj"], "{field}": {{}}}}'))
+    assert type(getattr(config_of(plan), field)).__name__.endswith("Config")
+
+
+def test_what_was_saved_for_inference_is_tried_in_training() -> None:
+    assert tried("LORA", {"target_modules": ["q_proj"], "inference_mode": True}).dead == ()
+
+
+def test_a_crash_that_only_the_meta_device_has_is_none() -> None:
+    trial = tried("LORA", {"target_modules": ["q_proj"], "monteclora_config": {}})
+    assert (trial.raised, trial.crash, trial.forward, trial.ground) == (None, None, "ok", Ground.COPY)
+
+
+def test_a_crash_that_no_copy_confirms_is_not_told() -> None:
+    trial = tried("LORA", {"target_modules": ["q_proj"], "kasa_config": {}})
+    assert (trial.raised, trial.crash, trial.forward, trial.ground) == (None, None, "unavailable", None)
+    assert "meta device" in trial.not_run

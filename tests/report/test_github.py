@@ -62,12 +62,21 @@ def test_what_was_not_checked_is_a_warning(unchecked: Run) -> None:
     assert (name, properties) == ("warning", {"title": "not checked"})
     assert data.startswith("gogle/gemma-4: the architecture: no repository")
     assert said(severity=Severity.INFO, unchecked=True)[0] == "warning"
+    (report,) = unchecked.reports
+    told = Finding("ARC902", "cannot-load", Severity.WARNING, report.unchecked[0].why, "", unchecked=True)
+    run = Run(unchecked.environment, (dataclasses.replace(report, findings=(told,)),))
+    ((_, properties, _),) = commands(github.render(run, root=ROOT))
+    assert properties == {"title": "ARC902 cannot-load"}
+
+
+def test_messages_come_through_as_they_are() -> None:
+    assert said(message="50%0A of ::error:: %25")[2] == "x: 50%0A of ::error:: %25"
 
 
 def test_where_it_is() -> None:
     assert said()[1] == {"title": "ARC101 a-name"}
-    line = PlanLine("runs/100%, a:b.yml", 7, "key")
-    assert said(plan_line=line)[1] == {"file": "runs/100%, a:b.yml", "line": "7", "title": "ARC101 a-name"}
+    line = PlanLine("runs/50%3A::a,line=1.yml", 7, "key")
+    assert said(plan_line=line)[1] == {"file": "runs/50%3A::a,line=1.yml", "line": "7", "title": "ARC101 a-name"}
     assert said(plan_line=PlanLine(str(ROOT / "a" / "b.yml"), 7, ""))[1]["file"] == "a/b.yml"
     assert said(plan_line=PlanLine("../b.yml", 7, ""))[1]["file"] == str(ROOT.parent / "b.yml")
     assert said(location=Location(str(ROOT / "net.py"), 9))[1]["file"] == "net.py"

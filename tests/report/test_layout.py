@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.text import Text
 
-from archlint.report.layout import Entry, Facts, Row, Source, Verbatim, draw, wrap
+from archlint.report.layout import Entry, Facts, Lines, Row, Source, Verbatim, draw, wrap
 
 WORDS = st.lists(st.text("abcü漢", min_size=1, max_size=12), max_size=20).map(" ".join)
 
@@ -39,6 +39,11 @@ def test_entries_have_a_column_where_there_is_room() -> None:
     entry = Entry(Text("info"), Text("ARC201"), 8, Text("a norm"))
     assert draw(entry, width=80) == "info     ARC201    a norm\n"
     assert draw(entry, width=40) == "info     ARC201: a norm\n"
+
+
+def test_lines_of_files_have_a_column_and_are_never_broken() -> None:
+    lines = Lines((("a.yml:9", Text("x: [1, 2, 3]")), ("a.yml:10", Text("take out y"))), Text("plan"), 6)
+    assert draw(lines, width=16, terminal=True) == "plan  a.yml:9   x: [1, 2, 3]\n      a.yml:10  take out y\n"
 
 
 def test_source_is_written_for_the_terminal_and_for_its_own_width_elsewhere() -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from archlint.core.catalog import Catalog
-from archlint.core.finding import Finding, Location, PlanLine, Remedy, Severity
+from archlint.core.finding import Finding, FoldedSites, Location, PlanLine, Remedy, Severity
 from archlint.core.report import Environment, Report, Run
 from archlint.core.rule import Rule
 from archlint.report import sarif
@@ -54,7 +54,9 @@ LOCATION = shape(
     "logicalLocations",
     "physicalLocation",
     physicalLocation=shape("artifactLocation", "region", artifactLocation=ARTIFACT, region=REGION),
-    logicalLocations=many({**shape("", "name fullyQualifiedName kind"), "minProperties": 1}, minItems=1),
+    logicalLocations=many(
+        {**shape("", "name fullyQualifiedName kind"), "minProperties": 1}, minItems=1, uniqueItems=True
+    ),
 )
 RESULT = shape(
     "ruleId level message locations partialFingerprints properties",
@@ -227,6 +229,16 @@ def test_exact_and_proven_fixes_are_written(planned: Run) -> None:
     assert applied(PLAN_TEXT, change["replacements"]) == PLAN_TEXT.replace(", gate]", "]")
 
 
+def test_what_is_not_proven_or_changes_nothing_is_no_fix(planned: Run) -> None:
+    (report,) = planned.reports
+    finding = report.findings[1]
+    guess = dataclasses.replace(finding, remedies=(dataclasses.replace(finding.remedies[0], proven=False),))
+    run = Run(planned.environment, (dataclasses.replace(report, findings=(guess, finding)),))
+    assert ["fixes" in written for written in log(run, PLAN)["results"]] == [False, True]
+    idle = sarif.PlanText(FILE, PLAN_TEXT, lambda report, remedy: PLAN_TEXT)
+    assert ["fixes" in written for written in log(run, idle)["results"]] == [False, False]
+
+
 def test_fixes_that_cannot_be_written_are_told(planned: Run) -> None:
     nowhere = sarif.PlanText(FILE, PLAN_TEXT, lambda report, remedy: None)
     for plan in (None, nowhere):
@@ -250,6 +262,15 @@ def test_replacements_make_one_text_into_the_other(old: list[str], new: list[str
     assert bool(made) == (before != after)
 
 
+def test_only_lines_that_change_are_replaced() -> None:
+    same = "- a\n" * 300
+    (replacement,) = sarif.replacements(f"{same}x: 1\n{same}", f"{same}x: 2\n{same}")
+    assert replacement == {
+        "deletedRegion": {"startLine": 301, "startColumn": 1, "endLine": 301, "endColumn": 5},
+        "insertedContent": {"text": "x: 2"},
+    }
+
+
 def test_what_was_not_checked_is_a_notification(planned: Run, unchecked: Run) -> None:
     (invocation,) = log(unchecked)["invocations"]
     assert invocation["executionSuccessful"] is False
@@ -261,6 +282,12 @@ def test_what_was_not_checked_is_a_notification(planned: Run, unchecked: Run) ->
     assert [note["level"] for note in invocation["toolExecutionNotifications"]] == ["warning"]
     (invocation,) = log(planned)["invocations"]
     assert invocation == {"executionSuccessful": True, "toolExecutionNotifications": []}
+
+
+def test_a_place_in_the_model_is_named_once() -> None:
+    sites = tuple(FoldedSites("layers.{0..1}", 2, name, "other", "text") for name in ("One", "Two"))
+    (location,) = result(sites=sites)["locations"]
+    assert location["logicalLocations"] == [{"fullyQualifiedName": "layers.{0..1}", "kind": "module"}]
 
 
 def test_names_are_neither_placeholders_nor_links() -> None:
