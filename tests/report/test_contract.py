@@ -81,6 +81,9 @@ def test_what_a_trial_holds(gemma: Run, clean: Run) -> None:
             "dead": [],
             "notices": [],
         },
+        "trainable_share": 0.0,
+        "bytes": 0,
+        "adapts": [],
     }
 
 
