@@ -45,6 +45,7 @@ def _line(finding: Finding, file: PlanFile, trial: Trial) -> PlanLine | None:
         if new is not None:
             old = trial.plan.lora
             changed = [key for key in {**old, **new} if old.get(key) != new.get(key)]
-            return file.line(sorted(changed, key=lambda key: key not in _PLACING))
+            placing = [key for key in changed if key in _PLACING]
+            return file.line([*placing, *_PLACING] if placing else changed)
     is_about_plan = finding.severity is not Severity.INFO or not paths.isdisjoint({*trial.adapted, *trial.reached})
     return file.line(list(_PLACING)) if is_about_plan else None

@@ -1,0 +1,134 @@
+"""A plan's file is mended in place: what is wrong goes, what else is in it stays."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from archlint.cli.app import app
+from archlint.core.catalog import Catalog
+from archlint.core.finding import Severity
+from archlint.engine import Options
+from archlint.fixing import fix
+from archlint.plans import read_plan_file
+from archlint.sources import SourceOptions
+
+AXOLOTL = """\
+# a first run
+base_model: type:mixtral
+adapter: lora       # or qlora
+lora_r: 16
+lora_alpha: 32
+lora_dropout: 0.05  # as ever
+lora_target_linear: true
+
+sequence_len: 4096
+"""
+ADAPTER = """\
+{
+  "peft_type": "LORA",
+  "r": 16,
+  "target_modules": ["q_proj", "v_proj"],
+  "lora_alpha": 32
+}
+"""
+
+
+def options(file: Path) -> Options:
+    rules = Catalog.load().select(None, (), ())
+    return Options(rules=rules, plan_file=read_plan_file(file), source=SourceOptions(offline=True))
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(app, [*arguments, "--offline"])
+
+
+@pytest.fixture
+def axolotl(tmp_path: Path) -> Path:
+    file = tmp_path / "train.yml"
+    file.write_text(AXOLOTL)
+    return file
+
+
+def test_the_experts_that_a_trainer_leaves_out(axolotl: Path) -> None:
+    fixed = fix("type:mixtral", options(axolotl))
+    assert [finding.code for finding, _ in fixed.done] == ["ARC301"]
+    assert set(fixed.after.text.splitlines()) ^ set(AXOLOTL.splitlines()) == {
+        "lora_dropout: 0.05  # as ever",
+        "lora_dropout: 0.0  # as ever",
+        "lora_target_parameters: [experts.gate_up_proj, experts.down_proj]",
+    }
+    assert fixed.report.ok
+    assert fixed.report.plan is not None
+    assert fixed.report.plan.coverage > 0.95
+    assert axolotl.read_text() == AXOLOTL
+
+
+def test_names_that_reach_a_wrapper_are_kept_where_they_train(tmp_path: Path) -> None:
+    file = tmp_path / "adapter_config.json"
+    file.write_text(ADAPTER)
+    fixed = fix("google/gemma-4-E2B-it", options(file))
+    assert [finding.code for finding, _ in fixed.done] == ["ARC101"]
+    assert fixed.report.ok
+    plan = fixed.report.plan
+    assert plan is not None
+    assert plan.is_sound
+    assert {path.rpartition(".")[2] for path in plan.adapted} == {"q_proj", "v_proj"}
+    assert not plan.outside
+    changed = set(fixed.after.text.splitlines()) ^ set(ADAPTER.splitlines())
+    assert all("target_modules" in line for line in changed)
+    assert len(changed) == 2
+
+
+def test_every_edit_that_is_told_has_its_line(axolotl: Path) -> None:
+    fixed = fix("type:mixtral", options(axolotl))
+    ((finding, remedy),) = fixed.done
+    assert finding.severity is Severity.WARNING
+    assert finding.plan_line is not None
+    assert (finding.plan_line.line, finding.plan_line.key) == (7, "lora_target_linear")
+    assert {(edit.key, edit.text) for edit in remedy.edits} == {
+        ("lora_dropout", "lora_dropout: 0.0"),
+        ("lora_target_parameters", "lora_target_parameters: [experts.gate_up_proj, experts.down_proj]"),
+    }
+
+
+def test_diff_writes_nothing_and_fix_writes_what_it_shows(axolotl: Path) -> None:
+    shown = run("--adapter-config", str(axolotl), "--diff")
+    assert shown.exit_code == 1
+    assert axolotl.read_text() == AXOLOTL
+    assert "-lora_dropout: 0.05  # as ever\n+lora_dropout: 0.0  # as ever\n" in shown.stdout
+    done = run("--adapter-config", str(axolotl), "--fix", "--format", "concise")
+    assert done.exit_code == 0
+    assert "lora_dropout: 0.0  # as ever" in axolotl.read_text()
+    assert "ARC301 fused-experts fixed" in done.stderr
+    again = run("--adapter-config", str(axolotl), "--diff")
+    assert (again.exit_code, again.stdout) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["type:llama", "--fix"], "none is given"),
+        (["type:llama", "type:gpt2", "--adapter-config", "FILE", "--diff"], "several are given"),
+        (["--adapter-config", "FILE", "--fix", "--target-modules", "q_proj"], "--target-modules is not"),
+    ],
+)
+def test_what_cannot_be_fixed_is_wrong_usage(axolotl: Path, arguments: list[str], says: str) -> None:
+    result = run(*(str(axolotl) if argument == "FILE" else argument for argument in arguments))
+    assert result.exit_code == 2
+    assert says in result.stderr
+    assert axolotl.read_text() == AXOLOTL
+
+
+@pytest.mark.parametrize(
+    "content", ["lora_r: [", "adapter: lora\nadapter: lora\n", "a: !!python/name:os.system\n", "x"]
+)
+def test_a_file_that_cannot_be_read_stays_as_it_is(tmp_path: Path, content: str) -> None:
+    file = tmp_path / "train.yml"
+    file.write_text(content)
+    result = run("type:llama", "--adapter-config", str(file), "--fix")
+    assert result.exit_code == 2
+    assert len(result.stderr.splitlines()) == 2
+    assert file.read_text() == content
