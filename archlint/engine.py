@@ -21,6 +21,8 @@ from archlint.core.rule import Rule
 from archlint.core.trial import Plan, Trial
 from archlint.judging import prove_remedies, run_rules
 from archlint.plans import PlanError, PlanFile, located
+from archlint.published import PublishedAdapter
+from archlint.published import find as find_adapter
 from archlint.quiet import quiet
 from archlint.solving import Preset, solve
 from archlint.sources import Source, SourceError, SourceOptions, resolve
@@ -92,16 +94,49 @@ def checking(source: str | nn.Module, options: Options) -> Iterator[Callable[[Op
     """
     started = time.monotonic()
     with _ONE_AT_A_TIME, quiet():
-        opened = _open_source(source, options) if isinstance(source, str) else _open_object(source, options)
+        adapter: PublishedAdapter | None = None
+        try:
+            adapter = find_adapter(source) if isinstance(source, str) else None
+            opened = _open_any(source, adapter, options)
+        except SourceError as error:
+            opened = _not_loaded(str(source), None, error, options)
 
         def judge(options: Options) -> Report:
             nonlocal started
+            if adapter is not None and options.plan_file is None:
+                options = dataclasses.replace(options, plan_file=adapter.plan_file)
             report = opened if isinstance(opened, Report) else _judge(opened, options)
             missing = tuple(Unchecked("a rule plugin", str(error)) for error in options.missing_rules)
             seconds, started = round(time.monotonic() - started, 3), time.monotonic()
             return dataclasses.replace(report, unchecked=report.unchecked + missing, seconds=seconds)
 
         yield judge
+
+
+def _open_any(source: str | nn.Module, adapter: PublishedAdapter | None, options: Options) -> _Opened | Report:
+    if not isinstance(source, str):
+        return _open_object(source, options)
+    if adapter is None:
+        return _open_source(source, options)
+    opened = _open_source(adapter.base, options)
+    note = f"an adapter for {adapter.base}"
+    if isinstance(opened, Report):
+        return dataclasses.replace(opened, source=source, notes=(note, *opened.notes))
+    opened = dataclasses.replace(opened, name=source, notes=(note, *opened.notes))
+    if not options.prove:
+        return opened
+    from archlint.proving.loading import NotLoadableError, load
+
+    lack = adapter.lack
+    if adapter.shapes is not None:
+        options.progress("loading the adapter's names")
+        try:
+            weights = load(opened.prover.model, adapter.settings, adapter.shapes, adapter.file)
+            return dataclasses.replace(opened, blueprint=dataclasses.replace(opened.blueprint, weights=weights))
+        except NotLoadableError as error:
+            lack = str(error)
+    unchecked = (Unchecked("the adapter's weights", lack),) if lack else ()
+    return dataclasses.replace(opened, unchecked=unchecked)
 
 
 @dataclass(frozen=True)
@@ -112,10 +147,10 @@ class _Opened:
     blueprint: Blueprint
     prover: Prover
     notes: tuple[str, ...]
+    unchecked: tuple[Unchecked, ...] = ()
 
 
 def _open_source(name: str, options: Options) -> _Opened | Report:
-    from archlint.rules.tool.cannot_load import CannotLoad
     from archlint.rules.tool.custom_code import CustomCode
 
     options.progress("reading the config")
@@ -140,8 +175,7 @@ def _open_source(name: str, options: Options) -> _Opened | Report:
         except SkeletonError as error:
             raise SourceError(str(error)) from error
     except SourceError as error:
-        finding, unchecked = CannotLoad().failed(error)
-        return _unloaded(name, source, finding, unchecked, options)
+        return _not_loaded(name, source, error, options)
     info = ModelInfo(
         id=source.id,
         origin=source.origin,
@@ -153,6 +187,13 @@ def _open_source(name: str, options: Options) -> _Opened | Report:
         family=source.family,
     )
     return _open(name, skeleton, info, options, source.notes)
+
+
+def _not_loaded(name: str, source: Source | None, error: SourceError, options: Options) -> Report:
+    from archlint.rules.tool.cannot_load import CannotLoad
+
+    finding, unchecked = CannotLoad().failed(error)
+    return _unloaded(name, source, finding, unchecked, options)
 
 
 def _unloaded(name: str, source: Source | None, finding: Finding, unchecked: Unchecked, options: Options) -> Report:
@@ -224,7 +265,7 @@ def _judge(opened: _Opened, options: Options) -> Report:
         unchecked.append(Unchecked("the plans", "PEFT was not run, as asked: only the structure was judged"))
     if options.plan_file is not None and blueprint.plan is not None:
         findings = list(located(findings, options.plan_file, blueprint.plan))
-    unchecked += _untold(blueprint, findings)
+    unchecked += [*opened.unchecked, *_untold(blueprint, findings)]
     if (lack := CannotRun.lack(blueprint, recipe)) is not None:
         unchecked.append(lack)
     return Report(

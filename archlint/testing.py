@@ -34,7 +34,7 @@ def examine(example: Example) -> Blueprint:
         info = ModelInfo(example.model, "object", "", "", 0, 0)
         blueprint = survey(skeleton, info, example.scope)
         prover = Prover(skeleton.model, blueprint)
-        blueprint = dataclasses.replace(blueprint, baseline=prover.baseline)
+        blueprint = dataclasses.replace(blueprint, baseline=prover.baseline, weights=example.weights)
         if example.plan is not None:
             return dataclasses.replace(blueprint, plan=prover.try_plan(Plan("user", example.plan)))
         return dataclasses.replace(blueprint, stock=prover.try_plans(STOCK_PLANS))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import prod
 
+from archlint.core.checkpoint import AdapterWeights
 from archlint.core.folding import fold, unfold
 from archlint.core.trial import Baseline, Trial
 
@@ -263,6 +264,8 @@ class Blueprint:
     """The trial of the user's plan, where there is one; then only that one counts."""
     baseline: Baseline = field(default_factory=Baseline)
     """What the model does without adapters."""
+    weights: AdapterWeights | None = None
+    """What became of the weights of a published adapter, where the source is one."""
 
     @cached_property
     def by_path(self) -> Mapping[str, Site]:

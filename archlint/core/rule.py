@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from archlint.core.blueprint import Blueprint, Scope, Site, TypeInfo, fold_sites
+from archlint.core.checkpoint import AdapterWeights
 from archlint.core.finding import Evidence, Finding, FoldedSites, Location, Remedy, Severity
 from archlint.core.trial import Trial
 
@@ -27,6 +28,8 @@ class Example:
     at: str | None = None
     severity: Severity | None = None
     scope: Scope | None = None
+    weights: AdapterWeights | None = None
+    """What became of a published adapter's weights, for rules about these."""
 
 
 @dataclass(frozen=True, slots=True)

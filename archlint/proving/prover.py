@@ -55,6 +55,11 @@ class Prover:
         self._trials: dict[str, Trial] = {}
         self._others: dict[Scope, Prover] = {}
 
+    @property
+    def model(self) -> nn.Module:
+        """The model that plans are tried on."""
+        return self._model
+
     @cached_property
     def _runner(self) -> Runner:
         return Runner(self._model, self._blueprint)

@@ -1,0 +1,48 @@
+"""The weights of a published adapter, by name and shape, and what became of them on the base model. Plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from archlint.core.trial import Refusal
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Mismatch:
+    """A tensor whose shape in the file is not the one that the model has for it."""
+
+    key: str
+    file: Shape
+    model: Shape
+
+
+@dataclass(frozen=True, slots=True)
+class AdapterWeights:
+    """What the installed PEFT makes of an adapter's file on its base model.
+
+    Keys are those of the file, which begin with ``base_model.model.`` and do not hold the adapter's name.
+    """
+
+    file: str
+    """What the reader knows the file as."""
+    count: int
+    """Number of tensors in it."""
+    ignored: tuple[str, ...] = ()
+    """Keys of the file for which the model has no place: PEFT passes over them without a word."""
+    missing: tuple[str, ...] = ()
+    """Keys that the model waits for and does not get: what is there stays as it was initialised."""
+    mismatched: tuple[Mismatch, ...] = ()
+    raised: Refusal | None = None
+    """What loading raised."""
+    key_mapping: Mapping[str, str] = field(default_factory=dict)
+    """A ``key_mapping`` of PEFT with which every key was taken and none was missing."""
+    rows: int | None = None
+    """A size of the vocabulary to which the model was resized, and then everything was loaded."""
+
+    @property
+    def fits(self) -> bool:
+        """Whether every tensor has its place, and every place its tensor."""
+        return not (self.ignored or self.missing or self.mismatched or self.raised)

@@ -1,0 +1,191 @@
+"""Published adapters, made and saved by PEFT: loaded by name and shape as PEFT loads them."""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from peft import AdaLoraConfig, IA3Config, LoHaConfig, LoraConfig, PeftConfig, PeftModel, get_peft_model
+from safetensors.torch import load_file, save_file
+from transformers import AutoConfig, AutoModelForCausalLM, LlamaConfig, PreTrainedModel
+
+from archlint import lint
+from archlint.core.report import Report
+from archlint.sources import SourceError
+from archlint.sources.tensors import shapes
+
+TINY = LlamaConfig(
+    hidden_size=32,
+    intermediate_size=48,
+    num_hidden_layers=2,
+    num_attention_heads=4,
+    num_key_value_heads=2,
+    vocab_size=64,
+    tie_word_embeddings=False,
+)
+WEIGHTS = "adapter_model.safetensors"
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> Path:
+    TINY.save_pretrained(tmp_path / "base")
+    file = tmp_path / "base" / "config.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "architectures": ["LlamaForCausalLM"]}))
+    return tmp_path / "base"
+
+
+def model() -> PreTrainedModel:
+    torch.manual_seed(0)
+    return AutoModelForCausalLM.from_config(TINY)
+
+
+@pytest.fixture
+def publish(base: Path, tmp_path: Path) -> Callable[[PeftConfig], Path]:
+    def save(config: PeftConfig) -> Path:
+        adapted = get_peft_model(model(), config)
+        adapted.peft_config["default"].base_model_name_or_path = str(base)
+        adapted.save_pretrained(tmp_path / "adapter")
+        return tmp_path / "adapter"
+
+    return save
+
+
+def renamed(folder: Path, change: Callable[[str], str | None]) -> None:
+    tensors = load_file(folder / WEIGHTS)
+    save_file({new: tensor for key, tensor in tensors.items() if (new := change(key)) is not None}, folder / WEIGHTS)
+
+
+def said(folder: Path) -> list[Any]:
+    return [finding for finding in report(folder).findings if finding.code == "ARC802"]
+
+
+def report(folder: Path) -> Report:
+    return lint(str(folder), offline=True)
+
+
+def missing_in_peft(folder: Path) -> int:
+    """How many weights PEFT itself says that it lacks."""
+    with pytest.warns(UserWarning, match="missing adapter keys") as caught:
+        PeftModel.from_pretrained(model(), folder)
+    (text,) = [str(one.message) for one in caught if "missing adapter keys" in str(one.message)]
+    return text.count("lora_")
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        LoraConfig(target_modules=["q_proj", "down_proj"], task_type="CAUSAL_LM"),
+        LoraConfig(target_modules=["q_proj"], use_dora=True, modules_to_save=["lm_head"]),
+        LoraConfig(target_modules=["q_proj"], trainable_token_indices={"embed_tokens": [1, 2]}, bias="all"),
+        LoHaConfig(target_modules=["v_proj"]),
+        IA3Config(target_modules=["k_proj"], feedforward_modules=[]),
+        AdaLoraConfig(target_modules=["q_proj"], total_step=10),
+    ],
+    ids=lambda config: config.peft_type.value,
+)
+def test_what_peft_saved_fits(publish: Callable[[PeftConfig], Path], config: PeftConfig) -> None:
+    found = report(publish(config))
+    assert found.ok, found
+    assert found.plan is not None
+    assert found.plan.adapted
+    assert found.source.endswith("adapter")
+
+
+def test_modules_that_were_renamed_since(publish: Callable[[PeftConfig], Path]) -> None:
+    folder = publish(LoraConfig(target_modules=["q_proj"]))
+    renamed(folder, lambda key: key.replace("model.model.layers", "model.transformer.layers"))
+    (finding,) = said(folder)
+    assert finding.severity.value == "warning"
+    assert "4 of 4 keys match nothing" in finding.message
+    assert "4 places get no weights" in finding.message
+    assert missing_in_peft(folder) == 4
+    (remedy,) = finding.remedies
+    loaded = PeftModel.from_pretrained(model(), folder, key_mapping=remedy.value)
+    expected = load_file(folder / WEIGHTS)
+    there = {tuple(tensor.flatten().tolist()) for key, tensor in loaded.state_dict().items() if "lora_A" in key}
+    assert all(tuple(tensor.flatten().tolist()) in there for key, tensor in expected.items() if "lora_A" in key)
+
+
+def test_a_layer_that_is_not_in_the_file(publish: Callable[[PeftConfig], Path]) -> None:
+    folder = publish(LoraConfig(target_modules=["q_proj"]))
+    renamed(folder, lambda key: None if "layers.1." in key else key)
+    (finding,) = said(folder)
+    assert finding.message.startswith("2 places get no weights")
+    assert missing_in_peft(folder) == 2
+
+
+def test_a_rank_that_is_not_that_of_the_file(publish: Callable[[PeftConfig], Path]) -> None:
+    folder = publish(LoraConfig(target_modules=["q_proj"], r=8))
+    file = folder / "adapter_config.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "r": 4}))
+    (finding,) = said(folder)
+    assert finding.severity.value == "error"
+    assert "4 shapes differ" in finding.message
+    with pytest.raises(RuntimeError, match="size mismatch"):
+        PeftModel.from_pretrained(model(), folder)
+
+
+def test_an_adapter_without_weights_is_judged_by_its_settings(publish: Callable[[PeftConfig], Path]) -> None:
+    folder = publish(LoraConfig(target_modules=["q_proj", "nowhere"]))
+    (folder / WEIGHTS).unlink()
+    found = report(folder / "adapter_config.json")
+    assert [finding.code for finding in found.findings if finding.severity.value == "warning"] == ["ARC504"]
+    assert not found.unchecked
+
+
+def test_a_pickle_is_not_opened(publish: Callable[[PeftConfig], Path]) -> None:
+    folder = publish(LoraConfig(target_modules=["q_proj"]))
+    (folder / WEIGHTS).rename(folder / "adapter_model.bin")
+    (unchecked,) = report(folder).unchecked
+    assert "pickle" in unchecked.why
+
+
+@pytest.mark.parametrize("base_model", [None, "", "./gone"])
+def test_an_adapter_whose_base_is_not_there(publish: Callable[[PeftConfig], Path], base_model: str | None) -> None:
+    folder = publish(LoraConfig(target_modules=["q_proj"]))
+    file = folder / "adapter_config.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "base_model_name_or_path": base_model}))
+    found = report(folder)
+    assert found.status == "unchecked"
+    assert len(found.unchecked) == 1
+    assert base_model or "--adapter-config" in found.unchecked[0].why
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\xff" * 8,
+        struct.pack("<Q", 100) + b"{}",
+        struct.pack("<Q", 2) + b"[]",
+        struct.pack("<Q", 3) + b"{a}",
+        struct.pack("<Q", 8) + b'{"a": 1}',
+        struct.pack("<Q", 20) + b'{"a":{"shape":[-1]}}',
+        struct.pack("<Q", 22) + b'{"a":{"shape":["b"]}} ',
+        struct.pack("<Q", 41) + b'{"a":{"shape":[1]},"a":{"shape":[1]}}    ',
+    ],
+)
+def test_a_header_that_is_none(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / WEIGHTS
+    file.write_bytes(content)
+    with pytest.raises(SourceError) as error:
+        shapes(file)
+    assert "\n" not in str(error.value)
+
+
+def test_names_and_shapes_are_those_of_the_library(publish: Callable[[PeftConfig], Path]) -> None:
+    folder = publish(LoraConfig(target_modules=["q_proj"]))
+    assert shapes(folder / WEIGHTS) == {key: tuple(t.shape) for key, t in load_file(folder / WEIGHTS).items()}
+
+
+def test_a_model_with_an_adapter_beside_it_is_a_model(base: Path, publish: Callable[[PeftConfig], Path]) -> None:
+    folder = publish(LoraConfig(target_modules=["q_proj"]))
+    (folder / "config.json").write_text((base / "config.json").read_text())
+    found = report(folder)
+    assert found.plan is None
+    assert AutoConfig.from_pretrained(folder).model_type == "llama"
