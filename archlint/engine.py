@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
+from archlint import published
 from archlint.core.blueprint import Blueprint, ModelInfo, Scope, fold_sites, is_projection, matrix_size
 from archlint.core.catalog import RuleLoadError
 from archlint.core.finding import Finding, FoldedSites, LeftOut, Severity
@@ -22,10 +23,10 @@ from archlint.core.trial import Plan, Trial
 from archlint.judging import prove_remedies, run_rules
 from archlint.plans import PlanError, PlanFile, located
 from archlint.published import PublishedAdapter
-from archlint.published import find as find_adapter
 from archlint.quiet import quiet
 from archlint.solving import Preset, solve
 from archlint.sources import Source, SourceError, SourceOptions, resolve
+from archlint.sources.hub import AdapterOnHubError
 
 if TYPE_CHECKING:
     from torch import nn
@@ -96,8 +97,12 @@ def checking(source: str | nn.Module, options: Options) -> Iterator[Callable[[Op
     with _ONE_AT_A_TIME, quiet():
         adapter: PublishedAdapter | None = None
         try:
-            adapter = find_adapter(source) if isinstance(source, str) else None
-            opened = _open_any(source, adapter, options)
+            adapter = published.find(source) if isinstance(source, str) else None
+            try:
+                opened = _open_any(source, adapter, options)
+            except AdapterOnHubError as found:
+                adapter = published.from_hub(str(source), found)
+                opened = _open_any(source, adapter, options)
         except SourceError as error:
             opened = _not_loaded(str(source), None, error, options)
 
@@ -118,7 +123,8 @@ def _open_any(source: str | nn.Module, adapter: PublishedAdapter | None, options
         return _open_object(source, options)
     if adapter is None:
         return _open_source(source, options)
-    opened = _open_source(adapter.base, options)
+    base = dataclasses.replace(options.source, revision=None, subfolder=None)  # which are the adapter's
+    opened = _open_source(adapter.base, dataclasses.replace(options, source=base))
     note = f"an adapter for {adapter.base}"
     if isinstance(opened, Report):
         return dataclasses.replace(opened, source=source, notes=(note, *opened.notes))
@@ -174,6 +180,8 @@ def _open_source(name: str, options: Options) -> _Opened | Report:
             return _unloaded(name, source, finding, unchecked, options)
         except SkeletonError as error:
             raise SourceError(str(error)) from error
+    except AdapterOnHubError:
+        raise
     except SourceError as error:
         return _not_loaded(name, source, error, options)
     info = ModelInfo(

@@ -9,6 +9,7 @@ from typing import Any
 
 from archlint.plans import PlanError, PlanFile, read_plan_file
 from archlint.sources import SourceError
+from archlint.sources.hub import AdapterOnHubError
 from archlint.sources.tensors import shapes
 
 _SETTINGS, _WEIGHTS, _PICKLED, _MODEL = (
@@ -39,6 +40,27 @@ class PublishedAdapter:
         return {key: entry.data for key, entry in self.plan_file.section.entries.items()}
 
 
+def from_hub(name: str, found: AdapterOnHubError) -> PublishedAdapter:
+    """The adapter in the hub's repository ``name``.
+
+    Raises:
+        SourceError: its settings cannot be read, or name no base model.
+    """
+    plan_file = _settings(found.settings, f"archlint SOURCE --adapter-config {found.settings}")
+    assert plan_file.base_model is not None  # it was looked for
+    return PublishedAdapter(plan_file, plan_file.base_model, f"{_WEIGHTS} of {name}", found.shapes, found.lack)
+
+
+def _settings(file: Path, instead: str) -> PlanFile:
+    try:
+        plan_file = read_plan_file(file)
+    except PlanError as error:
+        raise SourceError(str(error)) from error
+    if plan_file.base_model is None:
+        raise SourceError(f"{file} names no base model", f"check it against a model: {instead}")
+    return plan_file
+
+
 def find(name: str) -> PublishedAdapter | None:
     """The adapter in the folder ``name``, or beside the settings file ``name``; ``None`` where it is none.
 
@@ -54,13 +76,8 @@ def find(name: str) -> PublishedAdapter | None:
             return None
     except (OSError, ValueError):  # a name that no path can have
         return None
-    try:
-        plan_file = read_plan_file(folder / _SETTINGS)
-    except PlanError as error:
-        raise SourceError(str(error)) from error
-    if plan_file.base_model is None:
-        hint = f"check it against a model: archlint SOURCE --adapter-config {folder / _SETTINGS}"
-        raise SourceError(f"{folder / _SETTINGS} names no base model", hint)
+    plan_file = _settings(folder / _SETTINGS, f"archlint SOURCE --adapter-config {folder / _SETTINGS}")
+    assert plan_file.base_model is not None  # it was looked for
     beside = folder / plan_file.base_model
     base = str(beside) if plan_file.base_model.startswith(".") and beside.exists() else plan_file.base_model
     weights = folder / _WEIGHTS

@@ -120,7 +120,8 @@ def check(ctx: click.Context, /, sources: Sequence[str], style: str, output: Pat
     """Check the architecture of each SOURCE for what breaks when it is fine-tuned with PEFT.
 
     SOURCE is a hub id, a folder with config.json, a JSON file, type:NAME for a model type's default
-    configuration, or the name of a bundled snapshot. No weights are loaded.
+    configuration, the name of a bundled snapshot, or a published adapter, which is checked on its base model. No
+    weights are loaded.
     """
     from archlint.core.finding import Severity
 

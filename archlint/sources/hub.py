@@ -11,7 +11,7 @@ import logging
 import os
 import re
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +28,7 @@ ANSWER_SECONDS = 4.0
 TOTAL_SECONDS = 30.0
 """How long everything together may take, code files included."""
 _MOST_CODE_FILES = 100
+_SETTINGS, _WEIGHTS, _PICKLED = "adapter_config.json", "adapter_model.safetensors", "adapter_model.bin"
 
 
 class Failure(enum.Enum):
@@ -52,6 +53,24 @@ class HubError(SourceError):
         super().__init__(message, hint)
         self.failure = failure
         self.summary = summary
+
+
+class AdapterOnHubError(HubError):
+    """A repository holds an adapter of PEFT and no model.
+
+    Attributes:
+        settings: its adapter_config.json in the hub's cache.
+        shapes: the shapes of its weights by name, where their file has a header to read them from.
+        lack: why there are none, where that keeps something from being checked.
+    """
+
+    def __init__(
+        self, settings: Path, shapes: Mapping[str, tuple[int, ...]] | None, lack: str, error: HubError
+    ) -> None:
+        super().__init__(error.failure, error.summary, error.message, error.hint)
+        self.settings = settings
+        self.shapes = shapes
+        self.lack = lack
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,7 +267,29 @@ class _Client:
                 return jsonfile.read(Path(path)).content
 
             error = no_config(where, files, read)
-        return HubError(Failure.NO_CONFIG, f"{where} has no {CONFIG} on the hub", error.message, error.hint)
+        found = HubError(Failure.NO_CONFIG, f"{where} has no {CONFIG} on the hub", error.message, error.hint)
+        return self._adapter(repository, prefix, files, found) if _SETTINGS in files else found
+
+    def _adapter(self, repository: str, prefix: str, files: Collection[str], error: HubError) -> SourceError:
+        """``error`` with what there is of an adapter: its settings, and the header of its weights."""
+        from huggingface_hub import HfApi
+        from huggingface_hub.errors import SafetensorsParsingError
+
+        try:
+            settings = Path(self._file(repository, prefix + _SETTINGS, self.options.revision))
+        except (_http().HTTPError, OSError):
+            return error
+        if _WEIGHTS not in files:
+            lack = f"{_PICKLED} is a pickle, which is not opened: its names were not compared"
+            return AdapterOnHubError(settings, None, lack if _PICKLED in files else "", error)
+        api = HfApi(endpoint=self.address, library_name="archlint", library_version=__version__)
+        try:
+            header = api.parse_safetensors_file_metadata(repository, prefix + _WEIGHTS, revision=self.options.revision)
+        except (SafetensorsParsingError, _http().HTTPError, OSError, ValueError, KeyError, TypeError) as problem:
+            why = " ".join(f"{type(problem).__name__}: {problem}".split())
+            return AdapterOnHubError(settings, None, f"the header of {_WEIGHTS} cannot be read: {why}", error)
+        shapes = {name: tuple(tensor.shape) for name, tensor in header.tensors.items()}
+        return AdapterOnHubError(settings, shapes, "", error)
 
     def _explained(self, error: BaseException, repository: str) -> SourceError:
         """What ``error``, met while asking for ``repository``, means to the reader."""
