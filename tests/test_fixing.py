@@ -107,6 +107,16 @@ def test_diff_writes_nothing_and_fix_writes_what_it_shows(axolotl: Path) -> None
     assert (again.exit_code, again.stdout) == (0, "")
 
 
+def test_a_command_is_mended_in_its_own_words(tmp_path: Path) -> None:
+    file = tmp_path / "run.sh"
+    file.write_text("#!/bin/bash\nswift sft \\\n    --model type:mixtral \\\n    --target_modules all-linear\n")
+    fixed = fix("type:mixtral", options(file))
+    assert [finding.code for finding, _ in fixed.done] == ["ARC301"]
+    assert fixed.report.ok
+    assert "--target_parameters experts.gate_up_proj experts.down_proj" in fixed.after.text
+    assert fixed.after.text.startswith(file.read_text().rstrip())
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

@@ -92,6 +92,10 @@ class Document(ABC):
             PlanError: it is not of this syntax, or in a way that archlint does not read.
         """
 
+    def holds(self, entry: Entry, data: Any) -> bool:
+        """Whether ``entry`` says ``data``, in a syntax that may have fewer types."""
+        return bool(entry.data == data)
+
     @abstractmethod
     def spelled(self, section: Section, key: str, data: Any) -> str:
         """How ``key`` with the value ``data`` is written in this file, on one line."""

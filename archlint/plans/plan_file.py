@@ -130,7 +130,7 @@ class PlanFile:
         changed = self._with(self.document.rewritten(self.section, changes))
         for key, data in changes.items():
             entry = changed.section.entries.get(key)
-            if (None if entry is None else entry.data) != data:
+            if (entry is not None) if data is None else (entry is None or not changed.document.holds(entry, data)):
                 raise PlanError(f"{self.path}: {key} could not be changed without touching something else")
         return changed
 

@@ -124,6 +124,9 @@ class CommandDocument(Document):
             parts.append(re.sub(r"\\([\"\\$`])" if piece.startswith('"') else r"\\(.)", r"\1", inner))
         return "".join(parts)
 
+    def holds(self, entry: Entry, data: Any) -> bool:
+        return _texts(entry.data) == _texts(data)  # a shell has words only
+
     def spelled(self, section: Section, key: str, data: Any) -> str:
         written = _words(data)
         return f"--{key} {written}" if written else f"--{key}"
@@ -157,9 +160,12 @@ def _is_option(word: str) -> bool:
     return word.startswith("-") and word != "-" and not _NUMBER.fullmatch(word)
 
 
+def _texts(data: Any) -> list[str]:
+    return [
+        str(item).lower() if isinstance(item, bool) else str(item)
+        for item in (data if isinstance(data, list) else [data])
+    ]
+
+
 def _words(data: Any) -> str:
-    if isinstance(data, bool):
-        return str(data).lower()
-    if isinstance(data, list):
-        return " ".join(shlex.quote(str(item)) for item in data)
-    return shlex.quote(str(data))
+    return " ".join(map(shlex.quote, _texts(data)))
