@@ -124,7 +124,7 @@ def _open_any(source: str | nn.Module, adapter: PublishedAdapter | None, options
     if adapter is None:
         return _open_source(source, options)
     base = dataclasses.replace(options.source, revision=None, subfolder=None)  # which are the adapter's
-    opened = _open_source(adapter.base, dataclasses.replace(options, source=base))
+    opened = _open_source(adapter.base, dataclasses.replace(options, source=base), adapter)
     note = f"an adapter for {adapter.base}"
     if isinstance(opened, Report):
         return dataclasses.replace(opened, source=source, notes=(note, *opened.notes))
@@ -156,7 +156,8 @@ class _Opened:
     unchecked: tuple[Unchecked, ...] = ()
 
 
-def _open_source(name: str, options: Options) -> _Opened | Report:
+def _open_source(name: str, options: Options, adapter: PublishedAdapter | None = None) -> _Opened | Report:
+    """The model of a source; for an adapter in the class, and with the head, that it was trained on."""
     from archlint.rules.tool.custom_code import CustomCode
 
     options.progress("reading the config")
@@ -167,11 +168,20 @@ def _open_source(name: str, options: Options) -> _Opened | Report:
         options.progress("building the model on the meta device")
         from archlint.skeleton import SkeletonError, build
         from archlint.skeleton.build import CustomCodeError
+        from archlint.skeleton.classes import class_for_task
 
+        config, class_name = dict(source.config), options.source.class_name
+        if adapter is not None:
+            class_name = class_name or class_for_task(config, adapter.task)
+            if class_name is not None and adapter.labels is not None:
+                config = {key: value for key, value in config.items() if key not in ("id2label", "label2id")}
+                config["num_labels"] = adapter.labels
+            if class_name is not None and config.get("pad_token_id") is None:
+                config["pad_token_id"] = 0  # who trains a classifier sets one: its batches are padded
         try:
             skeleton = build(
-                source.config,
-                class_name=options.source.class_name,
+                config,
+                class_name=class_name,
                 code=source.folder,
                 trust_remote_code=options.source.trust_remote_code,
             )

@@ -39,6 +39,23 @@ class PublishedAdapter:
         """What its settings hold."""
         return {key: entry.data for key, entry in self.plan_file.section.entries.items()}
 
+    @property
+    def task(self) -> str:
+        """PEFT's ``task_type``; empty where it has none."""
+        task = self.settings.get("task_type")
+        return task if isinstance(task, str) else ""
+
+    @property
+    def labels(self) -> int | None:
+        """How many classes its own head tells apart, where it brings one: the rows of the head's smallest matrix."""
+        saved = self.settings.get("modules_to_save") or ()
+        rows = [
+            shape[0]
+            for name, shape in (self.shapes or {}).items()
+            if len(shape) == 2 and "lora_" not in name and any(f".{head}." in name for head in saved)
+        ]
+        return min(rows, default=None)
+
 
 def from_hub(name: str, found: AdapterOnHubError) -> PublishedAdapter:
     """The adapter in the hub's repository ``name``.

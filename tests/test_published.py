@@ -12,7 +12,13 @@ import pytest
 import torch
 from peft import AdaLoraConfig, IA3Config, LoHaConfig, LoraConfig, PeftConfig, PeftModel, get_peft_model
 from safetensors.torch import load_file, save_file
-from transformers import AutoConfig, AutoModelForCausalLM, LlamaConfig, PreTrainedModel
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
+    LlamaConfig,
+    PreTrainedModel,
+)
 
 from archlint import lint
 from archlint.core.report import Report
@@ -94,6 +100,20 @@ def test_what_peft_saved_fits(publish: Callable[[PeftConfig], Path], config: Pef
     assert found.plan is not None
     assert found.plan.adapted
     assert found.source.endswith("adapter")
+
+
+def test_a_classifier_brings_a_head_of_its_own(base: Path, tmp_path: Path) -> None:
+    config = LlamaConfig(**{**TINY.to_dict(), "num_labels": 5, "pad_token_id": 0})
+    adapted = get_peft_model(
+        AutoModelForSequenceClassification.from_config(config),
+        LoraConfig(target_modules=["q_proj"], task_type="SEQ_CLS"),
+    )
+    adapted.peft_config["default"].base_model_name_or_path = str(base)
+    adapted.save_pretrained(tmp_path / "adapter")
+    found = report(tmp_path / "adapter")
+    assert found.ok, found
+    assert found.model is not None
+    assert found.model.class_name == "LlamaForSequenceClassification"
 
 
 def test_modules_that_were_renamed_since(publish: Callable[[PeftConfig], Path]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import inspect
 import re
@@ -63,7 +64,8 @@ def config_of(plan: Plan) -> PeftConfig:
         Exception: whatever PEFT raises at the arguments.
     """
     cls = config_class(plan.tuner)
-    return cls(**{key: _as_declared(cls, key, value) for key, value in _arguments(plan).items()})
+    arguments = copy.deepcopy(_arguments(plan))  # PEFT adds to lists that it is given
+    return cls(**{key: _as_declared(cls, key, value) for key, value in arguments.items()})
 
 
 def own_inputs(tuner: BaseTuner) -> tuple[str, ...]:

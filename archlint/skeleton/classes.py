@@ -68,6 +68,19 @@ def language_model(config: Mapping[str, Any]) -> str | None:
     return found if isinstance(found, str) else None
 
 
+def class_for_task(config: Mapping[str, Any], task: str) -> str | None:
+    """The class with a new head that PEFT's ``task_type`` stands for; ``None`` where the class of the config serves."""
+    from transformers.models.auto import modeling_auto as auto
+
+    listed = {
+        "SEQ_CLS": auto.MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES,
+        "TOKEN_CLS": auto.MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING_NAMES,
+        "QUESTION_ANS": auto.MODEL_FOR_QUESTION_ANSWERING_MAPPING_NAMES,
+    }
+    found = listed[task].get(str(config.get("model_type"))) if task in listed else None
+    return found if isinstance(found, str) else None
+
+
 def exported_class(name: str | None) -> type[PreTrainedModel] | None:
     """The model class that transformers exports as ``name``."""
     import transformers

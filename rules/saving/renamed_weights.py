@@ -81,6 +81,8 @@ def _remedies(weights: AdapterWeights) -> Iterable[Remedy]:
     if weights.rows is not None:
         text = f"model.resize_token_embeddings({weights.rows}) before it is loaded"
         yield Remedy("other", text, weights.rows, proven=True)
+    if not weights.key_mapping and weights.rows is None:
+        yield Remedy("upgrade", "load it with the versions of transformers and peft that it was trained with")
 
 
 def _folded(keys: Sequence[str]) -> str:

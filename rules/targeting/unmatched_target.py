@@ -13,6 +13,9 @@ from archlint.core.rule import Example, Rule, quote
 from archlint.core.trial import Entry, Trial
 
 _MOST_NAMES = 12
+_CLASSIFYING = ("SEQ_CLS", "TOKEN_CLS")
+_HEADS = ("classifier", "score")
+"""What PEFT itself puts into ``modules_to_save`` for these tasks, whichever the class has (peft_model.py, 0.21)."""
 
 
 class UnmatchedTarget(Rule):
@@ -60,6 +63,10 @@ class UnmatchedTarget(Rule):
     silent = (
         Example("toy:projections.Dense", plan={"target_modules": ["q_proj", "v_proj"]}),
         Example("toy:targeting.Experts", plan={"target_modules": ["q_proj", "w1", "w2", "w3"]}),
+        Example(
+            "toy:heads.classifier",
+            plan={"target_modules": ["query"], "task_type": "SEQ_CLS", "modules_to_save": ["classifier", "score"]},
+        ),
         Example("toy:projections.Dense"),
     )
 
@@ -104,6 +111,8 @@ def _is_unmatched(plan: Trial, why: Cause | None, entry: Entry) -> bool:
         return False
     if entry.setting == "layers_to_transform":
         return not plan.rewritten
+    if entry.setting == "modules_to_save" and plan.plan.lora.get("task_type") in _CLASSIFYING:
+        return entry.value not in _HEADS
     return entry.value in plan.rewritten.get(entry.setting, (entry.value,))
 
 
