@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from archlint.core.blueprint import Scope
 from archlint.core.catalog import Catalog
 from archlint.core.report import Report
+from archlint.core.serial import default
 from archlint.core.trial import LORA, USER, Plan
 from archlint.engine import Options, check
 from archlint.sources import SourceOptions
@@ -252,14 +253,8 @@ def _arguments(config: PeftConfig) -> dict[str, Any]:
         field.name: _plain(content[field.name])
         for field in dataclasses.fields(config)
         if field.init and field.name in content and field.name not in bookkeeping
-        if content[field.name] is not None and content[field.name] != _default(field)
+        if content[field.name] is not None and content[field.name] != default(field)
     }
-
-
-def _default(field: dataclasses.Field[Any]) -> Any:
-    if field.default_factory is not dataclasses.MISSING:
-        return field.default_factory()
-    return field.default
 
 
 def _plain(value: Any) -> Any:

@@ -207,7 +207,7 @@ def _open_source(name: str, options: Options, adapter: PublishedAdapter | None =
     return _open(name, skeleton, info, options, source.notes)
 
 
-def _not_loaded(name: str, source: Source | None, error: SourceError, options: Options) -> Report:
+def _not_loaded(name: str, source: Source | None, error: Exception, options: Options) -> Report:
     from archlint.rules.tool.cannot_load import CannotLoad
 
     finding, unchecked = CannotLoad().failed(error)
@@ -226,15 +226,13 @@ def _unloaded(name: str, source: Source | None, finding: Finding, unchecked: Unc
 
 
 def _open_object(model: nn.Module, options: Options) -> _Opened | Report:
-    from archlint.rules.tool.cannot_load import CannotLoad
     from archlint.skeleton import Skeleton
     from archlint.survey import LiveModelError, plain_model, without_weights
 
     try:
         model = plain_model(model)
     except LiveModelError as error:
-        finding, unchecked = CannotLoad().failed(error)
-        return _unloaded(type(model).__name__, None, finding, unchecked, options)
+        return _not_loaded(type(model).__name__, None, error, options)
     name = str(getattr(model, "name_or_path", "") or type(model).__name__)
     info = ModelInfo(id=name, origin="object", class_name="", model_type="", parameters=0, modules=0)
     return _open(name, Skeleton(without_weights(model)), info, options, ())

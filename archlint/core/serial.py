@@ -21,7 +21,7 @@ def to_json(value: Any) -> Any:
         return {
             field.name: to_json(content)
             for field in dataclasses.fields(value)
-            if (content := getattr(value, field.name)) != _default(field)
+            if (content := getattr(value, field.name)) != default(field)
         }
     if isinstance(value, Mapping):
         return {str(key): to_json(content) for key, content in value.items()}
@@ -32,7 +32,8 @@ def to_json(value: Any) -> Any:
     return value
 
 
-def _default(field: dataclasses.Field[Any]) -> Any:
+def default(field: dataclasses.Field[Any]) -> Any:
+    """What a field holds that is not given."""
     if field.default_factory is not dataclasses.MISSING:
         return field.default_factory()
     return field.default
