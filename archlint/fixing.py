@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from archlint.core.finding import Finding, Remedy, Safety, Severity
 from archlint.core.report import Report
 from archlint.engine import Options, checking
-from archlint.plans import PlanError, PlanFile, mended
+from archlint.plans import PlanError, PlanFile
 
 _MOST_STEPS = 12
 
@@ -54,11 +54,11 @@ def _steps(judge: Callable[[Options], Report], options: Options, fixed: Fixed, u
     worth = (finding for finding in fixed.report.findings if finding.severity is not Severity.INFO)
     for finding in worth:
         for remedy in sorted(finding.remedies, key=lambda remedy: remedy.by_recipe):  # rather keep what is there
-            new = mended(remedy)
-            if new is None or not remedy.edits or not (unsafe or (remedy.proven and remedy.safety is Safety.EXACT)):
+            safe = remedy.proven and remedy.safety is Safety.EXACT
+            if remedy.plan is None or not remedy.edits or not (unsafe or safe):
                 continue
             try:
-                file = fixed.after.changed(trial.plan.lora, new)
+                file = fixed.after.changed(trial.plan.lora, remedy.plan)
             except PlanError:
                 continue
             if file.text in tried:

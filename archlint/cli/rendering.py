@@ -60,15 +60,14 @@ def render(
 
 
 def _plan_text(file: PlanFile, *, alone: bool) -> PlanText:
-    from archlint.plans import PlanError, mended
+    from archlint.plans import PlanError
     from archlint.report.sarif import PlanText
 
     def text_with(report: Report, remedy: Remedy) -> str | None:
-        arguments = mended(remedy)
-        if report.plan is None or arguments is None or not alone:
+        if report.plan is None or remedy.plan is None or not alone:
             return None
         try:
-            return file.changed(report.plan.plan.lora, arguments).text
+            return file.changed(report.plan.plan.lora, remedy.plan).text
         except PlanError:
             return None
 

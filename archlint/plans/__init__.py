@@ -2,7 +2,7 @@
 
 from archlint.plans.arguments import names, targets
 from archlint.plans.document import PlanError
-from archlint.plans.locating import located, mended
+from archlint.plans.locating import located
 from archlint.plans.plan_file import PlanFile, dialect, read_plan_file
 
-__all__ = ["PlanError", "PlanFile", "dialect", "located", "mended", "names", "read_plan_file", "targets"]
+__all__ = ["PlanError", "PlanFile", "dialect", "located", "names", "read_plan_file", "targets"]

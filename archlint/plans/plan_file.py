@@ -16,7 +16,8 @@ from archlint.plans.dialects import DIALECTS
 from archlint.plans.document import Document, PlanError, Section
 from archlint.plans.documents import open_document
 
-_TARGETS = ("target_modules", "target_parameters")
+PLACING = ("target_modules", "target_parameters", "exclude_modules")
+"""Arguments that a finding about the plan as a whole is shown at, the first that the file has."""
 _ADAPTER_CONFIG = "adapter_config.json"
 
 
@@ -54,21 +55,19 @@ class PlanFile:
         return Plan(USER, dict(arguments), self.reading.tuner, means_all=self.reading.wants_all)
 
     def remarks(self) -> Iterator[str]:
-        """What is not understood in it, and what the tool makes of it, each with its place."""
+        """What kind of file it is, what is not understood in it, and what the tool makes of it, each with its place."""
+        yield f"{self.path}:{self.section.line}: read as {self.format}"
         for remark in (*self.reading.unknown, *self.reading.notes):
             yield f"{self.path}:{remark.line}: {remark.text}"
 
     def line(self, arguments: list[str], value: Any = None) -> PlanLine:
         """Where the file says the first of ``arguments`` that it says, or its ``value`` in it; else where it begins."""
-        for argument in arguments:
+        for argument in (*arguments, *PLACING):
             for key in self.reading.keys.get(argument, ()):
                 if key in self.section.entries:
                     entry = self.section.entries[key]
-                    return PlanLine(str(self.path), entry.line if value is None else entry.line_of(value), key)
-        for argument in _TARGETS:
-            for key in self.reading.keys.get(argument, ()):
-                if key in self.section.entries:
-                    return PlanLine(str(self.path), self.section.entries[key].line, key)
+                    given = value if argument in arguments else None
+                    return PlanLine(str(self.path), entry.line if given is None else entry.line_of(given), key)
         return PlanLine(str(self.path), self.section.line, self.section.about or self.dialect.title)
 
     def changes(self, old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
@@ -77,15 +76,15 @@ class PlanFile:
         Raises:
             PlanError: the tool has no way to say it.
         """
-        differing = [argument for argument in {**old, **new} if old.get(argument) != new.get(argument)]
-        wanted = self.dialect.spell({argument: new[argument] for argument in differing if argument in new})
+        changed = differing(old, new)
+        wanted = self.dialect.spell({argument: new[argument] for argument in changed if argument in new})
         changes: dict[str, Any] = {
             key: None
-            for argument in differing
+            for argument in changed
             for key in self.reading.keys.get(argument, ())
             if key in self.section.entries and self.section.entries[key].data is not False  # which asks for nothing
         }
-        for argument in differing:
+        for argument in changed:
             spelled = self.dialect.spell({argument: new[argument]}) if argument in new else {}
             there = next((key for key in self.reading.keys.get(argument, ()) if key in changes), None)
             if there is not None and there not in wanted and len(spelled) == 1:
@@ -148,6 +147,11 @@ class PlanFile:
             f"b/{self.path}",
         )
         return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
+
+
+def differing(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """The arguments that ``old`` and ``new`` do not say alike."""
+    return [argument for argument in {**old, **new} if old.get(argument) != new.get(argument)]
 
 
 def read_plan_file(path: Path) -> PlanFile:

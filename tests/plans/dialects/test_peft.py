@@ -139,6 +139,7 @@ def test_a_call_in_a_script(tmp_path: Path) -> None:
     plan = read_plan_file(file)
     assert plan.reading.arguments == {"target_modules": ["q_proj", "v_proj"], "task_type": "CAUSAL_LM"}
     assert plan.base_model == "org/model"
+    assert next(plan.remarks()) == f"{file}:6: read as PEFT settings in Python (LoraConfig)"
     assert [(remark.line, remark.text) for remark in plan.reading.unknown] == [
         (7, "r is computed"),
         (10, "the installed PEFT does not know rank_patern, and ignores it; did you mean rank_pattern?"),
