@@ -9,15 +9,9 @@ from typing import Any
 
 from archlint.plans import PlanError, PlanFile, read_plan_file
 from archlint.sources import SourceError
+from archlint.sources.contents import ADAPTER_CONFIG, ADAPTER_PICKLE, ADAPTER_WEIGHTS, CONFIG, unread_pickle
 from archlint.sources.hub import AdapterOnHubError
 from archlint.sources.tensors import shapes
-
-_SETTINGS, _WEIGHTS, _PICKLED, _MODEL = (
-    "adapter_config.json",
-    "adapter_model.safetensors",
-    "adapter_model.bin",
-    "config.json",
-)
 
 
 @dataclass(frozen=True)
@@ -65,7 +59,7 @@ def from_hub(name: str, found: AdapterOnHubError) -> PublishedAdapter:
     """
     plan_file = _settings(found.settings, f"archlint SOURCE --adapter-config {found.settings}")
     assert plan_file.base_model is not None  # it was looked for
-    return PublishedAdapter(plan_file, plan_file.base_model, f"{_WEIGHTS} of {name}", found.shapes, found.lack)
+    return PublishedAdapter(plan_file, plan_file.base_model, f"{ADAPTER_WEIGHTS} of {name}", found.shapes, found.lack)
 
 
 def _settings(file: Path, instead: str) -> PlanFile:
@@ -87,19 +81,18 @@ def find(name: str) -> PublishedAdapter | None:
         SourceError: it is one that cannot be read, or names no base model.
     """
     path = Path(name).expanduser()
-    folder = path.parent if path.name == _SETTINGS else path
+    folder = path.parent if path.name == ADAPTER_CONFIG else path
     try:
-        if not (folder / _SETTINGS).is_file() or (path.is_dir() and (folder / _MODEL).is_file()):
+        if not (folder / ADAPTER_CONFIG).is_file() or (path.is_dir() and (folder / CONFIG).is_file()):
             return None
     except (OSError, ValueError):  # a name that no path can have
         return None
-    plan_file = _settings(folder / _SETTINGS, f"archlint SOURCE --adapter-config {folder / _SETTINGS}")
+    plan_file = _settings(folder / ADAPTER_CONFIG, f"archlint SOURCE --adapter-config {folder / ADAPTER_CONFIG}")
     assert plan_file.base_model is not None  # it was looked for
     beside = folder / plan_file.base_model
     base = str(beside) if plan_file.base_model.startswith(".") and beside.exists() else plan_file.base_model
-    weights = folder / _WEIGHTS
+    weights = folder / ADAPTER_WEIGHTS
     if weights.is_file():
         return PublishedAdapter(plan_file, base, str(weights), shapes(weights))
-    pickled = (folder / _PICKLED).is_file()
-    lack = f"{folder / _PICKLED} is a pickle, which is not opened: its names were not compared" if pickled else ""
-    return PublishedAdapter(plan_file, base, str(folder / _PICKLED), None, lack)
+    pickle = folder / ADAPTER_PICKLE
+    return PublishedAdapter(plan_file, base, str(pickle), None, unread_pickle(str(pickle)) if pickle.is_file() else "")

@@ -10,6 +10,9 @@ from typing import Any
 from archlint.sources.source import SourceError
 
 CONFIG = "config.json"
+ADAPTER_CONFIG = "adapter_config.json"
+ADAPTER_WEIGHTS = "adapter_model.safetensors"
+ADAPTER_PICKLE = "adapter_model.bin"
 _SHOWN = 5
 
 
@@ -24,9 +27,9 @@ def no_config(
         read: gives the JSON object in one of them; may raise :class:`SourceError`.
         adapter_file: how the reader can name the place's adapter_config.json, where it is a local file.
     """
-    if "adapter_config.json" in files:
+    if ADAPTER_CONFIG in files:
         try:
-            adapter = read("adapter_config.json")
+            adapter = read(ADAPTER_CONFIG)
         except SourceError:
             adapter = {}
         return _adapter(where, adapter, adapter_file)
@@ -44,6 +47,11 @@ def no_config(
     names = sorted(files)
     shown = ", ".join(names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")
     return SourceError(f"{where} has no {CONFIG}; it holds {shown}", "if it lies deeper, add --subfolder")
+
+
+def unread_pickle(file: str) -> str:
+    """Why the names of an adapter's weights are not known."""
+    return f"{file} is a pickle, which is not opened: its names were not compared"
 
 
 def no_model(where: str, config: Mapping[str, Any], file: str | None = None) -> SourceError:

@@ -20,7 +20,14 @@ from typing import Any
 
 from archlint import __version__
 from archlint.sources import custom_code, jsonfile, network
-from archlint.sources.contents import CONFIG, no_config
+from archlint.sources.contents import (
+    ADAPTER_CONFIG,
+    ADAPTER_PICKLE,
+    ADAPTER_WEIGHTS,
+    CONFIG,
+    no_config,
+    unread_pickle,
+)
 from archlint.sources.source import SourceError, SourceOptions
 
 ANSWER_SECONDS = 4.0
@@ -28,7 +35,6 @@ ANSWER_SECONDS = 4.0
 TOTAL_SECONDS = 30.0
 """How long everything together may take, code files included."""
 _MOST_CODE_FILES = 100
-_SETTINGS, _WEIGHTS, _PICKLED = "adapter_config.json", "adapter_model.safetensors", "adapter_model.bin"
 
 
 class Failure(enum.Enum):
@@ -268,7 +274,7 @@ class _Client:
 
             error = no_config(where, files, read)
         found = HubError(Failure.NO_CONFIG, f"{where} has no {CONFIG} on the hub", error.message, error.hint)
-        return self._adapter(repository, prefix, files, found) if _SETTINGS in files else found
+        return self._adapter(repository, prefix, files, found) if ADAPTER_CONFIG in files else found
 
     def _adapter(self, repository: str, prefix: str, files: Collection[str], error: HubError) -> SourceError:
         """``error`` with what there is of an adapter: its settings, and the header of its weights."""
@@ -276,18 +282,20 @@ class _Client:
         from huggingface_hub.errors import SafetensorsParsingError
 
         try:
-            settings = Path(self._file(repository, prefix + _SETTINGS, self.options.revision))
+            settings = Path(self._file(repository, prefix + ADAPTER_CONFIG, self.options.revision))
         except (_http().HTTPError, OSError):
             return error
-        if _WEIGHTS not in files:
-            lack = f"{_PICKLED} is a pickle, which is not opened: its names were not compared"
-            return AdapterOnHubError(settings, None, lack if _PICKLED in files else "", error)
+        if ADAPTER_WEIGHTS not in files:
+            lack = unread_pickle(ADAPTER_PICKLE) if ADAPTER_PICKLE in files else ""
+            return AdapterOnHubError(settings, None, lack, error)
         api = HfApi(endpoint=self.address, library_name="archlint", library_version=__version__)
         try:
-            header = api.parse_safetensors_file_metadata(repository, prefix + _WEIGHTS, revision=self.options.revision)
+            header = api.parse_safetensors_file_metadata(
+                repository, prefix + ADAPTER_WEIGHTS, revision=self.options.revision
+            )
         except (SafetensorsParsingError, _http().HTTPError, OSError, ValueError, KeyError, TypeError) as problem:
             why = " ".join(f"{type(problem).__name__}: {problem}".split())
-            return AdapterOnHubError(settings, None, f"the header of {_WEIGHTS} cannot be read: {why}", error)
+            return AdapterOnHubError(settings, None, f"the header of {ADAPTER_WEIGHTS} cannot be read: {why}", error)
         shapes = {name: tuple(tensor.shape) for name, tensor in header.tensors.items()}
         return AdapterOnHubError(settings, shapes, "", error)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from archlint.sources import custom_code, jsonfile
-from archlint.sources.contents import CONFIG, no_config
+from archlint.sources.contents import ADAPTER_CONFIG, CONFIG, no_config
 from archlint.sources.source import Source, SourceError, SourceOptions
 
 _LISTED = 1000
@@ -86,7 +86,7 @@ def _no_config(name: str, folder: Path) -> SourceError:
     def read(file: str) -> Mapping[str, Any]:
         return jsonfile.read(folder / file).content
 
-    explained = no_config(str(folder), files, read, adapter_file=str(folder / "adapter_config.json"))
+    explained = no_config(str(folder), files, read, adapter_file=str(folder / ADAPTER_CONFIG))
     if name == folder.name:  # a bare word, which may have been meant as a model type
         return SourceError(explained.message, f"{explained.hint}; for the model type of this name write type:{name}")
     return explained
