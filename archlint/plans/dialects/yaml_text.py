@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Mapping
 from typing import Any
 
-_PLAIN = re.compile(r"[A-Za-z_][\w./-]*")
-_RESERVED = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})
+from archlint.plans.yaml_scalars import scalar
 
 
 def yaml_lines(settings: Mapping[str, Any]) -> str:
@@ -18,15 +15,7 @@ def yaml_lines(settings: Mapping[str, Any]) -> str:
 
 def _value(value: Any) -> str:
     if isinstance(value, list) and value:
-        return "".join(f"\n  - {_scalar(item)}" for item in value)
+        return "".join(f"\n  - {scalar(item)}" for item in value)
     if isinstance(value, Mapping) and value:
-        return "".join(f"\n  {_scalar(key)}: {_scalar(item)}" for key, item in value.items())
-    return f" {_scalar(value)}"
-
-
-def _scalar(value: Any) -> str:
-    if not isinstance(value, str):
-        return json.dumps(value)
-    if _PLAIN.fullmatch(value) and value.lower() not in _RESERVED:
-        return value
-    return "'" + value.replace("'", "''") + "'" if value.isprintable() else json.dumps(value)
+        return "".join(f"\n  {scalar(key)}: {scalar(item)}" for key, item in value.items())
+    return f" {scalar(value)}"

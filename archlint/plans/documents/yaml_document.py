@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,11 +12,10 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from archlint.plans.document import Document, Entry, PlanError, Section, Value
 from archlint.plans.documents.splicing import Lines, Splice, spliced
+from archlint.plans.yaml_scalars import scalar
 
 _MOST_NODES = 100_000
 """Aliases may stand for each other: a file that comes to more than this is not read."""
-_PLAIN = re.compile(r"[A-Za-z_][\w./-]*")
-_RESERVED = re.compile(r"(?i)y|n|yes|no|on|off|true|false|null")
 _FLOAT = re.compile(r"[-+]?[\d.]+([eE][-+]?\d+)?")
 _KINDS = {"map", "seq", "str", "int", "float", "bool", "null", "timestamp"}
 
@@ -91,7 +88,7 @@ class YamlDocument(Document):
             raise PlanError(f"{self.path}:{line}: {node.value!r} is no {kind}") from error
 
     def spelled(self, section: Section, key: str, data: Any) -> str:
-        return f"{_scalar(key)}: {_flow(data, self._quote(key))}"
+        return f"{scalar(key)}: {_flow(data, self._quote(key))}"
 
     def rewritten(self, section: Section, changes: Mapping[str, Any]) -> str:
         if self._flow:
@@ -144,7 +141,7 @@ class YamlDocument(Document):
             written = f" {_flow(data, self._quote(key))}"
             if isinstance(data, list) and data:
                 dash = self._dash(value.value[0])
-                written = "".join(f"{self._lines.newline}{dash}{_scalar(item, self._quote(key))}" for item in data)
+                written = "".join(f"{self._lines.newline}{dash}{scalar(item, self._quote(key))}" for item in data)
             gone = [(self._lines.first(line), self._lines.first(line + 1), "") for line in self._lines_of(value)]
             behind = self._lines.end(colon)
             at = behind if written.startswith(("\n", "\r")) else colon
@@ -177,7 +174,7 @@ class YamlDocument(Document):
             dash = self._dash(self._nodes[entry.key][1].value[0])
             at = self._lines.end(kept[-1].end)
             quote = self._quote(entry.key)
-            text = "".join(f"{self._lines.newline}{dash}{_scalar(item, quote)}" for item in added)
+            text = "".join(f"{self._lines.newline}{dash}{scalar(item, quote)}" for item in added)
             splices.append((at, at, text))
         return splices
 
@@ -233,21 +230,7 @@ def _check_size(root: Node, sizes: dict[int, int], path: object) -> int:
 
 def _flow(data: Any, quote: str | None = None) -> str:
     if isinstance(data, Mapping):
-        return "{" + ", ".join(f"{_scalar(key)}: {_flow(value, quote)}" for key, value in data.items()) + "}"
+        return "{" + ", ".join(f"{scalar(key)}: {_flow(value, quote)}" for key, value in data.items()) + "}"
     if isinstance(data, Sequence) and not isinstance(data, str):
         return "[" + ", ".join(_flow(item, quote) for item in data) + "]"
-    return _scalar(data, quote)
-
-
-def _scalar(data: Any, quote: str | None = None) -> str:
-    if data is None or isinstance(data, bool):
-        return json.dumps(data)
-    if isinstance(data, float) and not math.isfinite(data):
-        return ".nan" if math.isnan(data) else (".inf" if data > 0 else "-.inf")
-    if not isinstance(data, str):
-        return repr(data)
-    if quote is None and _PLAIN.fullmatch(data) and not _RESERVED.fullmatch(data):
-        return data
-    if not data.isprintable() or (quote == '"' and "\\" not in data):
-        return json.dumps(data, ensure_ascii=False)
-    return "'" + data.replace("'", "''") + "'"
+    return scalar(data, quote)
