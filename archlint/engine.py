@@ -173,11 +173,7 @@ def _open_source(name: str, options: Options, adapter: PublishedAdapter | None =
         config, class_name = dict(source.config), options.source.class_name
         if adapter is not None:
             class_name = class_name or class_for_task(config, adapter.task)
-            if class_name is not None and adapter.labels is not None:
-                config = {key: value for key, value in config.items() if key not in ("id2label", "label2id")}
-                config["num_labels"] = adapter.labels
-            if class_name is not None and config.get("pad_token_id") is None:
-                config["pad_token_id"] = 0  # who trains a classifier sets one: its batches are padded
+            config = config if class_name is None else adapter.with_head(config)
         try:
             skeleton = build(
                 config,

@@ -39,8 +39,18 @@ class PublishedAdapter:
         task = self.settings.get("task_type")
         return task if isinstance(task, str) else ""
 
+    def with_head(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """The base model's ``config`` for the head that the adapter was trained with."""
+        fitted = dict(config)
+        if (labels := self._labels) is not None:
+            fitted = {key: value for key, value in config.items() if key not in ("id2label", "label2id")}
+            fitted["num_labels"] = labels
+        if fitted.get("pad_token_id") is None:
+            fitted["pad_token_id"] = 0  # who trains a classifier sets one: its batches are padded
+        return fitted
+
     @property
-    def labels(self) -> int | None:
+    def _labels(self) -> int | None:
         """How many classes its own head tells apart, where it brings one: the rows of the head's smallest matrix."""
         saved = self.settings.get("modules_to_save") or ()
         rows = [
