@@ -261,8 +261,8 @@ def _judge(opened: _Opened, options: Options) -> Report:
         try:
             plan = _user_plan(options, blueprint)
         except PlanError as error:  # the tool itself would refuse this model
-            unread = Unchecked("the plan", str(error))
-            return Report(opened.name, blueprint.model, blueprint.scope, unchecked=(unread,), notes=opened.notes)
+            unread = (Unchecked("the plan", str(error)), *opened.unchecked)
+            return Report(opened.name, blueprint.model, blueprint.scope, unchecked=unread, notes=opened.notes)
         if plan is not None:
             blueprint = dataclasses.replace(blueprint, plan=prover.try_plan(plan))
         blueprint = dataclasses.replace(blueprint, stock=prover.try_plans(STOCK_PLANS))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 import re
 import warnings
 from collections import Counter
@@ -193,34 +194,31 @@ def _incompatible(adapted: nn.Module, shapes: Mapping[str, Shape]) -> tuple[list
 def _renamings(file: Mapping[str, Shape], model: Mapping[str, Shape]) -> dict[str, str]:
     """Patterns that turn the keys of ``file`` into those of ``model``, the longest first.
 
-    Each key goes with the one of the same shape that shares the most parts with it at the end; the change from one
-    to the other holds for all layers alike.
+    Each key goes with the one of the same shape and the same indices that shares the most parts with it at the
+    end; the change from one to the other holds for all layers alike.
     """
     by_end: dict[str, list[str]] = {}
     for key in model:
         by_end.setdefault(_end(key, 3), []).append(key)
     found: Counter[tuple[str, str]] = Counter()
     for key, shape in file.items():
-        near = [other for other in by_end.get(_end(key, 3), ()) if model[other] == shape]
+        same = (other for other in by_end.get(_end(key, 3), ()) if _indices(other) == _indices(key))
+        near = [other for other in same if model[other] == shape]
         ranked = sorted(near, key=lambda other: _common_end(key, other), reverse=True)
         if not ranked or (len(ranked) > 1 and _common_end(key, ranked[0]) == _common_end(key, ranked[1])):
             continue
-        if (entry := _entry(key.removeprefix(_PREFIX), ranked[0].removeprefix(_PREFIX))) is not None:
-            found[entry] += 1
+        found[_entry(key.removeprefix(_PREFIX), ranked[0].removeprefix(_PREFIX))] += 1
     if not found or len(found) > _MOST_ENTRIES:
         return {}
     return dict(sorted(found, key=lambda entry: -len(entry[0])))
 
 
-def _entry(old: str, new: str) -> tuple[str, str] | None:
-    """The pattern and the replacement that turn ``old`` into ``new``; ``None`` where their indices differ."""
+def _entry(old: str, new: str) -> tuple[str, str]:
+    """The pattern and the replacement that turn ``old`` into ``new``, whose indices are the same."""
     common = _common_end(old, new)
     parts = [name.split(".")[: len(name.split(".")) - common] for name in (old, new)]
-    digits = [[part for part in side if part.isdigit()] for side in parts]
-    if digits[0] != digits[1]:
-        return None
     pattern = r"\.".join(r"(\d+)" if part.isdigit() else re.escape(part) for part in parts[0])
-    numbers = iter(range(1, len(digits[1]) + 1))
+    numbers = itertools.count(1)
     replacement = ".".join(rf"\g<{next(numbers)}>" if part.isdigit() else part for part in parts[1])
     rest = old.split(".")[len(parts[0])]
     if not parts[0]:  # a prefix that is new: only before what it belongs to
@@ -238,6 +236,10 @@ def _renamed(key: str, entries: Mapping[str, str]) -> str:
         if count:
             return _PREFIX + changed
     return key
+
+
+def _indices(key: str) -> list[str]:
+    return [part for part in key.split(".") if part.isdigit()]
 
 
 def _end(key: str, parts: int) -> str:

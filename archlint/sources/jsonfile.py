@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import stat
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,8 +59,8 @@ def parse(data: bytes, name: str) -> Document:
     def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
         content = dict(items)
         if len(content) < len(items):
-            keys = [key for key, _ in items]
-            repeated.update(dict.fromkeys(key for key in content if keys.count(key) > 1))
+            times = Counter(key for key, _ in items)
+            repeated.update(dict.fromkeys(key for key in content if times[key] > 1))
         return content
 
     try:
