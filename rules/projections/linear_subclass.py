@@ -41,7 +41,11 @@ class LinearSubclass(Rule):
         for sites in by_class(blueprint.select(Kind.LINEAR_SUBCLASS)):
             odd = frozenset(site.path for site in sites if Trait.LINEAR_SHAPED not in site.traits)
             # what was run says itself where it crashes (ARC303, ARC508)
-            broken = [t for t in blueprint.trials if t.forward == "unavailable" and odd.intersection(t.adapted)]
+            broken = [
+                t
+                for t in blueprint.trials
+                if t.forward == "unavailable" and not t.not_run and odd.intersection(t.adapted)
+            ]
             if broken:
                 yield self.finding(
                     _message(sites, odd) + ": an adapter on it crashes the first forward pass",

@@ -43,6 +43,15 @@ def test_it_is_an_error_where_it_is_adapted_and_nothing_could_be_run(targets: An
     assert finding.severity is severity
 
 
+def test_a_tuner_that_could_not_be_run_is_no_proof_of_a_crash() -> None:
+    blueprint = examine(Example("toy:projections.Grouped", plan={"target_modules": ["o_proj"]}))
+    assert blueprint.plan is not None
+    lack = "POLY takes task_ids in training, and no batch holds that"
+    not_run = dataclasses.replace(blueprint.plan, forward="unavailable", crash=None, not_run=lack)
+    (finding,) = LinearSubclass().check(dataclasses.replace(blueprint, plan=not_run))
+    assert finding.severity is Severity.INFO
+
+
 def test_what_was_run_says_itself_that_it_crashes() -> None:
     plan = {"target_modules": ["o_proj"]}
     (finding,) = findings(LinearSubclass, Example("toy:projections.Grouped", plan=plan))
