@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,6 +16,9 @@ from archlint.cli.progress import progress
 
 if TYPE_CHECKING:
     from archlint.core.report import Report
+    from archlint.core.trial import Trial
+    from archlint.engine import Options
+    from archlint.plans.dialect import Dialect
 
 
 _RECIPE = "Recipe"
@@ -89,8 +93,13 @@ def recipe(
         source=source_settings(settings),
         **settings,
     )
+    shorter: str | None = None
     with progress() as tell:
-        report = engine.check(source, dataclasses.replace(options, progress=functools.partial(tell, source)))
+        options = dataclasses.replace(options, progress=functools.partial(tell, source))
+        with engine.checking(source, options) as judge:
+            report = judge(options)
+            if report.recipe is not None and tool not in (None, "peft"):
+                shorter = _shorter(report, dialect(tool), _lora(report.recipe, rank), judge, options)
     for note in report.notes:
         notice(f"note: {note}")
     if report.recipe is None:
@@ -100,8 +109,7 @@ def recipe(
             notice(f"error: no recipe was found for scope {report.scope.value}")
         ctx.exit(UNCHECKED if report.unchecked else 1)
     trial = report.recipe
-    lora = {**({} if rank is None else {"r": rank, "lora_alpha": rank}), **trial.plan.lora}
-    emit(_written(lora, report, style, tool))
+    emit(shorter or _written(_lora(trial, rank), report, style, tool))
     notice(f"{wording.injection(trial, report.scope)}; {wording.execution(trial)}")
     for part in report.left_out:
         notice(f"without {', '.join(fold.pattern for fold in part.sites)}: {part.reason}")
@@ -110,6 +118,33 @@ def recipe(
     if trial.forward != "unavailable" and not trial.is_sound:
         ctx.exit(1)
     ctx.exit(UNCHECKED if report.unchecked or not trial.is_sound else 0)
+
+
+def _lora(trial: Trial, rank: int | None) -> dict[str, Any]:
+    return {**({} if rank is None else {"r": rank, "lora_alpha": rank}), **trial.plan.lora}
+
+
+def _shorter(
+    report: Report, tool: Dialect, lora: Mapping[str, Any], judge: Callable[[Options], Report], options: Options
+) -> str | None:
+    """The recipe in words of the tool's own, where a trial of what the tool makes of them adapts the same layers."""
+    from archlint.plans import PlanError
+    from archlint.plans.written import read_back
+
+    assert report.recipe is not None  # the caller looked
+    wanted = report.recipe
+    try:
+        for text in tool.shorthands(lora, _base_model(report)):
+            tried = judge(dataclasses.replace(options, plan_file=read_back(tool, text), rules=())).plan
+            if tried is not None and tried.raised is None and _places(tried) == _places(wanted):
+                return text
+    except PlanError:
+        pass  # which is told where the recipe is written in full
+    return None
+
+
+def _places(trial: Trial) -> tuple[frozenset[str], frozenset[str]]:
+    return frozenset(trial.adapted), frozenset(trial.saved)
 
 
 def _written(lora: dict[str, Any], report: Report, style: str, tool: str | None) -> str:

@@ -148,6 +148,8 @@ class Finding:
     """It says that something could not be checked, which has an exit code of its own."""
     settings: tuple[str, ...] = ()
     """The plan's arguments that it is about, where the rule knows; otherwise they are found by its sites."""
+    values: tuple[str, ...] = ()
+    """The single values of ``settings`` that it is about, as :class:`~archlint.core.trial.Entry` has them."""
     plan_line: PlanLine | None = None
     """Where the user's file says it; the engine sets it."""
 

@@ -82,10 +82,12 @@ class Rule(ABC):
         why: str | None = None,
         unchecked: bool = False,
         settings: Sequence[str] = (),
+        values: Sequence[str] = (),
     ) -> Finding:
         """A finding of this rule about ``sites``, which are folded; its location is the first one's class.
 
-        ``settings`` are the plan's arguments that it is about, where sites and remedies do not tell.
+        ``settings`` are the plan's arguments that it is about, where sites and remedies do not tell, and ``values``
+        the single values in them.
         """
         folds = fold_sites(sites)
         return Finding(
@@ -101,6 +103,7 @@ class Rule(ABC):
             proof=tuple(proof),
             unchecked=unchecked,
             settings=tuple(settings),
+            values=tuple(values),
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -87,3 +87,15 @@ class Dialect(ABC):
     @abstractmethod
     def fragment(self, arguments: Mapping[str, Any], base_model: str) -> str:
         """``arguments`` as text to paste into this tool's file, ending in a line break."""
+
+    def shorthands(self, arguments: Mapping[str, Any], base_model: str) -> Iterator[str]:
+        """Other texts than :meth:`fragment`'s, which this tool makes the same of on some models.
+
+        They stand in for names of single layers, the plainest first, and each has to be tried on the model.
+        """
+        yield from ()
+
+
+def names_single_layers(targets: str | Sequence[str] | None) -> bool:
+    """Whether ``targets`` are a list in which indices of layers stand."""
+    return isinstance(targets, list) and any(part.isdigit() for name in targets for part in name.split("."))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Final
@@ -51,9 +51,9 @@ class Entry:
     def data(self) -> Any:
         return self.value.data
 
-    def line_of(self, item: Any) -> int:
-        """The line of one item of a list, or of the key where the value has no such item."""
-        return next((value.line for value in self.value.items if value.data == item), self.line)
+    def lines_of(self, words: Collection[str]) -> list[int]:
+        """The lines of the values, single or in a list, that are one of ``words`` as a text."""
+        return [value.line for value in (self.value, *self.value.items) if str(value.data) in words]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +91,10 @@ class Document(ABC):
         Raises:
             PlanError: it is not of this syntax, or in a way that archlint does not read.
         """
+
+    def comments(self) -> Sequence[tuple[int, str]]:
+        """The comments in :attr:`text`, each with its offset, in their order, as far as the syntax has them told."""
+        return ()
 
     def holds(self, entry: Entry, data: Any) -> bool:
         """Whether ``entry`` says ``data``, in a syntax that may have fewer types."""

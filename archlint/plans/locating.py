@@ -26,11 +26,11 @@ def _edited(remedy: Remedy, file: PlanFile, trial: Trial) -> Remedy:
 
 def _line(finding: Finding, file: PlanFile, trial: Trial) -> PlanLine | None:
     if finding.settings:
-        return file.line(list(finding.settings))
+        return file.line(finding.settings, finding.values)
     paths = {path for fold in finding.sites for path in unfold(fold.pattern)}
     for entry in trial.entries:
         if not paths.isdisjoint(entry.reaches) and entry.setting in PLACING:
-            return file.line([entry.setting], entry.value)
+            return file.line([entry.setting], [entry.value])
     for remedy in finding.remedies:
         if remedy.plan is not None:
             changed = differing(trial.plan.lora, remedy.plan)

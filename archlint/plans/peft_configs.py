@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from archlint.core.trial import LORA
+from archlint.plans.annotations import lacking
 from archlint.plans.document import PlanError
 
 _BASES = ("PeftConfigMixin", "PeftConfig")
@@ -23,17 +24,23 @@ _BASES = ("PeftConfigMixin", "PeftConfig")
 class ConfigClass:
     """A tuner's config: its ``peft_type``, the name of its class, and its own arguments with their defaults.
 
-    A default that is no literal is ``None``.
+    A default that is no literal is ``None``. The annotations are those of the source.
     """
 
     tuner: str
     name: str
     arguments: Mapping[str, Any]
+    annotations: Mapping[str, ast.expr] = field(repr=False, compare=False)
 
     @property
     def places_by_module(self) -> bool:
         """Whether it says which modules get an adapter: prompt tuning and its kin do not."""
         return "target_modules" in self.arguments
+
+    def lacking(self, argument: str, value: Any) -> str | None:
+        """What belongs in an argument, in words, where ``value`` is of another type; see :mod:`.annotations`."""
+        annotation = self.annotations.get(argument)
+        return None if annotation is None else lacking(argument, annotation, value)
 
     def given(self, content: Mapping[str, Any]) -> dict[str, Any]:
         """Those of ``content`` that are arguments and not at their default, as JSON values."""
@@ -67,7 +74,7 @@ def class_named(name: str) -> ConfigClass | None:
 @cache
 def bookkeeping() -> frozenset[str]:
     """Keys that PEFT writes into every ``adapter_config.json``, and that place no adapter."""
-    fields = {name for owner in _BASES for name, _ in _own_fields(_root() / "config.py", owner)}
+    fields = {name for owner in _BASES for name in _own_fields(_root() / "config.py", owner)}
     return frozenset(fields - {"task_type"})
 
 
@@ -98,8 +105,10 @@ def _configs(file: Path) -> Iterator[ConfigClass]:
     """The classes of a file that set ``self.peft_type``."""
     for node in _parsed(file).body:
         if isinstance(node, ast.ClassDef) and (tuner := _tuner(node)) is not None:
-            arguments = {**dict(_fields(file, node.name)), "task_type": None}
-            yield ConfigClass(tuner, node.name, {k: v for k, v in arguments.items() if k not in bookkeeping()})
+            fields = {name: found for name, found in _fields(file, node.name).items() if name not in bookkeeping()}
+            arguments = {name: _default(found.value) for name, found in fields.items()}
+            annotations = {name: found.annotation for name, found in fields.items()}
+            yield ConfigClass(tuner, node.name, {**arguments, "task_type": None}, annotations)
 
 
 def _tuner(owner: ast.ClassDef) -> str | None:
@@ -117,15 +126,16 @@ def _is_name(node: ast.expr, name: str) -> bool:
     return isinstance(node, ast.Name) and node.id == name
 
 
-def _fields(file: Path, owner: str) -> Iterator[tuple[str, Any]]:
+def _fields(file: Path, owner: str) -> dict[str, ast.AnnAssign]:
     """Fields of a dataclass and of its bases, those of the bases first."""
+    fields: dict[str, ast.AnnAssign] = {}
     bases = next(
         (node.bases for node in _parsed(file).body if isinstance(node, ast.ClassDef) and node.name == owner), []
     )
     for base in bases:
         if isinstance(base, ast.Name) and (place := _home(file, base.id)) is not None:
-            yield from _fields(place, base.id)
-    yield from _own_fields(file, owner)
+            fields |= _fields(place, base.id)
+    return fields | _own_fields(file, owner)
 
 
 def _home(file: Path, name: str) -> Path | None:
@@ -145,16 +155,19 @@ def _home(file: Path, name: str) -> Path | None:
     return None
 
 
-def _own_fields(file: Path, owner: str) -> Iterator[tuple[str, Any]]:
-    """The fields that a dataclass has itself, and their defaults as far as those are literals."""
-    for node in _parsed(file).body:
-        if isinstance(node, ast.ClassDef) and node.name == owner:
-            for statement in node.body:
-                if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
-                    yield statement.target.id, _default(statement.value)
+def _own_fields(file: Path, owner: str) -> dict[str, ast.AnnAssign]:
+    """The fields that a dataclass has itself."""
+    return {
+        statement.target.id: statement
+        for node in _parsed(file).body
+        if isinstance(node, ast.ClassDef) and node.name == owner
+        for statement in node.body
+        if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name)
+    }
 
 
 def _default(value: ast.expr | None) -> Any:
+    """The default of a field as far as it is a literal."""
     if isinstance(value, ast.Call):
         settings = {keyword.arg: keyword.value for keyword in value.keywords}
         factory = settings.get("default_factory")

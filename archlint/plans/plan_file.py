@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,14 @@ from archlint.core.finding import Edit, PlanLine
 from archlint.core.trial import USER, Plan
 from archlint.plans.dialect import Dialect, Reading
 from archlint.plans.dialects import DIALECTS
-from archlint.plans.document import Document, PlanError, Section
+from archlint.plans.document import Document, Entry, PlanError, Section
 from archlint.plans.documents import open_document
+from archlint.plans.untouched import check_untouched
 
 PLACING = ("target_modules", "target_parameters", "exclude_modules")
 """Arguments that a finding about the plan as a whole is shown at, the first that the file has."""
+_UNORDERED = (*PLACING, "modules_to_save")
+"""Arguments whose lists PEFT goes by whatever their order."""
 _ADAPTER_CONFIG = "adapter_config.json"
 
 
@@ -60,15 +63,20 @@ class PlanFile:
         for remark in (*self.reading.unknown, *self.reading.notes):
             yield f"{self.path}:{remark.line}: {remark.text}"
 
-    def line(self, arguments: list[str], value: Any = None) -> PlanLine:
-        """Where the file says the first of ``arguments`` that it says, or its ``value`` in it; else where it begins."""
-        for argument in (*arguments, *PLACING):
-            for key in self.reading.keys.get(argument, ()):
-                if key in self.section.entries:
-                    entry = self.section.entries[key]
-                    given = value if argument in arguments else None
-                    return PlanLine(str(self.path), entry.line if given is None else entry.line_of(given), key)
+    def line(self, arguments: Sequence[str], values: Collection[str] = ()) -> PlanLine:
+        """Where the file says one of ``values`` in ``arguments``, or any of these; else where it begins."""
+        said = self._entries(arguments)
+        for entry in said:
+            if lines := entry.lines_of(values):
+                return PlanLine(str(self.path), lines[0], entry.key)
+        for entry in (*said, *self._entries(PLACING)):
+            return PlanLine(str(self.path), entry.line, entry.key)
         return PlanLine(str(self.path), self.section.line, self.section.about or self.dialect.title)
+
+    def _entries(self, arguments: Sequence[str]) -> list[Entry]:
+        """The entries that give ``arguments``, in their order."""
+        keys = [key for argument in arguments for key in self.reading.keys.get(argument, ())]
+        return [self.section.entries[key] for key in keys if key in self.section.entries]
 
     def changes(self, old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
         """The keys of the file to be changed, ``None`` for one to be taken out, so that ``old`` becomes ``new``.
@@ -91,6 +99,9 @@ class PlanFile:
                 (key, data) = next(iter(spelled.items()))
                 if self._reads(there, data, argument, new[argument]):  # another of the tool's keys for the same
                     wanted = {there if other == key else other: value for other, value in wanted.items()}
+        unordered = {key for argument in _UNORDERED for key in self.reading.keys.get(argument, ())}
+        for key in unordered & wanted.keys() & self.section.entries.keys():
+            wanted[key] = _in_order(self.section.entries[key].data, wanted[key])
         return {**changes, **wanted}
 
     def _reads(self, key: str, data: Any, argument: str, value: Any) -> bool:
@@ -131,6 +142,7 @@ class PlanFile:
             entry = changed.section.entries.get(key)
             if (entry is not None) if data is None else (entry is None or not changed.document.holds(entry, data)):
                 raise PlanError(f"{self.path}: {key} could not be changed without touching something else")
+        check_untouched(self.document, self.section, changes, changed.document)
         return changed
 
     def _with(self, text: str) -> PlanFile:
@@ -152,6 +164,14 @@ class PlanFile:
 def differing(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """The arguments that ``old`` and ``new`` do not say alike."""
     return [argument for argument in {**old, **new} if old.get(argument) != new.get(argument)]
+
+
+def _in_order(old: Any, new: Any) -> Any:
+    """The list ``new``, what it has in common with the list ``old`` first and in the order there."""
+    if not all(isinstance(data, list) and all(isinstance(item, str) for item in data) for data in (old, new)):
+        return new
+    before, after = dict.fromkeys(old), dict.fromkeys(new)
+    return [*(item for item in before if item in after), *(item for item in after if item not in before)]
 
 
 def read_plan_file(path: Path) -> PlanFile:

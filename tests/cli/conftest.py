@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.metadata import EntryPoint
 from typing import TYPE_CHECKING
 
@@ -62,6 +64,10 @@ class Engine:
             recipe = None
         return Report(source=source, model=model, findings=found, recipe=recipe)
 
+    @contextlib.contextmanager
+    def checking(self, source: str, options: Options) -> Iterator[Callable[[Options], Report]]:
+        yield functools.partial(self.check, source)
+
     @property
     def sources(self) -> list[str]:
         return [source for source, _ in self.calls]
@@ -75,6 +81,7 @@ class Engine:
 def engine(monkeypatch: pytest.MonkeyPatch) -> Engine:
     made = Engine()
     monkeypatch.setattr("archlint.engine.check", made.check)
+    monkeypatch.setattr("archlint.engine.checking", made.checking)
     monkeypatch.setattr("archlint.engine.environment", lambda: Environment("3.11.7", peft="0.21.2"))
     return made
 

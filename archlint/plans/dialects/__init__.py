@@ -7,6 +7,7 @@ from archlint.plans.dialects.ms_swift import MsSwift
 from archlint.plans.dialects.peft import Peft
 from archlint.plans.dialects.trl import Trl
 from archlint.plans.dialects.unsloth import Unsloth, UnslothCommand
+from archlint.plans.dialects.unsloth_config import UnslothConfig
 
 DIALECTS: tuple[Dialect, ...] = (
     Peft(),
@@ -15,6 +16,7 @@ DIALECTS: tuple[Dialect, ...] = (
     LlamaFactory(),
     Unsloth(),
     UnslothCommand(),
+    UnslothConfig(),
     MsSwift(),
 )
 """All of them, PEFT first."""

@@ -8,12 +8,22 @@ from typing import Any
 from archlint.core.blueprint import Blueprint
 from archlint.plans.dialect import Means, Reading
 from archlint.plans.dialects import reading as take
+from archlint.plans.dialects.asking_peft import reaches_experts
 from archlint.plans.dialects.flat import FlatDialect, Key
 from archlint.plans.dialects.linears import is_linear, modules, redirected
 from archlint.plans.dialects.yaml_text import yaml_lines
 from archlint.plans.document import Document, PlanError, Section
 
 _HEADS = frozenset({"lm_head", "embed_out"})
+_WHERE_TRUE = {
+    "lora_modules_to_save": "modules_to_save",
+    "lora_rank_pattern": "rank_pattern",
+    "lora_alpha_pattern": "alpha_pattern",
+    "peft_layer_replication": "layer_replication",
+    "peft_init_lora_weights": "init_lora_weights",
+    "peft_trainable_token_indices": "trainable_token_indices",
+}
+"""Keys that axolotl passes over where they are empty or false, and what they become otherwise."""
 _TASKS = {"SequenceClassification": "SEQ_CLS", "TokenClassification": "TOKEN_CLS"}
 
 
@@ -23,7 +33,9 @@ class Axolotl(FlatDialect):
     ``lora_exclude_modules`` stands in ``loaders/adapter.py`` but in no schema, and the schema drops what it does not
     know: the key has no effect, and there is no other for an exclusion. ``lora_target_linear`` adds the names of all
     linears, by type or by the class's name, less the name of the output head. PEFT is patched to adapt the linear
-    inside a wrapper of its own choice of classes; here that is any wrapper which calls its linear ``linear``.
+    inside a wrapper of its own choice of classes; here that is any wrapper which calls its linear ``linear``. It is
+    patched as well to give fused experts no dropout where it comes to them from names of modules; parameters that are
+    named beside a dropout are refused. What is handed on only where it is true stays PEFT's default otherwise.
     """
 
     name = "axolotl"
@@ -95,7 +107,11 @@ class Axolotl(FlatDialect):
         targets = settings["lora_target_modules"] or []
         loftq = (settings["peft"] or {}).get("loftq_config") or {}
         arguments: dict[str, Any] = {"target_modules": targets, "task_type": "CAUSAL_LM"}
-        if isinstance(loftq, dict) and loftq.get("loftq_bits") and settings["peft_init_lora_weights"] is None:
+        arguments |= {argument: settings[name] or None for name, argument in _WHERE_TRUE.items()}
+        if settings["peft_init_lora_weights"] is False:
+            note = "axolotl hands peft_init_lora_weights on only where it is true: PEFT's default stands"
+            settings.note("peft_init_lora_weights", note)
+        if isinstance(loftq, dict) and loftq.get("loftq_bits") and not settings["peft_init_lora_weights"]:
             arguments |= {"init_lora_weights": "loftq", "loftq_config": {"loftq_bits": loftq["loftq_bits"]}}
         linear = bool(settings["lora_target_linear"])
         return self.reading(
@@ -114,9 +130,18 @@ class Axolotl(FlatDialect):
             names = {site.leaf for site in modules(blueprint) if is_linear(site) or "Linear" in site.type.name}
             given = [targets] if isinstance(targets, str) else targets
             arguments["target_modules"] = sorted({*given, *(names - _HEADS)})
+        given = arguments.get("target_parameters")
+        if arguments.get("lora_dropout") and not given and reaches_experts(blueprint, arguments.get("target_modules")):
+            del arguments["lora_dropout"]  # the other layers keep it, and it changes nothing that is tried on them
         root = blueprint.by_path[""].type.name if "" in blueprint.by_path else ""
         arguments["task_type"] = next((task for part, task in _TASKS.items() if part in root), "CAUSAL_LM")
         return redirected(arguments, blueprint)
+
+    def spell(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        spelled = super().spell(arguments)
+        if spelled.get("lora_target_parameters"):
+            spelled.setdefault("lora_dropout", 0.0)  # axolotl refuses another beside them
+        return spelled
 
     def fragment(self, arguments: Mapping[str, Any], base_model: str) -> str:
         settings = {"lora_r": 8, "lora_alpha": 8, **self.spell(arguments)}  # PEFT's: axolotl has no defaults

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
+from bisect import bisect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -14,10 +16,14 @@ from archlint.core.trial import LORA
 from archlint.plans import peft_configs
 from archlint.plans.dialect import Dialect, Reading, Remark
 from archlint.plans.dialects.reading import anything
-from archlint.plans.document import COMPUTED, Document, Entry, PlanError, Section
+from archlint.plans.document import COMPUTED, Document, Entry, PlanError, Section, Value
 
-_LAUNCHERS = frozenset({"accelerate", "torchrun", "deepspeed", "python", "python3"})
-"""Programs that start a trainer and have options of their own."""
+_LAUNCHER = re.compile(r"(.*/)?(accelerate|torchrun|deepspeed|python[\d.]*)")
+"""Programs that start a trainer's script and have options of their own."""
+_LAUNCHING_MODULES = frozenset({"torch.distributed.run", "torch.distributed.launch", "accelerate.commands.launch"})
+_NEAR, _VERY_NEAR = 0.75, 0.85
+"""How much alike two keys are of which one may be meant for the other. The arguments of a user's own script are told
+from misspelt ones by the latter: ``log_dir`` is close to ``logging_dir`` and is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,18 +146,32 @@ class FlatDialect(Dialect):
         return Settings(document, section, values, entries, tuple(sorted(remarks, key=lambda remark: remark.line)))
 
     def strangers(self, document: Document, section: Section) -> Iterable[Remark]:
-        """What to say of the keys that the tool does not know."""
-        if document.syntax == "command line" and section.about.partition(" ")[0] in _LAUNCHERS:
-            return  # options of the launcher stand among those of the tool
+        """What to say of the keys that the tool does not know.
+
+        Behind a launcher stand its own options and then a script, which may have others than the tool; of those,
+        only the ones are named that look like a key of the tool.
+        """
         version, names = known_keys(self.table)
         names |= {name for key in self.keys for name in (key.name, *key.formerly)}
+        in_order = sorted(names)
+        is_launched = document.syntax == "command line" and _is_launched(section)
+        script = _script(section) if is_launched else section.start
         for entry in section.entries.values():
             if entry.key == "**":
                 yield Remark(entry.line, "more arguments are computed; archlint reads literals only")
-            elif entry.key not in names:
-                near = difflib.get_close_matches(entry.key, sorted(names), n=1, cutoff=0.75)
+            elif entry.key not in names and script is not None and entry.start >= script:
+                cutoff = _VERY_NEAR if is_launched else _NEAR
+                near = difflib.get_close_matches(entry.key, in_order, n=1, cutoff=cutoff)
                 hint = f"; did you mean {near[0]}?" if near else ""
-                yield Remark(entry.line, f"{self.title} {version} has no key {entry.key}{hint}")
+                if near or not is_launched:
+                    yield Remark(entry.line, f"{self.title} {version} has no key {entry.key}{hint}")
+        if document.syntax == "command line":
+            for word, entry in _strays(section):
+                if not is_launched or (script is not None and word.start > script and entry.key in names):
+                    shown = "a computed word" if word.data is COMPUTED else word.data
+                    is_joined = "=" in document.text[entry.start : entry.value.end]
+                    hint = f": {entry.key}= takes one value" if is_joined else ""
+                    yield Remark(word.line, f"{shown} belongs to no option{hint}")
 
     def reading(
         self,
@@ -206,3 +226,34 @@ def _is_computed(data: Any) -> bool:
     if isinstance(data, dict):
         return any(map(_is_computed, data.values()))
     return data is COMPUTED
+
+
+def _is_launched(section: Section) -> bool:
+    return _LAUNCHER.fullmatch(section.about.partition(" ")[0]) is not None
+
+
+def _script(section: Section) -> int | None:
+    """Where the script or the module stands that a launcher starts, if that can be told."""
+    first = min(entry.start for entry in section.entries.values())
+    leading = [word for word in section.words if word.start < first]
+    own = 2 if section.about.startswith("accelerate ") else 1  # accelerate launch
+    if len(leading) > own:
+        return leading[own].start
+    words = list(section.words)
+    modules: list[Value] = []
+    for entry in section.entries.values():
+        values = entry.value.items or (entry.value,)
+        words += values
+        if entry.key in ("m", "module") and values[0].data not in (True, *_LAUNCHING_MODULES):
+            modules.append(values[0])
+    scripts = [word for word in words if isinstance(word.data, str) and word.data.endswith(".py")]
+    return min((word.start for word in (*modules, *scripts)), default=None)
+
+
+def _strays(section: Section) -> Iterable[tuple[Value, Entry]]:
+    """The words of a command that stand behind an option without being its value, each with that option."""
+    entries = sorted(section.entries.values(), key=lambda entry: entry.start)
+    starts = [entry.start for entry in entries]
+    for word in section.words:
+        if before := bisect(starts, word.start):
+            yield word, entries[before - 1]

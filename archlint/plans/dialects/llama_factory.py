@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib import resources
 from typing import Any
 
 from archlint.core.blueprint import Blueprint, Kind, Role, Site
 from archlint.core.trial import LORA
-from archlint.plans.dialect import Means, Reading
+from archlint.plans.dialect import Means, Reading, names_single_layers
 from archlint.plans.dialects import reading as take
 from archlint.plans.dialects.flat import FlatDialect, Key, Settings
 from archlint.plans.dialects.linears import TOWERS, is_composite, modules, tops
 from archlint.plans.dialects.yaml_text import yaml_lines
 from archlint.plans.document import Document, PlanError, Section
+
+_ONLY_TOWERS = {"freeze_vision_tower": False, "freeze_language_model": True}
 
 
 def _joined(value: Any) -> str:
@@ -27,9 +32,8 @@ class LlamaFactory(FlatDialect):
     ``lora_target: all`` stands for the names of all modules whose class is called something with Linear, outside the
     output head. In a model that the tool knows as composite (``model/model_utils/visual.py``), towers and connectors
     are left out as the ``freeze_*`` keys say, and every module whose path holds one of the target names is listed by
-    its full path. The tool goes by a table of model types; here a model is composite that has a tower or a
-    connector, and the parts are told by their roles. A model that the tool does not know is adapted by the bare
-    names, in its towers too.
+    its full path. Which models these are is the tool's table; which parts they have is told by roles, not by it. A
+    model that the tool does not know is adapted by the bare names, in its towers too.
     """
 
     name = "llama-factory"
@@ -76,6 +80,7 @@ class LlamaFactory(FlatDialect):
         Key("freeze_language_model", None, take.flag, False, places=True),
         Key("use_llama_pro", None, take.flag, False, places=True),
         Key("resize_vocab", None, take.flag, False),
+        Key("use_unsloth", None, take.flag, False),
     )
 
     def read(self, document: Document, section: Section) -> Reading:
@@ -88,6 +93,8 @@ class LlamaFactory(FlatDialect):
             raise PlanError(f"{place}: use_llama_pro adapts expanded blocks, which archlint does not build")
         if settings["adapter_name_or_path"] and not settings["create_new_adapter"]:
             settings.note("adapter_name_or_path", "LLaMA-Factory goes on with this adapter and its own settings")
+        if settings["use_unsloth"]:
+            settings.note("use_unsloth", "unsloth puts the adapters in; archlint tries what PEFT does")
         if "lora_target" not in settings.entries:
             settings.note("lora_target", "LLaMA-Factory takes lora_target: all")
         for key in ("freeze_vision_tower", "freeze_multi_modal_projector", "freeze_language_model"):
@@ -113,7 +120,7 @@ class LlamaFactory(FlatDialect):
     def choose(self, reading: Reading, blueprint: Blueprint) -> dict[str, Any]:
         arguments, hints = dict(reading.arguments), reading.hints
         names = arguments["target_modules"]
-        composite = is_composite(blueprint)
+        composite = is_composite(blueprint) and blueprint.model.model_type in _composites()
         # the connector's own names are never collected, even where it is trained
         if hints.get("all"):
             unnamed = {Role.PROJECTOR, *(() if hints["towers"] else TOWERS)} if composite else set()
@@ -143,6 +150,15 @@ class LlamaFactory(FlatDialect):
         switch = {"model_name_or_path": base_model, "stage": "sft", "do_train": True, "finetuning_type": "lora"}
         return yaml_lines({**switch, **self.spell(arguments)})
 
+    def shorthands(self, arguments: Mapping[str, Any], base_model: str) -> Iterator[str]:
+        targets = arguments.get("target_modules")
+        if names_single_layers(targets):
+            leaves = sorted({name.rpartition(".")[2] for name in targets or ()})
+            for freezing in ({}, _ONLY_TOWERS):
+                for names in ("all-linear", leaves):
+                    text = self.fragment({**arguments, "target_modules": names}, base_model)
+                    yield text + yaml_lines(freezing)
+
     def spell(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         arguments = dict(arguments)
         initial = arguments.pop("init_lora_weights", None)
@@ -153,6 +169,13 @@ class LlamaFactory(FlatDialect):
                 raise PlanError(f"LLaMA-Factory has no key for init_lora_weights {initial!r}")
             spelled |= {"pissa_init": True, "pissa_iter": -1 if initial == "pissa" else int(iterations)}
         return spelled
+
+
+@cache
+def _composites() -> frozenset[str]:
+    """The types of models that the tool knows parts of (``COMPOSITE_MODELS``)."""
+    text = (resources.files(__package__) / "keys" / "llama_factory.json").read_text(encoding="utf-8")
+    return frozenset(json.loads(text)["composite"])
 
 
 def _lora(settings: Settings) -> dict[str, Any]:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from archlint.core.blueprint import Blueprint, Kind, Role, Site
 from archlint.core.trial import LORA
-from archlint.plans.dialect import Means, Reading, Remark
+from archlint.plans.dialect import Means, Reading, Remark, names_single_layers
 from archlint.plans.dialects import reading as take
+from archlint.plans.dialects.asking_peft import refused
 from archlint.plans.dialects.flat import FlatDialect, Key, Settings
-from archlint.plans.dialects.linears import TOWERS, is_composite, language_model, modules, tops, wrappers
+from archlint.plans.dialects.linears import TOWERS, is_composite, is_linear, language_model, modules, tops, wrappers
 from archlint.plans.dialects.yaml_text import yaml_lines
 from archlint.plans.document import Document, PlanError, Section
 
@@ -19,6 +20,7 @@ _ALL = "all-linear"
 _EMBEDDINGS = "all-embedding"
 _NORMS = "all-norm"
 _SAVED = frozenset({"swift_version", "model_meta", "model_info"})
+_ONLY_TOWERS = {"freeze_vit": False, "freeze_llm": True}
 _HEADS = ("lm_head", "score", "v_head", "classifier")
 _TUNERS = {
     "lora": LORA,
@@ -38,6 +40,9 @@ class MsSwift(FlatDialect):
     multimodal model it is a regular expression for those inside the parts that the ``freeze_*`` keys leave. The tool
     finds these parts in a table of model types; here they are told by their roles: the language model is the module
     that holds all of the text, the ViT are the towers, the aligner the connectors.
+
+    Of a list, names that PEFT refuses for the type of model are left out, and with VeRA those whose layers have not
+    the shape of the first that has a ``v`` in its name. The tool has a table for the former, the same as PEFT's.
     """
 
     name = "ms-swift"
@@ -93,6 +98,8 @@ class MsSwift(FlatDialect):
         Key("fourier_scaling", None, take.number, 300.0),
         Key("adalora_target_r", None, take.integer, 8),
         Key("adalora_init_r", None, take.integer, 12),
+        Key("tuner_backend", None, take.text, "peft"),
+        Key("use_swift_lora", None, take.flag, False),
     )
     settled = {"task_type": ("CAUSAL_LM",)}
 
@@ -109,6 +116,11 @@ class MsSwift(FlatDialect):
             raise PlanError(f"{where}: tuner_type {kind} is not read; archlint reads {', '.join(_TUNERS)}")
         if settings["adapters"]:
             settings.note("adapters", "ms-swift goes on with this adapter and its own settings")
+        if _TUNERS[kind] == LORA:
+            if settings["use_swift_lora"]:
+                settings.note("use_swift_lora", "ms-swift puts in LoRA layers of its own; archlint tries PEFT's")
+            elif settings["tuner_backend"] != "peft":
+                settings.note("tuner_backend", "unsloth puts the adapters in; archlint tries what PEFT does")
         given = settings["target_modules"]
         names: Any = [given] if isinstance(given, str) else given
         if isinstance(given, str) and (document.syntax == "Python" or _is_saved(section)):
@@ -120,7 +132,6 @@ class MsSwift(FlatDialect):
         for key in ("freeze_llm", "freeze_vit", "freeze_aligner"):
             if key in settings.entries and not _is_saved(section):
                 settings.note(key, f"archlint tells the parts of {key} by their role, not by a table of model types")
-        words = isinstance(names, list) and bool({_ALL, _EMBEDDINGS} & set(names))
         saved = settings["modules_to_save"]
         hints = {name: settings[name] for name in ("freeze_llm", "freeze_vit", "freeze_aligner")}
         return self.reading(
@@ -128,7 +139,7 @@ class MsSwift(FlatDialect):
             base_model=settings["model"],
             tuner=_TUNERS[kind],
             arguments=_ARGUMENTS[_TUNERS[kind]](settings) | {"target_modules": names, "modules_to_save": saved or None},
-            waits=words or bool({_EMBEDDINGS, _NORMS} & set(saved)),
+            waits=isinstance(names, list) or _TUNERS[kind] == "VERA" or bool({_EMBEDDINGS, _NORMS} & set(saved)),
             wants_all=isinstance(names, list) and _ALL in names,
             hints=hints,
         )
@@ -143,18 +154,8 @@ class MsSwift(FlatDialect):
             if word in saved:
                 saved = [*(name for name in saved if name != word), *_names(blueprint, sites)]
                 arguments["modules_to_save"] = saved
-        targets = arguments.get("target_modules")
-        if not isinstance(targets, list):
-            return arguments
-        embeddings = _embeddings(blueprint) if _EMBEDDINGS in targets else ()
-        linears = _linears(blueprint)
-        if _ALL in targets and is_composite(blueprint):
-            arguments["target_modules"] = _expression(blueprint, (*linears, *embeddings), reading.hints)
-            return arguments
-        chosen = [name for name in targets if name not in (_ALL, _EMBEDDINGS)]
-        chosen += _names(blueprint, linears) if _ALL in targets else []
-        chosen += _names(blueprint, embeddings)
-        arguments["target_modules"] = list(dict.fromkeys(chosen))
+        targets = _targets(blueprint, arguments.get("target_modules"), reading.hints)
+        arguments["target_modules"] = _of_one_shape(blueprint, targets) if reading.tuner == "VERA" else targets
         return arguments
 
     def spell(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -165,10 +166,18 @@ class MsSwift(FlatDialect):
                 spelled["target_modules"] = [_ALL]
             elif isinstance(value, str):
                 spelled["target_regex"] = spelled.pop("target_modules")
+        if spelled.get("target_parameters"):
+            spelled.setdefault("lora_dropout", 0.0)  # ms-swift's default is another, which PEFT refuses beside them
         return spelled
 
     def fragment(self, arguments: Mapping[str, Any], base_model: str) -> str:
         return yaml_lines({"model": base_model, "tuner_type": "lora", **self.spell(arguments)})
+
+    def shorthands(self, arguments: Mapping[str, Any], base_model: str) -> Iterator[str]:
+        targets = arguments.get("target_modules")
+        if names_single_layers(targets) or (isinstance(targets, str) and targets != _ALL):
+            text = self.fragment({**arguments, "target_modules": _ALL}, base_model)
+            yield from (text + yaml_lines(freezing) for freezing in ({}, _ONLY_TOWERS))
 
 
 def _is_saved(section: Section) -> bool:
@@ -219,6 +228,43 @@ def _fourierft(settings: Settings) -> dict[str, Any]:
 
 
 _ARGUMENTS = {LORA: _lora, "ADALORA": _adalora, "VERA": _vera, "BOFT": _boft, "FOURIERFT": _fourierft}
+
+
+def _targets(blueprint: Blueprint, targets: Any, hints: Mapping[str, Any]) -> Any:
+    """``get_target_modules``: what the words of a list stand for."""
+    if not isinstance(targets, list):
+        return targets
+    embeddings = _embeddings(blueprint) if _EMBEDDINGS in targets else ()
+    linears = _linears(blueprint) if _ALL in targets else ()
+    if linears and is_composite(blueprint):
+        return _expression(blueprint, (*linears, *embeddings), hints)
+    chosen = [name for name in targets if name not in (_ALL, _EMBEDDINGS)]
+    chosen += [*_names(blueprint, linears), *_names(blueprint, embeddings)]
+    left_out = refused(blueprint.model.model_type, chosen)
+    return [name for name in dict.fromkeys(chosen) if name not in left_out]
+
+
+def _of_one_shape(blueprint: Blueprint, targets: Any) -> Any:
+    """``get_vera_target_modules``: the names for the layers of one shape, where a list is for several.
+
+    Raises:
+        PlanError: the tool finds no name to take the shape from.
+    """
+    names = targets or ()  # a text is gone through by its letters
+    shapes = {
+        site.path: (site.out_features, site.in_features)
+        for site in modules(blueprint)
+        if is_linear(site) and any(name in site.path for name in names)
+    }
+    if len(set(shapes.values())) < 2:
+        return targets
+    if isinstance(targets, str):
+        raise PlanError("ms-swift has no VeRA for a regular expression that reaches layers of several shapes")
+    first = next((name for name in names if "v" in name), None)
+    shape = next((shape for path, shape in shapes.items() if first is not None and first in path), None)
+    if shape is None:
+        raise PlanError("ms-swift refuses these targets for VeRA: their shapes differ, and no name holds a v")
+    return [name for name in names if any(name in path for path, other in shapes.items() if other == shape)]
 
 
 def _linears(blueprint: Blueprint) -> tuple[Site, ...]:

@@ -14,9 +14,18 @@ from archlint.plans.document import COMPUTED, Document, Entry, PlanError, Sectio
 
 _SIGNS = frozenset({"peft_type", "base_model_name_or_path", "r", "task_type", "peft_version", "init_lora_weights"})
 """Keys that no trainer has."""
-_NAMES = frozenset({"target_parameters", "modules_to_save"})
-_NAMES_OR_EXPRESSION = frozenset({"target_modules", "exclude_modules", "feedforward_modules"})
-_PLACING = frozenset({*_NAMES, *_NAMES_OR_EXPRESSION, "layers_to_transform", "layers_pattern", "peft_type"})
+_PLACING = frozenset(
+    {
+        "target_modules",
+        "target_parameters",
+        "exclude_modules",
+        "feedforward_modules",
+        "modules_to_save",
+        "layers_to_transform",
+        "layers_pattern",
+        "peft_type",
+    }
+)
 _MODEL_KEYS = ("model_type", "architectures")
 _LOADERS = ("from_pretrained", "SFTTrainer", "DPOTrainer", "GRPOTrainer", "KTOTrainer", "RewardTrainer")
 """Calls that name a model: the first word, or the ``model`` argument."""
@@ -44,9 +53,11 @@ class Peft(Dialect):
 
     def read(self, document: Document, section: Section) -> Reading:
         config = _config(document, section)
+        if section.words:
+            raise PlanError(f"{document.path}:{section.words[0].line}: archlint reads arguments by their names only")
         entries = {key: entry for key, entry in section.entries.items() if key != "peft_type"}
         for entry in entries.values():
-            _check(document, entry)
+            _check(document, config, entry)
         known = {key: entry for key, entry in entries.items() if key in config.arguments}
         arguments = config.given({key: entry.data for key, entry in known.items() if entry.data is not COMPUTED})
         return Reading(
@@ -85,23 +96,19 @@ def _config(document: Document, section: Section) -> peft_configs.ConfigClass:
     return config
 
 
-def _check(document: Document, entry: Entry) -> None:
-    """Refuse a value that PEFT cannot have for the names of modules.
+def _check(document: Document, config: peft_configs.ConfigClass, entry: Entry) -> None:
+    """Refuse a value that PEFT can make nothing of.
 
     Raises:
-        PlanError: it is of another type.
+        PlanError: it is of another type, or is computed and decides where adapters go.
     """
     key, data = entry.key, entry.data
     place = f"{document.path}:{entry.line}"
     if key == "**" or (data is COMPUTED and key in _PLACING):
         raise PlanError(f"{place}: {key} is computed; archlint reads literals only")
-    if data is None or (isinstance(data, str) and key in _NAMES_OR_EXPRESSION):
-        return
-    if key in _NAMES | _NAMES_OR_EXPRESSION and not (
-        isinstance(data, list) and all(isinstance(name, str) for name in data)
-    ):
-        wanted = "a string or a list of strings" if key in _NAMES_OR_EXPRESSION else "a list of strings"
-        raise PlanError(f"{place}: {key} must be {wanted}, not {json.dumps(data)[:60]}")
+    if data is not COMPUTED and (wanted := config.lacking(key, data)) is not None:
+        shown = json.dumps(data, ensure_ascii=False, default=repr)[:60]
+        raise PlanError(f"{place}: {key} must be {wanted}, not {shown}")
 
 
 def _remark(config: peft_configs.ConfigClass, entry: Entry) -> Remark | None:
@@ -110,7 +117,7 @@ def _remark(config: peft_configs.ConfigClass, entry: Entry) -> Remark | None:
         return Remark(entry.line, f"{key} is computed") if entry.data is COMPUTED else None
     if key in peft_configs.bookkeeping():
         return None
-    close = difflib.get_close_matches(key, config.arguments, 1)
+    close = difflib.get_close_matches(key, config.arguments, n=1, cutoff=0.75)
     hint = f"; did you mean {close[0]}?" if close else ""
     return Remark(entry.line, f"the installed PEFT does not know {key}, and ignores it{hint}")
 

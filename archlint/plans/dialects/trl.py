@@ -82,6 +82,12 @@ class Trl(FlatDialect):
                 settings.note("lora_target_modules", text)
         return self.reading(settings, base_model=settings["model_name_or_path"], arguments=arguments)
 
+    def spell(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        spelled = super().spell(arguments)
+        if spelled.get("lora_target_parameters"):
+            spelled.setdefault("lora_dropout", 0.0)  # TRL's default is another, which PEFT refuses beside them
+        return spelled
+
     def fragment(self, arguments: Mapping[str, Any], base_model: str) -> str:
         return yaml_lines({"model_name_or_path": base_model, "use_peft": True, **self.spell(arguments)})
 

@@ -35,8 +35,9 @@ class Unsloth(FlatDialect):
     adapted, and for models that unsloth has no kernels for. Which those are stands in a table of model types; here
     the names are kept where the expression reaches the same layers and there are no fused experts, whose
     parameters unsloth adds. ``embed_tokens`` and ``lm_head`` are trained in full instead. PEFT is patched to adapt
-    the linear inside a wrapper. What unsloth leaves out for its own kernels (mixers of state-space models, audio
-    codecs) is not followed.
+    the linear inside a wrapper. What the kernels of state-space models read is left out where unsloth chooses the
+    names: what PEFT refuses for the type of model, or of a part of it. The linears that embed images, and those of
+    audio towers, are taken for some model types only; here wherever they have the names that unsloth knows.
     """
 
     name = "unsloth"
@@ -100,6 +101,10 @@ class Unsloth(FlatDialect):
         return "\n".join(lines) + "\n"
 
 
+def _lower(data: Any) -> str:
+    return take.text(data).strip().lower()
+
+
 def _joined(value: Any) -> str:
     if isinstance(value, str):
         raise PlanError("unsloth train has no key for a regular expression: its target_modules are names")
@@ -127,8 +132,9 @@ class UnslothCommand(FlatDialect):
         Key("use_rslora", "use_rslora", take.flag, False),
         Key("use_dora", "use_dora", take.flag, False),
         Key("vision_all_linear", None, take.flag, False, places=True),
-        Key("training_type", None, take.text, "lora", places=True),
+        Key("training_type", None, _lower, "lora", places=True),
         Key("model", None, take.text),
+        Key("config", None, take.text),
         *(Key(name, None, take.flag, True, places=True) for name in _FLAGS if name != "finetune_audio_layers"),
     )
 
@@ -137,6 +143,8 @@ class UnslothCommand(FlatDialect):
         if settings["training_type"] != "lora":
             place = settings.place("training_type")
             raise PlanError(f"{place}: training_type is {settings['training_type']}: unsloth trains the whole model")
+        if "config" in settings.entries:
+            settings.note("config", f"archlint does not look into {settings['config']}: it is a plan of its own")
         reading = _reading(self, settings, True, settings["target_modules"], settings["model"])
         seeing = {part: settings[name] for name, part in _FLAGS.items() if name in settings.values}
         hints = {**reading.hints, "seeing": seeing, "all": settings["vision_all_linear"]}

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from archlint.core.blueprint import Blueprint, Role, Site, Trait
+from archlint.plans.dialects.asking_peft import refused
 from archlint.plans.dialects.linears import is_linear, modules, reaches, wrappers
 from archlint.plans.document import PlanError
 
@@ -18,7 +19,12 @@ _SEEING = ("vision", "image", "visual", "patch")
 _SPEAKING = ("language", "text")
 _ATTENTION = ("self_attn", "attention", "attn", "mixer")
 _MLP = ("mlp", "feed_forward", "ffn", "dense", "mixer")
-_EMBEDDERS = (r"embed_vision\.embedding_projection", r"vision_embedder\.patch_dense", r"patch_embedder\.input_proj")
+_EMBEDDERS = (
+    r"embed_vision\.embedding_projection",
+    r"vision_embedder\.patch_dense",
+    r"vision_tower\.patch_embedder\.input_proj",
+)
+_CODECS = ("codec_model", "audio_tokenizer", "acoustic_tokenizer", "semantic_tokenizer")
 _EXPERTS = frozenset({"gate_proj", "up_proj", "down_proj", "gate_up_proj"})
 _ROUTER = "router"
 
@@ -47,7 +53,8 @@ def expression(blueprint: Blueprint, parts: Parts, names: list[str] | None) -> s
     """
     linears = [site for site in modules(blueprint) if is_linear(site) and Trait.RETURNS_TUPLE not in site.traits]
     paths = [site.path for site in linears] + [site.inner for site in wrappers(blueprint) if site.inner]
-    leaf = rf"\.{_any_of(_repeated(paths) if names is None else names)}"
+    chosen = _targeted(blueprint, paths) if names is None else names
+    leaf = rf"\.{_any_of(chosen)}"
     blocks = _any_of((_ATTENTION if parts.attention else ()) + (_MLP if parts.mlp else ()))
     where = (_SEEING if parts.vision else ()) + (_SPEAKING if parts.language else ())
     patterns = [f".*{_any_of(where)}.*{blocks}.*{leaf}"] if where else []
@@ -59,12 +66,14 @@ def expression(blueprint: Blueprint, parts: Parts, names: list[str] | None) -> s
         leaves = sorted({site.leaf for site in linears if site.role is Role.AUDIO})
         patterns += _present((rf".*\baudio_tower\.(.*\.)?{re.escape(leaf)}" for leaf in leaves), paths, names)
     if where and not _found(patterns, paths):  # a model that names no part so
-        patterns = [f".*{blocks}.*{leaf}"]
+        patterns = [rf"(?!(.*\.)?{_any_of(_CODECS)}\.).*{blocks}.*{leaf}"]
     if not _found(patterns, paths):
         raise PlanError("unsloth finds no layers to adapt in this model")
     apart = [] if names is not None else _gates(blueprint)
     apart += [site.path for site in modules(blueprint) if _is_bare(site) and _found(patterns, [site.path])]
     ahead = f"(?!({'|'.join(map(re.escape, apart))})$)" if apart else ""
+    if names is None and (unadaptable := _read_by_kernels(blueprint, chosen)):
+        ahead += rf"(?!.*\.{_any_of(unadaptable)}$)"
     return f"{ahead}({'|'.join(patterns)})"
 
 
@@ -87,6 +96,31 @@ def expert_parameters(blueprint: Blueprint, targets: str | Iterable[str], parts:
 def _placed(leaf: str, names: list[str]) -> list[str]:
     places = (f"mlp.experts.{leaf}", f"experts.{leaf}")
     return [place for place in places if any(name.endswith(f".{place}") for name in names)][:1]
+
+
+def _targeted(blueprint: Blueprint, paths: list[str]) -> list[str]:
+    """The names that unsloth takes by itself, less those that PEFT refuses for this type of model."""
+    names = _repeated(paths)
+    left_out = refused(blueprint.model.model_type, names)
+    return [name for name in names if name not in left_out]
+
+
+def _read_by_kernels(blueprint: Blueprint, names: list[str]) -> list[str]:
+    """Those of ``names``, each behind its block's, that PEFT refuses for a type of model which is a part of this one.
+
+    unsloth looks through the parts of the config for that; here a part is of the type whose code its block is.
+    """
+    found: dict[str, None] = {}
+    left_out: dict[str, frozenset[str]] = {}
+    for block in modules(blueprint):
+        library, _, code = block.type.module.partition(".models.")
+        leaves = [name for name in names if f"{block.path}.{name}" in blueprint.by_path]
+        if library == "transformers" and leaves:
+            kind = code.partition(".")[0]
+            if kind not in left_out:
+                left_out[kind] = refused(kind, names)
+            found.update((f"{block.leaf}.{name}", None) for name in leaves if name in left_out[kind])
+    return list(found)
 
 
 def _repeated(paths: list[str]) -> list[str]:

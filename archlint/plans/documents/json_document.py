@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NoReturn
 
 from archlint.plans.document import Document, Entry, PlanError, Section, Value
+from archlint.plans.documents.items import relisted, successors
 from archlint.plans.documents.splicing import Lines, Splice, spliced
 
 _BLANK = re.compile(r"[ \t\r\n]*")
@@ -46,17 +47,19 @@ class JsonDocument(Document):
 
     def _value(self, start: int) -> Value:
         data, end = json.JSONDecoder().raw_decode(self.text, start)
-        items: list[Value] = []
-        if isinstance(data, list):
-            at = self._skip(start + 1)
-            while self.text[at] != "]":
-                items.append(self._value(at))
-                at = self._skip(items[-1].end)
-                at = self._skip(at + 1) if self.text[at] == "," else at
-        return Value(data, self._lines.number(start), start, end, tuple(items))
+        items = tuple(self._items(start)) if isinstance(data, list) else ()
+        return Value(data, self._lines.number(start), start, end, items)
+
+    def _items(self, start: int) -> Iterator[Value]:
+        at = self._skip(start + 1)
+        while self.text[at] != "]":
+            data, end = json.JSONDecoder().raw_decode(self.text, at)
+            yield Value(data, self._lines.number(at), at, end)
+            at = self._skip(end)
+            at = self._skip(at + 1) if self.text[at] == "," else at
 
     def spelled(self, section: Section, key: str, data: Any) -> str:
-        return f"{json.dumps(key)}: {json.dumps(data, ensure_ascii=False)}"
+        return f"{json.dumps(key)}: {_spelled(data)}"
 
     def rewritten(self, section: Section, changes: Mapping[str, Any]) -> str:
         there = [section.entries[key] for key in changes if key in section.entries]
@@ -65,7 +68,7 @@ class JsonDocument(Document):
             if changes[entry.key] is None:
                 splices.append(self._removal(section, entry))
             else:
-                splices.append((entry.value.start, entry.value.end, self._written(entry, changes[entry.key])))
+                splices.append(self._replacement(entry, changes[entry.key]))
         new = {key: data for key, data in changes.items() if key not in section.entries and data is not None}
         if new:
             kept = [entry for entry in section.entries.values() if changes.get(entry.key, entry) is not None]
@@ -73,14 +76,30 @@ class JsonDocument(Document):
             splices.append(self._insertion(section, (changed or kept)[-1] if kept else None, new))
         return spliced(self.text, splices)
 
+    def _replacement(self, entry: Entry, data: Any) -> Splice:
+        old = entry.value
+        if isinstance(data, list) and data and old.items:
+            numbers = successors([item.data for item in old.items], data)
+            there = [self.text[item.start : item.end] for item in old.items]
+            new = [
+                (number, _spelled(item) if number is None else there[number])
+                for number, item in zip(numbers, data, strict=True)
+            ]
+            spans = [(item.start - old.start - 1, item.end - old.start - 1) for item in old.items]
+            margin = self._lines.margin(entry.start) + "  "
+            inside = self.text[old.start + 1 : old.end - 1]
+            if (text := relisted(inside, spans, self._lines.newline, margin, new)) is not None:
+                return old.start + 1, old.end - 1, text
+        return old.start, old.end, self._written(entry, data)
+
     def _written(self, entry: Entry, data: Any) -> str:
         old = self.text[entry.value.start : entry.value.end]
         margin = self._lines.margin(entry.start)
         if "\n" not in old and not (isinstance(data, (list, dict)) and not isinstance(entry.data, (list, dict))):
-            return json.dumps(data, ensure_ascii=False)
+            return _spelled(data)
         alone = self.text[self._lines.start(entry.start) : entry.start].strip() == ""
         if not alone:
-            return json.dumps(data, ensure_ascii=False)
+            return _spelled(data)
         text = json.dumps(data, ensure_ascii=False, indent=margin or "  ")
         return text.replace("\n", f"{self._lines.newline}{margin}")
 
@@ -100,6 +119,10 @@ class JsonDocument(Document):
         between = f",{self._lines.newline}{margin}" if alone else ", "
         text = "".join(f"{between}{self.spelled(section, *item)}" for item in new.items())
         return after.value.end, after.value.end, text
+
+
+def _spelled(data: Any) -> str:
+    return json.dumps(data, ensure_ascii=False)
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -10,7 +10,8 @@ from archlint.plans.document import Document, PlanError
 
 _MOST_BYTES = 4 * 2**20
 _COMMAND = re.compile(
-    r"^\s*(\w+=\S*\s+)*(trl|swift|megatron|llamafactory-cli|axolotl|accelerate|torchrun|deepspeed|python3?|unsloth)\s",
+    r"^[ \t]*(\w+=\S*[ \t]+)*"
+    r"(trl|swift|megatron|llamafactory-cli|axolotl|accelerate|torchrun|deepspeed|python3?|unsloth)\s",
     re.MULTILINE,
 )
 """A line that starts a trainer."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 Splice = tuple[int, int, str]
 """What stands between two offsets is replaced by a text."""
@@ -20,16 +21,18 @@ def spliced(text: str, splices: Iterable[Splice]) -> str:
 
 
 class Lines:
-    """The lines of a text: which one an offset is on, and where it begins and ends."""
+    """The lines of a text: which one an offset is on, and where it begins and ends.
 
-    def __init__(self, text: str) -> None:
+    ``ends`` is an expression for what ends a line in the syntax of the text: they differ in that.
+    """
+
+    def __init__(self, text: str, ends: str = r"\r?\n") -> None:
         self._text = text
-        self._starts = [0, *(offset + 1 for offset, sign in enumerate(text) if sign == "\n")]
-
-    @property
-    def newline(self) -> str:
+        breaks = list(re.finditer(ends, text))
+        self._starts = [0, *(found.end() for found in breaks)]
+        self._ends = [*(found.start() for found in breaks), len(text)]
+        self.newline = breaks[0][0] if breaks else "\n"
         """What ends a line: that of the first one."""
-        return "\r\n" if self._text.partition("\n")[0].endswith("\r") else "\n"
 
     def number(self, offset: int) -> int:
         """The line of ``offset``, from 1."""
@@ -40,19 +43,20 @@ class Lines:
         return self._starts[self.number(offset) - 1]
 
     def first(self, number: int) -> int:
-        """Where the line ``number`` begins."""
-        return self._starts[number - 1]
+        """Where the line ``number`` begins; behind the last line, where the text ends."""
+        return self._starts[number - 1] if number <= len(self._starts) else len(self._text)
 
     def end(self, offset: int) -> int:
         """Where the line of ``offset`` ends, before what ends it."""
-        stop = self._text.find("\n", offset)
-        stop = len(self._text) if stop < 0 else stop
-        return stop - 1 if self._text[stop - 1 : stop] == "\r" and stop > offset else stop
+        return self._ends[self.number(offset) - 1]
 
     def after(self, offset: int) -> int:
         """Where the line behind that of ``offset`` begins."""
-        stop = self._text.find("\n", offset)
-        return len(self._text) if stop < 0 else stop + 1
+        return self.first(self.number(offset) + 1)
+
+    def __iter__(self) -> Iterator[str]:
+        """The lines, without what ends them."""
+        return map(self._text.__getitem__, map(slice, self._starts, self._ends))
 
     def margin(self, offset: int) -> str:
         """The blanks that the line of ``offset`` begins with."""

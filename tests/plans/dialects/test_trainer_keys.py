@@ -126,3 +126,11 @@ def test_axolotl_has_no_default_rank_and_that_is_told() -> None:
 def test_that_parts_are_told_by_their_role_is_said(text: str) -> None:
     reading = read(LlamaFactory(), YamlDocument, f"model_name_or_path: m\nfinetuning_type: lora\n{text}\n")
     assert any(note.line == 3 and "by their role" in note.text for note in reading.notes)
+
+
+@pytest.mark.parametrize(
+    "key", ["warmup_ratio", "logging_dir", "overwrite_output_dir", "warmup_steps", "save_safetensors"]
+)
+def test_a_key_of_any_transformers_that_the_tool_runs_with_is_known(key: str) -> None:
+    text = f"model_name_or_path: m\nfinetuning_type: lora\n{key}: 1\n"
+    assert not [note for note in read(LlamaFactory(), YamlDocument, text).notes if key in note.text]
