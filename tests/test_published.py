@@ -131,7 +131,7 @@ def test_modules_that_were_renamed_since(publish: Callable[[PeftConfig], Path], 
     trained = load_file(folder / WEIGHTS)
     renamed(folder, lambda key: key.replace(here, once))
     (finding,) = said(folder)
-    assert finding.severity.value == "warning"
+    assert finding.severity.value == "error", "nothing of it is loaded"
     assert "4 of 4 keys match nothing" in finding.message
     assert "4 places get no weights" in finding.message
     assert missing_in_peft(folder) == 4
@@ -146,19 +146,63 @@ def test_a_layer_that_is_not_in_the_file(publish: Callable[[PeftConfig], Path]) 
     folder = publish(LoraConfig(target_modules=["q_proj"]))
     renamed(folder, lambda key: None if "layers.1." in key else key)
     (finding,) = said(folder)
+    assert finding.severity.value == "warning"
     assert finding.message.startswith("2 places get no weights")
+    assert "save the adapter again" in finding.remedies[0].text
     assert missing_in_peft(folder) == 2
+
+
+def test_keys_without_the_prefix_of_peft(publish: Callable[[PeftConfig], Path]) -> None:
+    folder = publish(LoraConfig(target_modules=["q_proj"]))
+    renamed(folder, lambda key: key.removeprefix("base_model.model."))
+    (finding,) = said(folder)
+    assert finding.severity.value == "error"
+    assert "base_model.model. is missing before them" in finding.message
+    assert missing_in_peft(folder) == 4
+    (remedy,) = finding.remedies
+    renamed(folder, lambda key: f"{remedy.value}{key}")
+    assert said(folder) == []
+
+
+def test_layers_that_the_settings_do_not_name(publish: Callable[[PeftConfig], Path]) -> None:
+    folder = publish(LoraConfig(target_modules=["q_proj", "v_proj"]))
+    set_to(folder, target_modules=["q_proj"])
+    (finding,) = said(folder)
+    assert finding.severity.value == "warning"
+    assert "4 of 8 keys match nothing" in finding.message
+    assert "the file holds more" in finding.remedies[0].text
+
+
+def set_to(folder: Path, **settings: Any) -> None:
+    file = folder / "adapter_config.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), **settings}))
 
 
 def test_a_rank_that_is_not_that_of_the_file(publish: Callable[[PeftConfig], Path]) -> None:
     folder = publish(LoraConfig(target_modules=["q_proj"], r=8))
-    file = folder / "adapter_config.json"
-    file.write_text(json.dumps({**json.loads(file.read_text()), "r": 4}))
+    set_to(folder, r=4)
     (finding,) = said(folder)
     assert finding.severity.value == "error"
     assert "4 shapes differ" in finding.message
+    assert "is [8, 32] in the file, and [4, 32] in the model" in finding.message
+    assert finding.plan_line is not None
+    assert finding.plan_line.key == "r"
     with pytest.raises(RuntimeError, match="size mismatch"):
         PeftModel.from_pretrained(model(), folder)
+    (remedy,) = finding.remedies
+    assert remedy.text.startswith("r is 8 in the file")
+    set_to(folder, **remedy.value)
+    PeftModel.from_pretrained(model(), folder)
+    assert said(folder) == []
+
+
+def test_ranks_of_single_layers_that_were_lost(publish: Callable[[PeftConfig], Path]) -> None:
+    folder = publish(LoraConfig(target_modules=["q_proj", "v_proj"], r=8, rank_pattern={"v_proj": 4}))
+    set_to(folder, rank_pattern={})
+    (finding,) = said(folder)
+    assert finding.severity.value == "error"
+    assert "correct the ranks" in finding.remedies[0].text
+    assert not finding.remedies[0].proven
 
 
 def test_an_adapter_without_weights_is_judged_by_its_settings(publish: Callable[[PeftConfig], Path]) -> None:

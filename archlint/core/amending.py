@@ -57,6 +57,18 @@ def leaving_out(trial: Trial, paths: Collection[str]) -> dict[str, Any] | None:
     return lora
 
 
+def unsaved(trial: Trial, paths: Collection[str], text: str) -> list[Remedy]:
+    """How to keep a plan from training the modules at ``paths`` in full; none where ``modules_to_save`` says more."""
+    lora = trial.plan.lora
+    saved = lora.get("modules_to_save")
+    names = [saved] if isinstance(saved, str) else list(saved or ())
+    reaches = {name: trial.reached_by("modules_to_save", str(name)) for name in names}
+    kept = [name for name in names if not reaches[name] or not set(reaches[name]).issubset(paths)]
+    if kept == names or any(path in paths for name in kept for path in reaches[name]):
+        return []
+    return [Remedy("modules_to_save", text, value=kept, plan={**lora, "modules_to_save": kept or None})]
+
+
 def _joined(excluded: Any, names: list[str]) -> Any:
     """An ``exclude_modules`` that takes out ``names`` as well: a regular expression stays one."""
     if isinstance(excluded, str):

@@ -196,6 +196,8 @@ class Facts:
     """The name of the input that the class cannot do without: a speech recogniser's is its audio."""
     new_heads: tuple[str, ...] = ()
     """Heads that do not come with the published backbone: a classifier starts at random."""
+    task_classes: Mapping[str, str] = field(default_factory=dict)
+    """PEFT's task types with a head of their own, and the class that transformers has of this model type for each."""
     decayed_norms: tuple[str, ...] = ()
     """Parameters of norms to which the Trainer would apply weight decay."""
     decayed_vectors: tuple[str, ...] = ()

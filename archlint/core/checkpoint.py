@@ -23,7 +23,7 @@ class Mismatch:
 class AdapterWeights:
     """What the installed PEFT makes of an adapter's file on its base model.
 
-    Keys are those of the file, which begin with ``base_model.model.`` and do not hold the adapter's name.
+    Keys are those of the file, which PEFT begins with ``base_model.model.``; they do not hold the adapter's name.
     """
 
     file: str
@@ -41,6 +41,15 @@ class AdapterWeights:
     """A ``key_mapping`` of PEFT with which every key was taken and none was missing."""
     rows: int | None = None
     """A size of the vocabulary to which the model was resized, and then everything was loaded."""
+    rank: int | None = None
+    """A rank that was put for the ``r`` of the settings, and then everything was loaded."""
+    prefix: str = ""
+    """What was put before every key of the file, and then everything was loaded."""
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether no tensor has a place: nothing of the adapter is loaded."""
+        return 0 < self.count == len(self.ignored)
 
     @property
     def fits(self) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import enum
 
 from archlint.core.blueprint import Blueprint, Kind, Site, Trait
-from archlint.core.trial import LORA, Refusal, Trial
+from archlint.core.trial import LORA, Entry, Refusal, Trial
 
 
 class Cause(str, enum.Enum):
@@ -26,9 +26,11 @@ class Cause(str, enum.Enum):
     TASK_TYPE = "task-type"
     """The task type needs something that the class does not have, or PEFT does not know it."""
     SAVED_TWICE = "saved-twice"
-    """A head is adapted and is to be saved in full as well, by the task type or by ``modules_to_save``."""
+    """A head is adapted and is to be saved in full as well, by the task type."""
+    HELD_AND_SAVED = "held-and-saved"
+    """A module of ``modules_to_save`` holds adapters: on a parameter of it, or reached by another name."""
     SETTINGS = "settings"
-    """``layers_to_transform`` or ``layers_pattern`` contradicts another setting."""
+    """``layers_to_transform``, ``layers_pattern`` or ``feedforward_modules`` contradicts another setting."""
     HALF_FUSED = "half-fused"
     """A name stands for a part of a fused parameter, whose other part the plan does not name."""
     PARAMETER = "parameter"
@@ -53,6 +55,7 @@ class Cause(str, enum.Enum):
     """None of these."""
 
 
+_CONTRADICTED = ("layers_to_transform", "layers_pattern", "feedforward_modules")
 _BY_KIND = {
     Kind.WRAPPER: Cause.WRAPPER,
     Kind.NORM: Cause.NORM,
@@ -92,10 +95,21 @@ def _of_plan(blueprint: Blueprint, trial: Trial, refusal: Refusal) -> Cause:
     if "prepare_inputs_for_generation" in refusal.message or "task type" in refusal.message:
         return Cause.TASK_TYPE
     if "modules_to_save cannot be applied" in refusal.message:
-        return Cause.SAVED_TWICE
-    if "layers_to_transform" in refusal.message or "layers_pattern" in refusal.message:
+        return Cause.HELD_AND_SAVED if held_and_saved(trial) else Cause.SAVED_TWICE
+    if any(setting in refusal.message for setting in _CONTRADICTED):
         return Cause.SETTINGS
     return Cause.OTHER
+
+
+def held_and_saved(trial: Trial) -> list[Entry]:
+    """The values of ``modules_to_save`` that reach what the plan's targets reach, or what holds such a parameter.
+
+    PEFT keeps its adapters out of the modules of that list by a full part of their name, and takes any end of a
+    name for it when it saves; and it does not keep them off parameters (``tuners_utils.py``, ``other.py``, 0.21).
+    """
+    named = {name for entry in trial.entries if entry.setting == "target_parameters" for name in entry.reaches}
+    held = {*trial.reached, *(name.rpartition(".")[0] for name in named)}
+    return [entry for entry in trial.entries if entry.setting == "modules_to_save" and held.intersection(entry.reaches)]
 
 
 def _at_site(blueprint: Blueprint, trial: Trial, refusal: Refusal, site: Site) -> Cause:

@@ -47,6 +47,8 @@ class Refusal:
     type: str
     message: str
     at: str | None = None
+    rows: int | None = None
+    """How many rows the embedding would need, where the plan trains one that it does not have."""
 
     def __str__(self) -> str:
         return f"{self.type}: {self.message}"
@@ -92,6 +94,15 @@ class Ground(str, enum.Enum):
     """The meta device, in full or on the shortest stack of layers that shows every kind of layer."""
     COPY = "copy"
     """A small copy on the processor, of the same class with random weights."""
+
+
+class Mute(str, enum.Enum):
+    """What multiplies an adapter by zero."""
+
+    SCALING = "scaling"
+    """Its scaling, as with ``lora_alpha=0``."""
+    DROPOUT = "dropout"
+    """A dropout of all that it gets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,15 +163,24 @@ class Trial:
     coverage: float = 0.0
     outside: int = 0
     """Adapted sites in towers and connectors that the scope does not train."""
-    trainable: int = 0
-    """Number of trainable parameters after injection."""
-    size: int = 0
-    """Bytes of the weights that PEFT saves for the adapter; 0 where it was not asked, as it is of the user's plan."""
+    trainable: int | None = 0
+    """Number of trainable parameters after injection; ``None`` where PEFT could not place them on the model itself."""
+    size: int | None = 0
+    """Bytes of the weights that PEFT saves for the adapter; 0 where it was not asked, as it is of the user's plan.
+
+    ``None`` where ``trainable`` is.
+    """
+    carried: Mapping[str, int] = field(default_factory=dict)
+    """Sites whose own weight PEFT saves in full beside the adapter, and its bytes, which ``size`` includes."""
     forward: str = "unavailable"
     """``ok``, ``crashed`` or ``unavailable``: whether the adapted model was run forward and backward."""
     crash: Crash | None = None
     dead: tuple[str, ...] = ()
     """Adapted sites that got no gradient."""
+    saved_dead: tuple[str, ...] = ()
+    """Those of ``saved`` that got no gradient."""
+    muted: Mapping[str, Mute] = field(default_factory=dict)
+    """Adapted sites whose adapter is multiplied by zero: it changes nothing, and its gradients are zero."""
     ground: Ground | None = None
     """What it was run on; ``None`` where ``forward`` is ``unavailable``."""
     not_run: str = ""
@@ -169,7 +189,7 @@ class Trial:
     @property
     def is_sound(self) -> bool:
         """Whether it was run, and nothing is known against it."""
-        return self.raised is None and self.forward == "ok" and not self.dead
+        return self.raised is None and self.forward == "ok" and not (self.dead or self.saved_dead or self.muted)
 
     def refuses(self, paths: Collection[str]) -> bool:
         """Whether PEFT refused a module of ``paths``, or would have next: it stops at the first that it refuses."""

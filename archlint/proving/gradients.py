@@ -1,9 +1,9 @@
-"""Which adapters of an injected model got a gradient."""
+"""Which adapters, and which modules that are trained in full, got a gradient in an injected model."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Adapters:
-    """The adapters that a model holds, by the names that their places have in the base.
+    """The adapters that a model holds, and the copies that it trains in full, by their places' names in the base.
 
     Args:
         model: the injected model.
@@ -21,7 +21,14 @@ class Adapters:
     """
 
     def __init__(self, model: nn.Module, kind: type[BaseTunerLayer]) -> None:
+        from peft.utils.other import AuxiliaryTrainingWrapper
+
         self._model = model
+        self._saved = {
+            in_base(name): module
+            for name, module in model.named_modules()
+            if isinstance(module, AuxiliaryTrainingWrapper)
+        }
         self._layers = {
             _place(name, module): module for name, module in model.named_modules() if issubclass(type(module), kind)
         }
@@ -38,6 +45,22 @@ class Adapters:
     def names(self) -> tuple[str, ...]:
         """The places of all adapters; one on a parameter ends in the parameter's name."""
         return tuple(self._layers)
+
+    def layers(self) -> Mapping[str, BaseTunerLayer]:
+        """PEFT's layers, by the places of their adapters."""
+        return self._layers
+
+    def saved(self) -> tuple[str, ...]:
+        """The places of the modules that are trained in full, as ``modules_to_save`` asks for."""
+        return tuple(self._saved)
+
+    def saved_without_gradient(self) -> Iterator[str]:
+        """Those of :meth:`saved` that are in the model now and none of whose weights has a gradient."""
+        present = set(map(id, self._model.modules()))
+        for name, module in self._saved.items():
+            trained = [weight for weight in module.parameters() if weight.requires_grad]
+            if id(module) in present and trained and all(weight.grad is None for weight in trained):
+                yield name
 
     def without_gradient(self) -> Iterator[str]:
         """The adapted modules and parameters, of those that are in the model now, whose adapter has no gradient.

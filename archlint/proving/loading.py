@@ -56,7 +56,11 @@ def load(model: nn.Module, settings: Mapping[str, Any], shapes: Mapping[str, Sha
     if weights.fits:
         return weights
     return dataclasses.replace(
-        weights, key_mapping=loader.mapping(shapes, found), rows=loader.rows(shapes, found.mismatched)
+        weights,
+        key_mapping=loader.mapping(shapes, found),
+        rows=loader.rows(shapes, found.mismatched),
+        rank=loader.rank(shapes, found.mismatched),
+        prefix=loader.prefix(shapes),
     )
 
 
@@ -137,6 +141,24 @@ class _Loader:
             return size if self.load(shapes, rows=size).fits else None
         except Exception:  # not every class can be resized
             return None
+
+    def rank(self, shapes: Mapping[str, Shape], mismatched: tuple[Mismatch, ...]) -> int | None:
+        """The ``r`` with which the whole file fits, where all that differs is one size."""
+        pairs = (zip(clash.file, clash.model, strict=False) for clash in mismatched)
+        sizes = {file for pair in pairs for file, model in pair if file != model}
+        if len(sizes) != 1:
+            return None
+        (size,) = sizes
+        try:
+            return size if _Loader(self._model, {**self._settings, "r": size}).load(shapes).fits else None
+        except NotLoadableError:  # no rank at all
+            return None
+
+    def prefix(self, shapes: Mapping[str, Shape]) -> str:
+        """PEFT's own prefix, where every key of the file lacks it and fits with it."""
+        if any(key.startswith(_PREFIX) for key in shapes):
+            return ""
+        return _PREFIX if self.load({_PREFIX + key: shape for key, shape in shapes.items()}).fits else ""
 
     @contextlib.contextmanager
     def _adapted(self, rows: int | None = None) -> Iterator[nn.Module]:

@@ -57,8 +57,8 @@ def _layers(lora: Mapping[str, Any], names: Sequence[str]) -> Iterator[Entry]:
     targets = lora.get("target_modules")
     if isinstance(targets, str) or not isinstance(targets, Collection):
         return
-    listed = indices if isinstance(indices, Collection) else [indices]
-    for index in (value for value in listed if isinstance(value, int)):
+    listed = indices if isinstance(indices, Collection) and not isinstance(indices, str) else [indices]
+    for index in (value for value in listed if isinstance(value, (int, str))):  # PEFT takes text, and finds no layer
         config = _single(list(targets), None)
         config.layers_to_transform = [index]
         config.layers_pattern = lora.get("layers_pattern")

@@ -17,6 +17,7 @@ from archlint.core.folding import without_indices
 from archlint.core.trial import Baseline, Crash, Ground, Plan
 from archlint.deadline import deadline
 from archlint.proving.gradients import Adapters, in_base
+from archlint.proving.initialisations import initialisations
 from archlint.proving.tuners import config_of
 from archlint.running import (
     MAX_SECONDS,
@@ -70,18 +71,20 @@ class Copy:
             return None
         return batch, use
 
-    def run(self, plan: Plan, adapted: Collection[str]) -> Run | None:
+    def run(self, plan: Plan, adapted: Collection[str], saved: Collection[str] = ()) -> Run | None:
         """One training step with the adapters of ``plan``; ``None`` where the copy cannot tell.
 
         Args:
             adapted: paths of the sites that the plan adapts in the model.
+            saved: paths of those that it trains in full.
         """
         from peft import get_peft_model
 
         with restored(self._model), _by_itself(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
-                tuner: Any = get_peft_model(self._model, config_of(plan)).base_model
+                with initialisations(on_meta=False):
+                    tuner: Any = get_peft_model(self._model, config_of(plan)).base_model
             except Exception:  # PEFT took the plan on the model, and may not on fewer layers
                 return None
             adapters = Adapters(self._model, tuner.tuner_layer_cls)
@@ -95,12 +98,13 @@ class Copy:
                 return None
             except Exception as error:  # as above
                 return Run(_in_model(crash_of(error, paths), adapted))
-            lost = set(adapters.without_gradient())
-        dead, alive = _places(lost), _places(name for name in adapters.names() if name not in lost)
+            lost = {*adapters.without_gradient(), *adapters.saved_without_gradient()}
+        trained = (*adapters.names(), *adapters.saved())
+        dead, alive = _places(lost), _places(name for name in trained if name not in lost)
         experts = _places(site.path for site in self._blueprint.select(trait=Trait.EXPERT))
         if (dead & alive) - experts:  # an expert may have got no token
             return None
-        return Run(dead=frozenset(path for path in adapted if without_indices(path) in dead - alive))
+        return Run(dead=frozenset(path for path in (*adapted, *saved) if without_indices(path) in dead - alive))
 
 
 @contextlib.contextmanager

@@ -16,11 +16,15 @@ from typing import Any
 from torch import nn
 
 from archlint.core.blueprint import Blueprint, Kind, Scope
-from archlint.core.trial import USER, Baseline, Crash, Entry, Ground, Plan, Refusal, Trial
+from archlint.core.trial import USER, Baseline, Crash, Entry, Ground, Mute, Plan, Refusal, Trial
 from archlint.deadline import deadline
+from archlint.proving.adapter_file import AdapterFile, adapter_file
 from archlint.proving.gradients import Adapters
+from archlint.proving.initialisations import initialisations
 from archlint.proving.matching import entries, reached
+from archlint.proving.muting import muted
 from archlint.proving.on_copy import Copy
+from archlint.proving.token_rows import out_of_bounds
 from archlint.proving.tuners import UnknownTunerError, config_of, own_inputs
 from archlint.proving.without_content import lacks_content, numbers_made_up
 from archlint.running import MAX_SECONDS, NoSmallCopyError, Run, Runner, TooSlowError, restored
@@ -49,6 +53,7 @@ class Prover:
     def __init__(self, model: nn.Module, blueprint: Blueprint) -> None:
         self._model = model
         self._blueprint = blueprint
+        self._is_meta = all(parameter.is_meta for parameter in model.parameters())
         self._names = [name for name, _ in model.named_modules()]
         self._parameters = [name for name, _ in model.named_parameters()]
         self._lists = {name: part for name, part in model.named_modules() if isinstance(part, nn.ModuleList)}
@@ -82,12 +87,14 @@ class Prover:
         """What the model does in training without adapters."""
         return self._runner.baseline if self._copy is None else self._copy.baseline
 
-    def _run(self, plan: Plan, tuner: Any, adapted: Collection[str]) -> Run | None:
+    def _run(self, plan: Plan, adapters: Adapters, adapted: Collection[str], saved: Collection[str]) -> Run | None:
         if self._copy is not None:
             # PEFT names the parameters that it adapts by their weight, and a Linear's is no site of its own
-            return self._copy.run(plan, adapted)
-        adapters = Adapters(self._model, tuner.tuner_layer_cls)
-        return self._runner.run(adapted, lambda: self._sites(adapters.without_gradient(), plan))
+            return self._copy.run(plan, adapted, saved)
+        return self._runner.run(
+            (*adapted, *saved),
+            lambda: self._sites([*adapters.without_gradient(), *adapters.saved_without_gradient()], plan),
+        )
 
     def scoped(self, scope: Scope) -> Prover:
         """What tries plans for another scope, with batches that fit that one."""
@@ -134,7 +141,9 @@ class Prover:
         refusal = None
         adapted: tuple[str, ...] = ()
         saved: tuple[str, ...] = ()
-        trainable = size = 0
+        silent: dict[str, Mute] = {}
+        trainable = 0
+        file = AdapterFile()
         run: Run | None = None
         lack = ""
         with restored(self._model):
@@ -142,13 +151,18 @@ class Prover:
                 warnings.simplefilter("always")
                 try:
                     config = config_of(plan)
-                    with values or contextlib.nullcontext():
-                        injected = get_peft_model(self._model, config, low_cpu_mem_usage=True)
+                    with values or contextlib.nullcontext(), initialisations(on_meta=self._is_meta):
+                        # with low_cpu_mem_usage copies that are to share a weight get one each
+                        injected = get_peft_model(self._model, config, low_cpu_mem_usage=not self._is_meta)
                     tuner = injected.base_model
-                    adapted = self._sites_of(tuner, plan)
-                    saved = self._saved(plan)
-                    trainable = sum(part.numel() for part in injected.parameters() if part.requires_grad)
-                    size = _size(injected) if plan.name == USER else 0
+                    refusal = out_of_bounds(self._model)
+                    adapters = Adapters(self._model, tuner.tuner_layer_cls)
+                    if refusal is None:
+                        adapted = self._sites_of(tuner, plan)
+                        saved = self._sites(adapters.saved(), plan)
+                        silent = self._muted(adapters, plan)
+                        trainable = sum(part.numel() for part in injected.parameters() if part.requires_grad)
+                        file = adapter_file(injected) if plan.name == USER else file
                 except UnknownTunerError:
                     raise
                 except Exception as error:  # whatever PEFT raises is the result
@@ -158,7 +172,7 @@ class Prover:
             if refusal is None and (inputs := own_inputs(tuner)):
                 lack = f"{plan.tuner} takes {', '.join(inputs)} in training, and no batch holds that"
             elif refusal is None:
-                run = self._run(plan, tuner, adapted)
+                run = self._run(plan, adapters, adapted, saved)
         effective = _effective(config, plan)
         notices = (
             " ".join(str(notice.message).split())
@@ -177,9 +191,11 @@ class Prover:
             coverage=self._blueprint.coverage(adapted),
             outside=len(self._blueprint.outside(adapted)),
             trainable=trainable,
-            size=size,
+            size=file.size,
+            carried={site: file.carried[name] for name in file.carried if (site := self._site(name, plan)) is not None},
+            muted=silent,
             not_run=lack,
-            **_outcome(run, adapted, self.baseline.ground),
+            **_outcome(run, adapted, saved, self.baseline.ground),
         )
 
     def _entries(self, plan: Plan, effective: Mapping[str, Any]) -> tuple[Entry, ...]:
@@ -217,15 +233,19 @@ class Prover:
             rewritten=_rewritten(plan, effective),
             coverage=self._blueprint.coverage(adapted),
             outside=len(self._blueprint.outside(adapted)),
+            trainable=None,
+            size=None,
         )
         return self._rerun_on_small_copy(trial, str(error))
 
     def _rerun_on_small_copy(self, trial: Trial, lack: str) -> Trial:
         """``trial`` with what a run of the small copy tells, and else with the reason why nothing was run."""
-        run = self._small.run(trial.plan, trial.adapted) if trial.adapted and self._small is not None else None
+        run = None
+        if trial.adapted and self._small is not None:
+            run = self._small.run(trial.plan, trial.adapted, trial.saved)
         if run is None:
             return dataclasses.replace(trial, not_run=lack)
-        return dataclasses.replace(trial, **_outcome(run, trial.adapted, Ground.COPY))
+        return dataclasses.replace(trial, **_outcome(run, trial.adapted, trial.saved, Ground.COPY))
 
     def _is_doubtful(self, crash: Crash) -> bool:
         """Whether a crash on the meta device may not be one of the model with weights."""
@@ -262,12 +282,9 @@ class Prover:
                 return f"{path}.{originals[int(index)]}.{rest}".rstrip(".")
         return name
 
-    def _saved(self, plan: Plan) -> tuple[str, ...]:
-        from peft.utils.other import AuxiliaryTrainingWrapper
-
-        modules = self._model.named_modules()
-        names = (name for name, module in modules if isinstance(module, AuxiliaryTrainingWrapper))
-        return tuple(dict.fromkeys(site for name in names if (site := self._site(name, plan)) is not None))
+    def _muted(self, adapters: Adapters, plan: Plan) -> dict[str, Mute]:
+        found = ((self._site(name, plan), muted(layer)) for name, layer in adapters.layers().items())
+        return {site: why for site, why in found if site is not None and why is not None}
 
     def _reached(self, config: Any, plan: Plan) -> tuple[str, ...]:
         if config is None:
@@ -290,20 +307,17 @@ class Prover:
         return None
 
 
-def _size(injected: Any) -> int:
-    """Bytes of what ``save_pretrained`` would write for the adapter, in the types that it has before any cast."""
-    from peft import get_peft_model_state_dict
-
-    weights = get_peft_model_state_dict(injected, save_embedding_layers=False)  # which would ask the hub
-    return sum(weight.numel() * weight.element_size() for weight in weights.values())
-
-
-def _outcome(run: Run | None, adapted: Iterable[str], ground: Ground | None) -> dict[str, Any]:
+def _outcome(run: Run | None, adapted: Iterable[str], saved: Iterable[str], ground: Ground | None) -> dict[str, Any]:
     """The fields of a trial that a run fills."""
     if run is None:
         return {}
-    dead = tuple(path for path in adapted if path in run.dead)
-    return {"forward": "crashed" if run.crash else "ok", "crash": run.crash, "dead": dead, "ground": ground}
+    return {
+        "forward": "crashed" if run.crash else "ok",
+        "crash": run.crash,
+        "dead": tuple(path for path in adapted if path in run.dead),
+        "saved_dead": tuple(path for path in saved if path in run.dead),
+        "ground": ground,
+    }
 
 
 def _effective(config: Any, plan: Plan) -> dict[str, Any]:

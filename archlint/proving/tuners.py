@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import dataclasses
 import inspect
-import re
 import typing
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -15,9 +14,6 @@ from archlint.core.trial import Plan
 if TYPE_CHECKING:
     from peft import PeftConfig
     from peft.tuners.tuners_utils import BaseTuner
-
-_FROM_WEIGHTS = re.compile(r"(pissa)(_niter_\d+)?|(corda|loftq|lora_ga)|((?i:olora|mica))")
-"""Values of ``init_lora_weights`` that compute with the model's weights and may change them."""
 
 
 class UnknownTunerError(ValueError):
@@ -57,15 +53,28 @@ def config_class(tuner: str) -> type[PeftConfig]:
 
 
 def config_of(plan: Plan) -> PeftConfig:
-    """The config of ``plan`` as it is used to train, less what needs weights or data and moves no adapter.
+    """The config of ``plan`` as it is used to train.
 
     Raises:
         UnknownTunerError: the plan's tuner places nothing by module.
         Exception: whatever PEFT raises at the arguments.
     """
     cls = config_class(plan.tuner)
-    arguments = copy.deepcopy(_arguments(plan))  # PEFT adds to lists that it is given
-    return cls(**{key: _as_declared(cls, key, value) for key, value in arguments.items()})
+    arguments = {key: value for key, value in plan.lora.items() if key != "inference_mode"}
+    try:
+        return _made(cls, arguments)
+    except ImportError:  # the package with which an initialisation computes says nothing of where adapters go
+        if "init_lora_weights" not in arguments:
+            raise
+        initialisation = arguments.pop("init_lora_weights")
+        config = _made(cls, arguments)
+        vars(config).update(init_lora_weights=initialisation)
+        return config
+
+
+def _made(cls: type[PeftConfig], arguments: Mapping[str, Any]) -> PeftConfig:
+    own = copy.deepcopy(dict(arguments))  # PEFT adds to lists that it is given
+    return cls(**{key: _as_declared(cls, key, value) for key, value in own.items()})
 
 
 def own_inputs(tuner: BaseTuner) -> tuple[str, ...]:
@@ -86,18 +95,6 @@ def _tables() -> tuple[dict[str, type[Any]], dict[str, type[Any]]]:
         {kind.value: config for kind, config in PEFT_TYPE_TO_CONFIG_MAPPING.items()},
         {kind.value: model for kind, model in PEFT_TYPE_TO_TUNER_MAPPING.items()},
     )
-
-
-def _arguments(plan: Plan) -> dict[str, Any]:
-    """Training is what is tried; and an initialisation from weights or data says nothing of where adapters go."""
-    from peft.tuners.lora import LoraLayer
-
-    arguments = {key: value for key, value in plan.lora.items() if key != "inference_mode"}
-    value = arguments.get("init_lora_weights")
-    known = _FROM_WEIGHTS.fullmatch(value) if isinstance(value, str) else None
-    if known is not None and hasattr(LoraLayer, f"{known[1] or known[3] or known[4].lower()}_init"):
-        del arguments["init_lora_weights"]
-    return arguments
 
 
 def _as_declared(cls: type[Any], name: str, value: Any) -> Any:

@@ -126,11 +126,12 @@ def _planned(trial: Trial) -> dict[str, Any]:
 
 
 def _extent(report: Report, plan: Trial) -> dict[str, Any]:
-    """How much of the model a plan trains, and where."""
+    """How much of the model a plan trains, and where; what is not known is left out."""
     total = report.model.parameters if report.model is not None else 0
+    share = round(plan.trainable / total, 6) if total and plan.trainable is not None else 0.0
     return {
-        "trainable_share": round(plan.trainable / total, 6) if total else 0.0,
-        "bytes": plan.size,
+        **({} if plan.trainable is None else {"trainable_share": share}),
+        **({} if plan.size is None else {"bytes": plan.size}),
         "adapts": [{**_sites(part.sites), "share": round(part.share, 6)} for part in report.adapts],
     }
 
@@ -141,7 +142,7 @@ def _trial(trial: Trial) -> dict[str, Any]:
         "adapted": len(trial.adapted),
         "coverage": round(trial.coverage, 6),
         "outside_scope": trial.outside,
-        "trainable": trial.trainable,
+        **({} if trial.trainable is None else {"trainable": trial.trainable}),
         "forward": trial.forward,
         "crash": None if trial.crash is None else str(trial.crash),
         "ran_on": None if trial.ground is None else trial.ground.value,

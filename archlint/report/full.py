@@ -190,7 +190,8 @@ def _extent(report: Report, plan: Trial) -> Iterator[RenderableType]:
     if plan.trainable and report.model is not None:
         portion = wording.portion(plan.trainable / report.model.parameters)
         text = f"{wording.magnitude(plan.trainable)} trainable parameters, {portion} of the model"
-        yield Row(Text("  trains", "dim"), Text(f"{text}; {wording.size(plan.size)} on disk", "dim"))
+        on_disk = f"; {wording.size(plan.size)} on disk" if plan.size is not None else ""
+        yield Row(Text("  trains", "dim"), Text(f"{text}{on_disk}", "dim"))
 
 
 def _outcome(trial: Trial, report: Report) -> Text:

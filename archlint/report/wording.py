@@ -33,7 +33,7 @@ def magnitude(count: int) -> str:
 
 def size(count: int) -> str:
     """A number of bytes in three digits, by powers of ten: ``160 MB``."""
-    return f"{magnitude(count)}B" if count >= 1_000_000 else f"{count / 1000:.0f} kB"
+    return f"{magnitude(count).replace('B', 'G')}B" if count >= 1_000_000 else f"{count / 1000:.0f} kB"
 
 
 def portion(part: float) -> str:

@@ -9,6 +9,7 @@ from torch import nn
 
 from archlint.core.blueprint import Facts, Kind, Site
 from archlint.skeleton import Skeleton
+from archlint.skeleton.classes import class_for_task
 from archlint.survey.quantization import described
 from archlint.survey.roles import output_embeddings
 
@@ -29,6 +30,7 @@ def gather(skeleton: Skeleton, sites: Iterable[Site]) -> Facts:
         is_encoder_decoder=bool(getattr(config, "is_encoder_decoder", False)),
         main_input=str(getattr(model, "main_input_name", "input_ids")),
         new_heads=tuple(_new_heads(model)),
+        task_classes=_task_classes(getattr(config, "model_type", None)),
         decayed_norms=tuple(name for name in norms if name in decayed),
         decayed_vectors=tuple(sorted((decayed & vectors) - set(norms))),
         missing_wrap_classes=tuple(_missing_wrap_classes(model)),
@@ -85,6 +87,12 @@ def _new_heads(model: nn.Module) -> Iterable[str]:
             yield from (
                 f"{name}.{path}".rstrip(".") for path, part in child.named_modules() if isinstance(part, nn.Linear)
             )
+
+
+def _task_classes(model_type: str | None) -> dict[str, str]:
+    tasks = ("SEQ_CLS", "TOKEN_CLS", "QUESTION_ANS")
+    found = {task: class_for_task({"model_type": model_type}, task) for task in tasks}
+    return {task: name for task, name in found.items() if name is not None}
 
 
 def _is_classifier(model: nn.Module) -> bool:

@@ -52,6 +52,11 @@ class FusedExperts(Rule):
             severity=Severity.WARNING,
         ),
         Example(
+            "toy:experts.TopKMoe",
+            plan={"target_modules": r".*\.(q|v|gate|up|down)_proj"},
+            severity=Severity.WARNING,
+        ),
+        Example(
             "toy:experts.WithSharedExpert",
             plan={"target_modules": r".*\.shared_expert\..*"},
             severity=Severity.WARNING,
@@ -148,7 +153,12 @@ def _means_and_misses(blueprint: Blueprint, trial: Trial, stacks: Sequence[Site]
     adapted = frozenset(trial.adapted)
     if trial.raised is not None or any(site.path in adapted for site in stacks):
         return False
-    return trial.plan.says_all or _names_a_part(blueprint, trial, stacks) or _adapts_beside(blueprint, adapted, stacks)
+    return (
+        trial.plan.says_all
+        or _names_a_part(blueprint, trial, stacks)
+        or _matches_a_part(trial, stacks)
+        or _adapts_beside(blueprint, adapted, stacks)
+    )
 
 
 def _names_a_part(blueprint: Blueprint, trial: Trial, stacks: Sequence[Site]) -> bool:
@@ -162,6 +172,21 @@ def _names_a_part(blueprint: Blueprint, trial: Trial, stacks: Sequence[Site]) ->
     chosen = frozenset(trial.adapted)
     adapted = [site.leaf for site in blueprint.select(Kind.LINEAR, role=stacks[0].role) if site.path in chosen]
     return any(_is_part(set(name.split("_")), wholes) for name in (*idle, *adapted))
+
+
+def _matches_a_part(trial: Trial, stacks: Sequence[Site]) -> bool:
+    """Whether the plan's expression would reach the experts if each were a module with linears of its own."""
+    targets = trial.plan.lora.get("target_modules")
+    if not isinstance(targets, str):
+        return False
+    pattern = re.compile(targets)  # PEFT has matched by it
+    return any(pattern.fullmatch(f"{site.parent}.0.{part}") for site in stacks for part in _parts(site.leaf))
+
+
+def _parts(name: str) -> list[str]:
+    """What a stack's name is made of: ``gate_up_proj`` of ``gate_proj`` and ``up_proj``."""
+    *words, last = name.split("_")
+    return [name, *(f"{word}_{last}" for word in words)]
 
 
 def _is_part(words: Collection[str], wholes: Iterable[set[str]]) -> bool:

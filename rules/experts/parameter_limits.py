@@ -56,7 +56,7 @@ class ParameterLimits(Rule):
         for trial in blueprint.trials:
             if trial.raised is not None and cause(blueprint, trial) is Cause.PARAMETER:
                 site = culprit(blueprint, trial)
-                name = site.leaf if site is not None else "it"
+                name = _name(site) if site is not None else "it"
                 made = ", which PEFT has made of a name of modules" if trial.rewritten else ""
                 yield self.finding(
                     f"PEFT cannot adapt {name} as a parameter{made}: {_reason(trial.raised.message)}",
@@ -65,6 +65,11 @@ class ParameterLimits(Rule):
                     remedies=list(_remedies(trial)),
                     proof=[quote(trial)],
                 )
+
+
+def _name(site: Site) -> str:
+    """A module's own parameter is told with its module, and a module with the weight that it was named for."""
+    return f"{site.parent.rpartition('.')[2]}.{site.leaf}".lstrip(".") if site.is_parameter else f"{site.leaf}.weight"
 
 
 def _reason(message: str) -> str:

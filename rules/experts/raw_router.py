@@ -8,6 +8,7 @@ from archlint.core.amending import as_parameters, without
 from archlint.core.blueprint import Blueprint, Kind, Site, Trait
 from archlint.core.finding import Evidence, Finding, Remedy, Severity
 from archlint.core.rule import Example, Rule, by_class, listed, quote
+from archlint.core.suffixes import reached_by
 from archlint.core.trial import Trial
 
 
@@ -47,7 +48,6 @@ class RawRouter(Rule):
         for sites in by_class(raw):
             paths = frozenset(site.path for site in sites)
             refused = [trial for trial in blueprint.trials if trial.refuses(paths)]
-            adapted = {path for trial in blueprint.trials for path in trial.adapted}
             message = f"{sites[0].type.name} {_work(blueprint, sites)} with a bare parameter"
             if refused:
                 yield self.finding(
@@ -61,8 +61,7 @@ class RawRouter(Rule):
                     proof=[quote(trial) for trial in refused],
                 )
             else:
-                reach = any(weight.path in adapted for weight in _weights(blueprint, sites))
-                fate = "PEFT adapts it as one" if reach else "LoRA leaves it frozen"
+                fate = _fate(blueprint, _weights(blueprint, sites))
                 yield self.finding(f"{message}: {fate}", sites=sites, severity=Severity.INFO)
 
 
@@ -70,6 +69,19 @@ def _work(blueprint: Blueprint, sites: Sequence[Site]) -> str:
     """What it does, with the number of experts where its weight tells."""
     counts = {parameter.weights[0].shape[0] for parameter in _weights(blueprint, sites)}
     return f"chooses among {counts.pop()} experts" if len(counts) == 1 else "chooses experts"
+
+
+def _fate(blueprint: Blueprint, weights: Sequence[Site]) -> str:
+    """What the plans do with the router's parameter, those that PEFT refuses for something else included."""
+    paths = [weight.path for weight in weights]
+    if any(path in trial.adapted for trial in blueprint.trials for path in paths):
+        return "PEFT adapts it as one"
+    named = (name for trial in blueprint.trials for name in trial.rewritten.get("target_parameters", ()))
+    if any(reached_by(name, paths) for name in named):
+        return "PEFT takes it as one"
+    if all(trial.raised is not None for trial in blueprint.trials):
+        return "names of modules do not reach it"
+    return "LoRA leaves it frozen"
 
 
 def _weights(blueprint: Blueprint, sites: Sequence[Site]) -> list[Site]:

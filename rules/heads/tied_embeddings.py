@@ -73,9 +73,10 @@ class TiedEmbeddings(Rule):
                 )
             if copied:
                 touched, rest = _divided(copied, trial.saved)
-                message = (
-                    f"{who} trains a copy of {_names(touched)}, and {_names(rest)} keeps the weight that they share"
-                )
+                is_dead = all(site.path in trial.saved_dead for site in touched)
+                verb, gets = ("saves", " that gets no gradient") if is_dead else ("trains", "")
+                copy = f"{who} {verb} a copy of {_names(touched)}{gets}"
+                message = f"{copy}, and {_names(rest)} keeps the weight that they share"
                 yield self._finding(trial, message, touched, rest)
             harmed += [*adapted, *copied]
         healthy = [ends for ends in groups if ends not in harmed]

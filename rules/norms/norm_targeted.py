@@ -48,8 +48,8 @@ class NormTargeted(Rule):
         for sites in by_class(blueprint.select(Kind.NORM)):
             paths = frozenset(site.path for site in sites)
             for trial in blueprint.trials:
-                if trial.refuses(paths):
-                    reached = [site for site in sites if site.path in trial.reached]
+                reached = [site for site in sites if site.path in trial.reached]
+                if reached and trial.refuses(paths):  # a norm's weight among the parameters is another rule's matter
                     names = list(dict.fromkeys(site.name for site in reached))
                     yield self.finding(
                         f"the plan targets {listed(names)}: {sites[0].type.name} is a norm; PEFT refuses it",

@@ -1,17 +1,25 @@
-"""ARC507: adapters that get no gradient: they are created, saved and counted, and train nothing."""
+"""ARC507: what a plan trains gets no gradient, or none but zero: it is created, saved and counted for nothing."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from archlint.core.amending import without
+from archlint.core.amending import unsaved, without
 from archlint.core.blueprint import Blueprint, Kind, Site, Trait
 from archlint.core.finding import Evidence, Finding, Remedy, Severity
-from archlint.core.rule import Example, Rule, listed
+from archlint.core.rule import Example, Rule, listed, quote
 from archlint.core.runs import cause_of_death, owner, quote_run
 from archlint.core.suffixes import suffixes
-from archlint.core.trial import Trial
+from archlint.core.trial import Mute, Trial
+
+_MUTED = {
+    Mute.SCALING: "their scaling is 0, and so is what comes of them",
+    Mute.DROPOUT: "their dropout is 1, and leaves nothing of their input",
+}
+_MUTING = {Mute.SCALING: (0, ("lora_alpha", "alpha", "alpha_pattern")), Mute.DROPOUT: (1, ("lora_dropout",))}
+"""The value that does it, and the settings that may have it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,14 +32,15 @@ class _Loss:
 
 
 class DeadAdapter(Rule):
-    """A plan adapts a layer of what is to be trained, and the adapter gets no gradient.
+    """A plan trains a layer of what is to be trained, and it gets no gradient.
 
     ## What it does
     Runs the adapted model forward and backward and asks which adapters have no gradient, and why: the layer's
     weight is read and the layer never called, the batch does not use the layer, or what it computes is used
-    without gradient. Towers and connectors beside what is to be trained are ARC602. Where code for fused GPU
-    kernels reads a weight past its layer, and other code calls the layer, that is told too: the run, which has no
-    GPU, cannot show it.
+    without gradient. It asks the same of the modules that `modules_to_save` trains in full. Towers and connectors
+    beside what is to be trained are ARC602. Where code for fused GPU kernels reads a weight past its layer, and
+    other code calls the layer, that is told too: the run, which has no GPU, cannot show it. Adapters with a
+    scaling of 0 (`lora_alpha=0`), or a dropout of 1, have gradients, and these are zero.
 
     ## Why it matters
     The adapter is created, saved and counted among the trainable parameters, and stays as it began. Nothing is
@@ -39,7 +48,7 @@ class DeadAdapter(Rule):
 
     ## What to do
     Leave these layers out, as the recipe does. Or, if the batch does not use them, give one that does: images
-    for a cross-attention to images.
+    for a cross-attention to images. Where a setting multiplies the adapters by zero, change the setting.
     """
 
     code = "ARC507"
@@ -53,6 +62,18 @@ class DeadAdapter(Rule):
         Example("toy:running.CrossAttended", at="cross_attn.{q,k,v,o}_proj", severity=Severity.WARNING),
         Example("toy:running.FusedKernel", plan={"target_modules": ["in_proj", "out_proj"]}, severity=Severity.INFO),
         Example("toy:running.FusedKernel", at="layers.{0,1}.out_proj", severity=Severity.INFO),
+        Example(
+            "toy:running.CrossAttended",
+            plan={"target_modules": ["layers.0.q_proj"], "modules_to_save": ["cross_attn"]},
+            at="cross_attn",
+            severity=Severity.WARNING,
+        ),
+        Example(
+            "toy:projections.Dense",
+            plan={"target_modules": ["q_proj"], "lora_alpha": 0},
+            at="layers.{0,1}.q_proj",
+            severity=Severity.WARNING,
+        ),
     )
     silent = (
         Example("toy:running.Indexed", plan={"target_modules": ["q_proj", "v_proj"]}),
@@ -74,6 +95,54 @@ class DeadAdapter(Rule):
                 remedies=_remedies(loss, *hits[0]),
                 proof=[quote_run(trial) for trial, _ in hits],
             )
+        for trial in blueprint.trials:
+            yield from self._saved(blueprint, trial)
+            yield from self._muted(blueprint, trial)
+
+    def _saved(self, blueprint: Blueprint, trial: Trial) -> Iterator[Finding]:
+        """What is trained in full, but for the parts of other scopes (ARC602)."""
+        others = set(blueprint.outside(trial.saved_dead))
+        sites = [site for path in trial.saved_dead if (site := blueprint.by_path[path]) not in others]
+        for reason in dict.fromkeys(cause_of_death(blueprint, site) for site in sites):
+            dead = [site for site in sites if cause_of_death(blueprint, site) == reason]
+            text = f"leave {_names(dead, trial)} out"
+            recipe = Remedy("target_modules", f"{text}: the recipe below", by_recipe=True)
+            yield self.finding(
+                f"the copies of {_names(dead, trial)} that are to be saved get no gradient: {reason}",
+                sites=dead,
+                evidence=Evidence.FORWARDED,
+                remedies=unsaved(trial, trial.saved_dead, text) or [recipe],
+                proof=[quote_run(trial)],
+                settings=["modules_to_save"],
+            )
+
+    def _muted(self, blueprint: Blueprint, trial: Trial) -> Iterator[Finding]:
+        for mute in dict.fromkeys(trial.muted.values()):
+            sites = [blueprint.by_path[path] for path, why in trial.muted.items() if why is mute]
+            settings, rest = _without_value(trial.plan.lora, *_MUTING[mute])
+            remedy = Remedy("setting", f"leave {' and '.join(settings)} at PEFT's default", plan=rest)
+            yield self.finding(
+                f"adapters on {_names(sites, trial)} train nothing: {_MUTED[mute]}",
+                sites=sites,
+                evidence=Evidence.INJECTED,
+                remedies=[remedy] if settings else [Remedy("setting", "take the recipe below", by_recipe=True)],
+                proof=[quote(trial)],
+                settings=settings,
+            )
+
+
+def _without_value(lora: Mapping[str, Any], value: object, settings: Iterable[str]) -> tuple[list[str], dict[str, Any]]:
+    """Those of ``settings`` that are ``value`` or hold it for some layers, and the plan without it."""
+    rest, found = dict(lora), []
+    for setting in settings:
+        given = lora.get(setting)
+        if isinstance(given, Mapping) and value in given.values():
+            found.append(setting)
+            rest[setting] = {key: other for key, other in given.items() if other != value}
+        elif setting in lora and given == value:
+            found.append(setting)
+            del rest[setting]
+    return found, rest
 
 
 def _losses(blueprint: Blueprint, trial: Trial) -> Iterator[tuple[Site, _Loss]]:

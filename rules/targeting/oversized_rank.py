@@ -21,7 +21,8 @@ class OversizedRank(Rule):
 
     ## Why it matters
     A change of a matrix has no higher rank than its smaller dimension. What goes beyond trains, costs memory and
-    is saved, and adds nothing. It happens to small heads and gates, and to ranks that were meant for large models.
+    is saved, and adds nothing. It happens to small heads and gates, and to ranks that were meant for large models. A
+    plan that trains more parameters than the model has gets a warning.
 
     ## What to do
     Give these layers a rank of their own in `rank_pattern`, or lower `r`.
@@ -29,11 +30,15 @@ class OversizedRank(Rule):
 
     code = "ARC516"
     name = "oversized-rank"
-    severity = Severity.INFO
+    severity = Severity.WARNING
     why = "A change of a matrix has no higher rank than its smaller dimension: what goes beyond adds nothing."
     fires = (
-        Example("toy:projections.Dense", plan={"target_modules": ["q_proj"], "r": 512}),
-        Example("toy:projections.Dense", plan={"target_modules": ["q_proj"], "rank_pattern": {"q_proj": 512}}),
+        Example("toy:projections.Dense", plan={"target_modules": ["q_proj"], "r": 512}, severity=Severity.WARNING),
+        Example(
+            "toy:projections.Dense",
+            plan={"target_modules": ["q_proj"], "rank_pattern": {"q_proj": 10}},
+            severity=Severity.INFO,
+        ),
     )
     silent = (
         Example("toy:projections.Dense", plan={"target_modules": ["q_proj"], "r": 4}),
@@ -50,14 +55,19 @@ class OversizedRank(Rule):
         if sites:
             limits: dict[str, int] = {}
             for site in sites:
-                limits[site.leaf] = min(_smaller(site), limits.get(site.leaf, _smaller(site)))
+                limits[_key(site)] = min(_smaller(site), limits.get(_key(site), _smaller(site)))
             most = max(ranks[site.path] for site in sites)
             listed = ", ".join(f"{name} {limit}" for name, limit in limits.items())
             given = plan.plan.lora.get("rank_pattern") or {}
             pattern = {**{key: rank for key, rank in given.items() if key not in limits}, **limits}
+            total = blueprint.model.parameters
+            trained = plan.trainable or 0
+            exceeds = trained > total
+            more = f"; {trained:,} parameters are trained, and the model has {total:,}" if exceeds else ""
             yield self.finding(
-                f"rank {most} is larger than the smaller dimension of the weights: {listed}",
+                f"rank {most} is larger than the smaller dimension of the weights: {listed}{more}",
                 sites=sites,
+                severity=Severity.WARNING if exceeds else Severity.INFO,
                 evidence=Evidence.INJECTED,
                 remedies=[
                     Remedy(
@@ -68,8 +78,13 @@ class OversizedRank(Rule):
                     )
                 ],
                 proof=[quote(plan)],
-                settings=["rank_pattern"] if any(site.leaf in given for site in sites) else ["r"],
+                settings=["rank_pattern"] if any(_key(site) in given for site in sites) else ["r"],
             )
+
+
+def _key(site: Site) -> str:
+    """What ``rank_pattern`` calls it: the name of a parameter alone may be that of many."""
+    return f"{site.parent.rpartition('.')[2]}.{site.leaf}" if site.is_parameter else site.leaf
 
 
 def _rank(trial: Trial, path: str) -> int:

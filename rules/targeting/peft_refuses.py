@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from archlint.core.blueprint import Blueprint
 from archlint.core.finding import Evidence, Finding, Remedy, Severity
 from archlint.core.refusals import Cause, cause, culprit
 from archlint.core.rule import Example, Rule, quote
+from archlint.core.trial import Trial
 
 
 class PeftRefuses(Rule):
@@ -21,7 +22,8 @@ class PeftRefuses(Rule):
     `get_peft_model` raises, and nothing is trained.
 
     ## What to do
-    Change what the message names. The recipe is a plan that PEFT takes.
+    Change what the message names. Tokens that were added need rows in the embedding before they can be trained by
+    their indices: `model.resize_token_embeddings`. The recipe is a plan that PEFT takes.
     """
 
     code = "ARC515"
@@ -36,6 +38,7 @@ class PeftRefuses(Rule):
             at="attention",
             severity=Severity.ERROR,
         ),
+        Example("toy:heads.Untied", plan={"target_modules": ["q_proj"], "trainable_token_indices": [99]}),
     )
     silent = (
         Example("toy:projections.Dense", plan={"target_modules": ["q_proj"]}),
@@ -45,6 +48,7 @@ class PeftRefuses(Rule):
 
     def check(self, blueprint: Blueprint) -> Iterable[Finding]:
         refused = [trial for trial in blueprint.trials if cause(blueprint, trial) is Cause.OTHER]
+        recipe = Remedy("target_modules", "a plan that PEFT takes: the recipe below", by_recipe=True)
         harmless = blueprint.plan is None and any(trial.raised is None for trial in blueprint.stock)
         for trial in refused:
             site = culprit(blueprint, trial)
@@ -54,6 +58,13 @@ class PeftRefuses(Rule):
                 sites=[site] if site is not None else [],
                 severity=Severity.INFO if harmless else Severity.ERROR,
                 evidence=Evidence.INJECTED,
-                remedies=[Remedy("target_modules", "a plan that PEFT takes: the recipe below", by_recipe=True)],
+                remedies=[*_resizing(trial), recipe],
                 proof=[quote(trial)],
             )
+
+
+def _resizing(trial: Trial) -> Iterator[Remedy]:
+    """What adds the rows of tokens that the plan trains, where the embedding lacks them."""
+    if trial.raised is not None and trial.raised.rows is not None:
+        text = f"for tokens that were added: model.resize_token_embeddings({trial.raised.rows}) before get_peft_model"
+        yield Remedy("other", text)

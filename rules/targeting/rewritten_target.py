@@ -54,8 +54,7 @@ class RewrittenTarget(Rule):
         parameters = dict.fromkeys(name for trial in rewritten for name in _gained(trial))
         adapted = frozenset(path for trial in rewritten for path in trial.adapted)
         experts = blueprint.select(Kind.FUSED_EXPERTS, where=lambda site: site.path in adapted)
-        names = dict.fromkeys(name for trial in rewritten for name in _lost(trial))
-        given = ", ".join(names) or "all-linear"
+        given = ", ".join(dict.fromkeys(name for trial in rewritten for name in _given(trial)))
         yield self.finding(
             f"PEFT turns {given} into the parameters {', '.join(parameters)}",
             sites=experts,
@@ -69,6 +68,12 @@ def _gained(trial: Trial) -> list[str]:
     return [name for name in trial.rewritten.get("target_parameters", ()) if name not in given]
 
 
-def _lost(trial: Trial) -> list[str]:
-    given = trial.plan.lora.get("target_modules") or ()
-    return [] if isinstance(given, str) else [name for name in given if name not in trial.rewritten["target_modules"]]
+def _given(trial: Trial) -> list[str]:
+    """What PEFT made parameters of: names that are no longer among the targets, a string, or its own defaults."""
+    given = trial.plan.lora.get("target_modules")
+    if isinstance(given, str):
+        return [given]
+    if trial.plan.is_default:
+        return ["its default targets"]
+    kept = trial.rewritten.get("target_modules", ())
+    return [name for name in given or () if name not in kept]

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from archlint.core.blueprint import Blueprint
 from archlint.core.finding import Evidence, Finding, Remedy, Severity
 from archlint.core.refusals import Cause, cause
-from archlint.core.rule import Example, Rule, quote
+from archlint.core.rule import Example, Rule, listed, quote
 from archlint.core.trial import Trial
 
 _GENERATIVE = ("CAUSAL_LM", "SEQ_2_SEQ_LM")
@@ -75,8 +75,12 @@ class TaskTypeMismatch(Rule):
             message = f"{given} does not fit {name}, which is {article}: the adapter will not load by its task type"
             yield self._finding(plan, message, Severity.WARNING, fitting)
         elif given in _WITH_HEAD and not facts.new_heads:
-            message = f"{given} trains a head of its own, and {name} has none; is another class to be trained?"
-            yield self.finding(message, severity=Severity.INFO)
+            saved = [entry.value for entry in plan.entries if entry.setting == "modules_to_save" and not entry.reaches]
+            lost = f", so that {listed(saved)} in modules_to_save reaches nothing" if saved else ""
+            message = f"{given} trains a head of its own, and {name} has none{lost}; is another class to be trained?"
+            meant = facts.task_classes.get(given)
+            remedies = [Remedy("other", f"check the class with that head: --class {meant}", meant)] if meant else []
+            yield self.finding(message, severity=Severity.INFO, remedies=remedies, settings=["task_type"])
 
     def _finding(self, plan: Trial, message: str, severity: Severity, fitting: str | None) -> Finding:
         text = f"task_type={fitting!r}" if fitting is not None else "leave task_type out"

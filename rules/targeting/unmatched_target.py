@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from archlint.core import guesses
-from archlint.core.blueprint import Blueprint, Kind
+from archlint.core.blueprint import Blueprint, Kind, Site
 from archlint.core.finding import Evidence, Finding, Remedy, Severity
 from archlint.core.refusals import Cause, cause
 from archlint.core.rule import Example, Rule, quote
@@ -89,14 +89,18 @@ class UnmatchedTarget(Rule):
                     reach = "reach" if len(missing) > 1 else "reaches"
                     message = f"{_listed(missing)} in {setting} {reach} nothing; {hint}"
                     fatal = raised and setting != "modules_to_save"
-                    yield self._finding(plan, message, Severity.ERROR if fatal else Severity.WARNING, remedies)
+                    yield self.finding(
+                        message,
+                        severity=Severity.ERROR if fatal else Severity.WARNING,
+                        evidence=Evidence.INJECTED,
+                        remedies=remedies,
+                        proof=[quote(plan)],
+                        settings=[setting],
+                        values=missing,
+                    )
             if raised and all(entry.setting == "modules_to_save" for entry in unmatched):
-                yield self._finding(plan, _as_a_whole(blueprint, plan), Severity.ERROR, [_RECIPE])
-
-    def _finding(self, plan: Trial, message: str, severity: Severity, remedies: Sequence[Remedy]) -> Finding:
-        return self.finding(
-            message, severity=severity, evidence=Evidence.INJECTED, remedies=remedies, proof=[quote(plan)]
-        )
+                message = _as_a_whole(blueprint, plan)
+                yield self.finding(message, evidence=Evidence.INJECTED, remedies=[_RECIPE], proof=[quote(plan)])
 
 
 _RECIPE = Remedy("target_modules", "or take the names that the model has: the recipe below", by_recipe=True)
@@ -175,19 +179,26 @@ def _parameters(blueprint: Blueprint, plan: Trial, missing: Sequence[str]) -> _A
 
 def _layers(blueprint: Blueprint, plan: Trial, missing: Sequence[str]) -> _Answer:
     lora = plan.plan.lora
-    given = lora.get("layers_pattern")
+    pattern = lora.get("layers_pattern")
     above, name = _list_of_layers(blueprint)
     found = any(entry.reaches for entry in plan.entries if entry.setting == "layers_to_transform")
-    if name and not found and name != given and (given or not above):
+    if name and not found and name != pattern and (pattern or not above):
         hint = "PEFT looks for the index behind a module's second name, and here it is behind the first"
         plan_now = {**lora, "layers_pattern": name}
         remedy = Remedy("setting", f"layers_pattern={name!r}", name, plan=plan_now)
-        return f"the layers are in {name}, not in {given}" if given else hint, [remedy]
+        return f"the layers are in {name}, not in {pattern}" if pattern else hint, [remedy]
     scope = blueprint.scope.value
     count = blueprint.model.layers.get(scope, 0)
     hint = f"the {scope} has layers 0 to {count - 1}" if count else "no layer has such an index"
     indices = lora["layers_to_transform"]
-    kept = [index for index in (indices if isinstance(indices, list) else [indices]) if str(index) not in missing]
+    given = indices if isinstance(indices, list) else [indices]
+    if texts := [index for index in given if isinstance(index, str)]:
+        numbers = [int(index) if isinstance(index, str) and index.isdigit() else index for index in given]
+        remedy = Remedy(
+            "setting", f"layers_to_transform={numbers}", numbers, plan={**lora, "layers_to_transform": numbers}
+        )
+        return f"PEFT compares numbers, and {texts[0]!r} is text", [remedy, _RECIPE]
+    kept = [index for index in given if str(index) not in missing]
     if not kept:
         return hint, [_RECIPE]
     plan_now = {**lora, "layers_to_transform": kept}
@@ -200,8 +211,19 @@ def _saved(blueprint: Blueprint, plan: Trial, missing: Sequence[str]) -> _Answer
     names = guesses.nearest(missing, savable)
     mended = list(dict.fromkeys([*(name for name in lora["modules_to_save"] if name not in missing), *names]))
     text = "the modules that are there" if names else "leave it out"
-    remedy = Remedy("modules_to_save", text, mended, plan={**lora, "modules_to_save": mended})
-    return _did_you_mean(names) or "PEFT saves nothing for it", [remedy]
+    plan_now = {**lora, "modules_to_save": mended}
+    remedies = [Remedy("modules_to_save", text, mended, plan=plan_now)]
+    if any(site.leaf in names for site in blueprint.sites if _is_tied(blueprint, site)):
+        tied = {**plan_now, "ensure_weight_tying": True}
+        text = f"{text}, with ensure_weight_tying=True: the weight is that of another module too"
+        remedies.insert(0, Remedy("modules_to_save", text, mended, plan=tied))
+    return _did_you_mean(names) or "PEFT saves nothing for it", remedies
+
+
+def _is_tied(blueprint: Blueprint, site: Site) -> bool:
+    """Whether a weight of ``site`` is that of another module as well."""
+    shared = {weight.tied_to for other in blueprint.sites for weight in other.weights if weight.tied_to is not None}
+    return any(weight.tied_to is not None for weight in site.weights) or not shared.isdisjoint(site.parameters)
 
 
 _ANSWERS = {

@@ -1,9 +1,10 @@
-"""ARC602: adapters in towers and connectors that a batch of what is to be trained gives no gradient."""
+"""ARC602: towers and connectors that a plan trains, and that a batch of what is to be trained gives no gradient."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
+from archlint.core.amending import unsaved
 from archlint.core.blueprint import Blueprint, Site
 from archlint.core.finding import Evidence, Finding, Remedy, Severity
 from archlint.core.regions import excluding, roots
@@ -13,12 +14,12 @@ from archlint.core.trial import Trial
 
 
 class IdleTower(Rule):
-    """A plan adapts a tower or a connector, and the training step of the scope leaves it idle.
+    """A plan trains a tower or a connector, and the training step of the scope leaves it idle.
 
     ## What it does
     Runs the adapted model on a batch that holds what the scope trains, such as text alone, and counts the
     adapters in towers and connectors that got no gradient; shown are the parts that hold them. That they are
-    adapted at all is ARC601, which lists them.
+    adapted at all is ARC601, which lists them. Parts that `modules_to_save` trains in full are told by themselves.
 
     ## Why it matters
     A single process trains on and says nothing. Distributed data parallel raises at the second step (`Expected to
@@ -26,8 +27,8 @@ class IdleTower(Rule):
     at each step; where some batches hold images and others do not, it depends on the batch which step fails.
 
     ## What to do
-    Leave the towers out with a regular expression in `exclude_modules`. If they are to be trained, see that each
-    batch holds an image or a sound, and say so: `--scope all`.
+    Leave the towers out with a regular expression in `exclude_modules`, or out of `modules_to_save`. If they are to
+    be trained, see that each batch holds an image or a sound, and say so: `--scope all`.
     """
 
     code = "ARC602"
@@ -37,6 +38,12 @@ class IdleTower(Rule):
     fires = (
         Example("toy:towers.Captioner", at="connector", severity=Severity.WARNING),
         Example("toy:towers.Captioner", plan={"target_modules": ["fc1", "q_proj"]}),
+        Example(
+            "toy:towers.Captioner",
+            plan={"target_modules": r"text.*q_proj", "modules_to_save": ["connector"]},
+            at="connector",
+            severity=Severity.WARNING,
+        ),
     )
     silent = (
         Example(
@@ -47,6 +54,8 @@ class IdleTower(Rule):
     )
 
     def check(self, blueprint: Blueprint) -> Iterable[Finding]:
+        for trial in blueprint.trials:
+            yield from self._saved(blueprint, trial)
         hits = [trial for trial in blueprint.trials if _idle(blueprint, trial)]
         if not hits:
             return
@@ -62,6 +71,21 @@ class IdleTower(Rule):
             remedies=[_remedy(blueprint, worst)],
             proof=[quote_run(trial) for trial in hits],
         )
+
+    def _saved(self, blueprint: Blueprint, trial: Trial) -> Iterator[Finding]:
+        dead = blueprint.outside(trial.saved_dead)
+        if dead:
+            names = ", ".join(site.leaf for site in dead)
+            batch = batch_of(blueprint.baseline.inputs)
+            recipe = Remedy("modules_to_save", "train nothing outside the scope: the recipe below", by_recipe=True)
+            yield self.finding(
+                f"the plan trains {names} in full, and on {batch} they get no gradient",
+                sites=dead,
+                evidence=Evidence.FORWARDED,
+                remedies=unsaved(trial, [site.path for site in dead], f"leave {names} out") or [recipe],
+                proof=[quote_run(trial)],
+                settings=["modules_to_save"],
+            )
 
 
 def _idle(blueprint: Blueprint, trial: Trial) -> Sequence[Site]:

@@ -43,3 +43,12 @@ def test_a_key_of_a_rank_pattern_may_be_a_parameter() -> None:
     lora = {"target_parameters": ["q_proj.weight"], "rank_pattern": {"q_proj.weight": 2, "k_proj": 4}}
     found = {entry.value: entry.reaches for entry in entries(lora, ["q_proj"], ["q_proj.weight"])}
     assert found == {"q_proj.weight": ("q_proj.weight",), "k_proj": ()}
+
+
+@pytest.mark.parametrize("indices", [["0"], "0", ["0", "1"]])
+def test_indices_in_quotes_reach_no_layer(indices: object) -> None:
+    lora = {"target_modules": ["q_proj"], "layers_to_transform": indices, "layers_pattern": "layers"}
+    names = [path for path, _ in DecayedNorm().named_modules()]
+    found = [entry for entry in entries(lora, names, []) if entry.setting == "layers_to_transform"]
+    assert [entry.value for entry in found] == list(indices)  # type: ignore[call-overload]
+    assert not any(entry.reaches for entry in found)

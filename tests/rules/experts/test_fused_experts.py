@@ -80,3 +80,20 @@ def test_where_peft_turns_names_into_parameters(targets: list[str], expected: Se
 def test_the_stock_plans_that_miss_them_are_named() -> None:
     (finding,) = findings(FusedExperts, Example("toy:experts.TopKMoe"))
     assert "left frozen by all-linear, name-list" in finding.message
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        (r".*\.(q_proj|v_proj|gate_proj|up_proj|down_proj)", Severity.WARNING),
+        (r".*\.(q|v|up|down)_proj", Severity.WARNING),
+        (r".*self_attn\.(q|v)_proj", Severity.INFO),
+        (r".*\.(q_proj|v_proj)", Severity.INFO),
+    ],
+)
+def test_an_expression_with_the_names_of_separate_experts_means_them(
+    adapt: Callable[..., Any], expression: str, expected: Severity
+) -> None:
+    trained = [name for name, _ in adapt("experts.TopKMoe", target_modules=expression).named_parameters()]
+    assert not any("lora_" in name and ".experts." in name for name in trained)
+    assert severity("toy:experts.TopKMoe", target_modules=expression) is expected

@@ -9,6 +9,7 @@ import pytest
 
 from archlint import Example
 from archlint.core.finding import Severity
+from archlint.rules.experts.parameter_limits import ParameterLimits
 from archlint.rules.experts.raw_router import RawRouter
 from archlint.testing import findings
 
@@ -46,3 +47,11 @@ def test_a_name_that_peft_turns_into_the_weight_is_no_error() -> None:
     (finding,) = findings(RawRouter, Example("mistralai/Mixtral-8x7B-v0.1", plan=plan))
     assert finding.severity is Severity.INFO
     assert "PEFT adapts it" in finding.message
+
+
+def test_a_router_at_which_peft_refuses_a_parameter_is_not_called_frozen() -> None:
+    example = Example("type:mixtral", plan={"target_modules": ["q_proj", "gate"], "lora_dropout": 0.1})
+    (refused,) = findings(ParameterLimits, example)
+    assert "gate.weight as a parameter, which PEFT has made of a name" in refused.message
+    (finding,) = findings(RawRouter, example)
+    assert "PEFT takes it as one" in finding.message

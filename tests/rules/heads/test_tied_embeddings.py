@@ -94,3 +94,10 @@ def test_all_that_share_one_weight_are_one_finding() -> None:
 
 def test_an_untied_model_has_no_finding() -> None:
     assert findings(TiedEmbeddings, Example("meta-llama/Llama-3.1-8B-Instruct")) == []
+
+
+def test_a_copy_that_gets_no_gradient_is_not_said_to_be_trained() -> None:
+    """BART's encoder and decoder have embeddings of their own, and nothing calls the module they share with."""
+    lora = {"target_modules": ["q_proj"], "modules_to_save": ["shared"]}
+    (finding,) = findings(TiedEmbeddings, Example("type:bart", plan=lora))
+    assert "the plan saves a copy of model.shared that gets no gradient" in finding.message

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from archlint import Example
+from archlint.rules.experts.parameter_limits import ParameterLimits
 from archlint.rules.norms.norm_targeted import NormTargeted
 from archlint.testing import findings
 
@@ -41,6 +42,15 @@ def test_a_plan_of_norms_alone_can_only_be_replaced() -> None:
 
 
 def test_only_the_norms_that_the_plan_reaches_are_named() -> None:
-    plan = {"target_modules": ["q_proj", "q_norm"]}
+    plan: dict[str, Any] = {"target_modules": ["q_proj", "q_norm"]}
     (finding,) = findings(NormTargeted, Example("Qwen/Qwen3-0.6B", plan=plan))
     assert [fold.pattern for fold in finding.sites] == ["model.layers.{0..27}.self_attn.q_norm"]
+
+
+def test_the_weight_of_a_norm_among_the_parameters_is_another_rules_matter(adapt: Callable[..., Any]) -> None:
+    plan: dict[str, Any] = {"target_modules": ["q_proj"], "target_parameters": ["input_layernorm.weight"]}
+    with pytest.raises(ValueError, match="only 2d and 3d are supported"):
+        adapt("norms.CustomNorms", **plan)
+    assert findings(NormTargeted, Example("toy:norms.CustomNorms", plan=plan)) == []
+    (finding,) = findings(ParameterLimits, Example("toy:norms.CustomNorms", plan=plan))
+    assert finding.message.startswith("PEFT cannot adapt input_layernorm.weight as a parameter")

@@ -100,3 +100,53 @@ def test_a_weight_that_a_published_model_reads() -> None:
     (finding,) = findings(DeadAdapter, Example("type:mamba", plan={"target_modules": ["in_proj", "dt_proj"]}))
     assert {fold.pattern.rpartition(".")[2] for fold in finding.sites} == {"dt_proj"}
     assert "modeling_mamba.py:" in finding.message
+
+
+class TestSavedModules:
+    def test_a_copy_that_the_batch_does_not_use(
+        self, adapt: Callable[..., Any], gradients: Callable[..., dict[str, bool]]
+    ) -> None:
+        plan = {"target_modules": ["layers.0.q_proj"], "modules_to_save": ["cross_attn"]}
+        got = gradients(adapt("running.CrossAttended", **plan))
+        assert {name.partition(".modules_to_save.")[0] for name, has in got.items() if not has} == {"cross_attn"}
+        (finding,) = findings(DeadAdapter, Example("toy:running.CrossAttended", plan=plan))
+        assert (finding.severity, finding.evidence) == (Severity.WARNING, Evidence.FORWARDED)
+        assert "a batch of input_ids does not use it" in finding.message
+        assert (finding.remedies[0].plan or {})["modules_to_save"] is None
+        assert all(gradients(adapt("running.CrossAttended", **finding.remedies[0].plan or {})).values())
+
+    def test_one_that_it_does_use(self) -> None:
+        plan = {"target_modules": ["q_proj"], "modules_to_save": ["lm_head"]}
+        assert findings(DeadAdapter, Example("toy:heads.Untied", plan=plan)) == []
+
+    def test_one_in_a_tower_has_a_rule_of_its_own(self) -> None:
+        plan = {"target_modules": r"text.*q_proj", "modules_to_save": ["connector"]}
+        assert findings(DeadAdapter, Example("toy:towers.Captioner", plan=plan)) == []
+
+
+@pytest.mark.parametrize(
+    ("plan", "reason", "settings"),
+    [
+        ({"target_modules": ["q_proj"], "lora_alpha": 0}, "scaling is 0", ("lora_alpha",)),
+        ({"target_modules": ["q_proj", "v_proj"], "alpha_pattern": {"q_proj": 0}}, "scaling is 0", ("alpha_pattern",)),
+        ({"target_modules": ["q_proj"], "lora_dropout": 1.0}, "dropout is 1", ("lora_dropout",)),
+    ],
+)
+def test_an_adapter_that_a_setting_multiplies_by_zero(
+    plan: dict[str, Any], reason: str, settings: tuple[str, ...], adapt: Callable[..., Any]
+) -> None:
+    import torch
+
+    model = adapt("projections.Dense", **plan)
+    model.train()
+    model(torch.arange(3)[None]).sum().backward()
+    zero = {
+        name.removeprefix("base_model.model.").partition(".lora_")[0]
+        for name, weight in model.named_parameters()
+        if weight.requires_grad and not weight.grad.any()
+    }
+    (finding,) = findings(DeadAdapter, Example("toy:projections.Dense", plan=plan))
+    assert (finding.severity, finding.evidence, finding.settings) == (Severity.WARNING, Evidence.INJECTED, settings)
+    assert reason in finding.message
+    assert finding.count == len(zero)
+    assert findings(DeadAdapter, Example("toy:projections.Dense", plan=finding.remedies[0].plan)) == []

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+from peft import LoraConfig, get_peft_model
 
 from archlint import Example
 from archlint.core.catalog import Catalog
@@ -57,3 +59,13 @@ def test_one_rule_speaks_of_a_refusal(model: str, plan: dict[str, Any]) -> None:
     rules = [rule for rule in Catalog.load().rules.values() if rule.__module__.startswith("archlint.rules.")]
     errors = [finding for finding in run_rules(blueprint, rules)[0] if finding.severity is Severity.ERROR]
     assert len(errors) == 1, [(finding.code, finding.message) for finding in errors]
+
+
+def test_rows_that_the_embedding_lacks_are_to_be_added(toy: Callable[[str], Any]) -> None:
+    plan = {"target_modules": ["q_proj"], "trainable_token_indices": [3, 16]}
+    with pytest.raises(IndexError) as error:
+        get_peft_model(toy("heads.Untied"), LoraConfig(**plan))  # type: ignore[arg-type]
+    (finding,) = findings(PeftRefuses, Example("toy:heads.Untied", plan=plan))
+    assert finding.severity is Severity.ERROR
+    assert str(error.value) in finding.message
+    assert "resize_token_embeddings(17)" in finding.remedies[0].text

@@ -26,11 +26,17 @@ def test_two_names_in_one_parameter_have_twice_the_rank(adapt: Callable[..., Any
 
 
 def test_a_name_that_stays_is_not_among_them() -> None:
-    plan = {"target_modules": ["q_proj", "gate"]}
+    plan: dict[str, Any] = {"target_modules": ["q_proj", "gate"]}
     (finding,) = findings(RewrittenTarget, Example("Qwen/Qwen3-30B-A3B", plan=plan))
     assert finding.message == "PEFT turns gate into the parameters gate.weight"
 
 
 def test_a_model_that_peft_does_not_convert() -> None:
-    plan = {"target_modules": ["q_proj", "gate_proj", "up_proj", "down_proj"]}
+    plan: dict[str, Any] = {"target_modules": ["q_proj", "gate_proj", "up_proj", "down_proj"]}
     assert findings(RewrittenTarget, Example("meta-llama/Llama-3.2-1B", plan=plan)) == []
+
+
+def test_an_expression_is_told_as_it_is() -> None:
+    plan: dict[str, Any] = {"target_modules": r".*\.(q_proj|w1|w2|w3)"}
+    (finding,) = findings(RewrittenTarget, Example("toy:targeting.Experts", plan=plan))
+    assert finding.message == r"PEFT turns .*\.(q_proj|w1|w2|w3) into the parameters down_proj, gate_up_proj"

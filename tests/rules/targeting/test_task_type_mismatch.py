@@ -10,7 +10,7 @@ import pytest
 from peft import AutoPeftModelForCausalLM, AutoPeftModelForSeq2SeqLM, LoraConfig, get_peft_model
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from archlint import Example
+from archlint import Example, lint
 from archlint.core.finding import Severity
 from archlint.rules.targeting.task_type_mismatch import TaskTypeMismatch
 from archlint.testing import findings
@@ -69,3 +69,20 @@ def test_a_head_that_the_class_lacks_is_asked_for() -> None:
     (finding,) = findings(TaskTypeMismatch, Example("google-bert/bert-base-uncased", plan=plan))
     assert finding.severity is Severity.INFO
     assert "is another class to be trained?" in finding.message
+
+
+def test_the_saved_modules_that_are_not_there_are_told() -> None:
+    plan = {"target_modules": ["q_proj"], "task_type": "SEQ_CLS", "modules_to_save": ["classifier", "score"]}
+    (finding,) = findings(TaskTypeMismatch, Example("toy:heads.Untied", plan=plan))
+    assert finding.severity is Severity.INFO
+    assert "classifier, score in modules_to_save reaches nothing" in finding.message
+
+
+@pytest.mark.parametrize("task_type", ["SEQ_CLS", "TOKEN_CLS", "QUESTION_ANS"])
+def test_the_class_with_the_head_is_named(task_type: str) -> None:
+    plan = {"target_modules": ["q_proj"], "task_type": task_type}
+    (finding,) = findings(TaskTypeMismatch, Example("type:llama", plan=plan))
+    (remedy,) = finding.remedies
+    assert isinstance(remedy.value, str)
+    assert remedy.text.endswith(f"--class {remedy.value}")
+    assert lint("type:llama", offline=True, plan=plan, class_name=remedy.value, select=["ARC514"]).findings == ()

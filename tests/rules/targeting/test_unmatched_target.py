@@ -72,7 +72,7 @@ def test_an_expression_for_an_older_tree_is_moved_to_the_new_one() -> None:
 
 
 def test_expressions_in_a_list_become_one_that_reaches_what_the_names_did() -> None:
-    plan = {"target_modules": [r".*\.1\.q_proj", "o_proj"]}
+    plan: dict[str, Any] = {"target_modules": [r".*\.1\.q_proj", "o_proj"]}
     (finding,) = found("toy:projections.Dense", **plan)
     value = next(remedy.value for remedy in finding.remedies if remedy.plan is not None)
     paths = [site.path for site in examine(Example("toy:projections.Dense", plan=plan)).sites]
@@ -90,7 +90,7 @@ def test_layers_beyond_the_last_one_are_dropped_from_the_fix() -> None:
 
 
 def test_layers_at_the_top_need_their_list_named() -> None:
-    plan = {"target_modules": ["q_proj"], "layers_to_transform": [0]}
+    plan: dict[str, Any] = {"target_modules": ["q_proj"], "layers_to_transform": [0]}
     (finding,) = found("toy:projections.Dense", **plan)
     assert finding.remedies[0].plan == {**plan, "layers_pattern": "layers"}
 
@@ -128,7 +128,7 @@ def test_a_weight_without_its_name() -> None:
 
 
 def test_a_module_to_save_that_is_not_there_is_passed_over_by_peft(adapt: Callable[..., Any]) -> None:
-    plan = {"target_modules": ["q_proj"], "modules_to_save": ["embed_token"]}
+    plan: dict[str, Any] = {"target_modules": ["q_proj"], "modules_to_save": ["embed_token"]}
     model = adapt("heads.Untied", **plan)
     assert not any("modules_to_save" in name for name, _ in model.named_parameters())
     (finding,) = found("toy:heads.Untied", **plan)
@@ -167,3 +167,22 @@ def test_a_string_that_peft_never_comes_to_match_is_told_once(plan: dict[str, An
 def test_a_setting_refused_beside_a_list_leaves_the_list_to_be_judged() -> None:
     (finding,) = found("toy:projections.Dense", target_modules=["q_proj", "nothing"], layers_pattern="layers")
     assert finding.message.startswith("nothing in target_modules")
+
+
+def test_indices_in_quotes_are_no_numbers(adapt: Callable[..., Any]) -> None:
+    plan: dict[str, Any] = {"target_modules": ["q_proj"], "layers_to_transform": ["0"], "layers_pattern": "layers"}
+    with pytest.raises(ValueError, match="not found in the base model"):
+        adapt("projections.Dense", **plan)
+    (finding,) = found("toy:projections.Dense", **plan)
+    assert finding.message == "0 in layers_to_transform reaches nothing; PEFT compares numbers, and '0' is text"
+    assert finding.remedies[0].value == [0]
+    adapt("projections.Dense", **finding.remedies[0].plan)
+
+
+def test_a_misspelled_embedding_that_is_the_head_as_well_keeps_one_weight(adapt: Callable[..., Any]) -> None:
+    (finding,) = found("toy:heads.Tied", target_modules=["q_proj"], modules_to_save=["embed_token"])
+    plan = finding.remedies[0].plan
+    assert plan is not None
+    model = adapt("heads.Tied", **plan).base_model.model
+    copies = [module.modules_to_save["default"].weight for module in (model.model.embed_tokens, model.lm_head)]
+    assert copies[0] is copies[1]

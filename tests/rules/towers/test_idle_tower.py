@@ -61,3 +61,13 @@ def test_what_was_not_run_is_not_said() -> None:
 def test_the_scope_decides() -> None:
     blueprint = examine(Example(MODEL, plan=ALL))
     assert list(IdleTower().check(dataclasses.replace(blueprint, scope=Scope.ALL))) == []
+
+
+def test_a_part_that_is_trained_in_full(adapt: Callable[..., Any], gradients: Callable[..., dict[str, bool]]) -> None:
+    plan = {"target_modules": r"text.*q_proj", "modules_to_save": ["connector", "embed_tokens"]}
+    got = gradients(adapt("towers.Captioner", **plan))
+    idle = {name.partition(".modules_to_save.")[0] for name, has_gradient in got.items() if not has_gradient}
+    (finding,) = findings(IdleTower, Example(MODEL, plan=plan))
+    assert {fold.pattern for fold in finding.sites} == idle == {"connector"}
+    assert finding.message == "the plan trains connector in full, and on a batch of input_ids they get no gradient"
+    assert finding.remedies[0].value == ["embed_tokens"]
