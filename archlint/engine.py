@@ -20,6 +20,7 @@ from archlint.core.means import ALL, Means
 from archlint.core.report import Adapted, Environment, Report, Unchecked
 from archlint.core.rule import Rule
 from archlint.core.trial import Plan, Trial
+from archlint.deadline import deadline
 from archlint.judging import prove_remedies, run_rules
 from archlint.plans import PlanError, PlanFile, located
 from archlint.published import PublishedAdapter
@@ -37,6 +38,17 @@ if TYPE_CHECKING:
 
 _ONE_AT_A_TIME = threading.RLock()
 """A check changes parts of torch and of the process while it runs, and puts them back."""
+
+
+MAX_SECONDS = 60.0
+"""Ten times what the largest plan on the largest model takes."""
+
+
+class PlanTooSlowError(BaseException):
+    """A plan takes longer to match than any that is meant; no code of a model that catches errors may catch it."""
+
+    def __init__(self) -> None:
+        super().__init__(f"matching it with the model takes more than {MAX_SECONDS:.0f} s: is a pattern too involved?")
 
 
 def _nothing(_: str) -> None:
@@ -259,12 +271,13 @@ def _judge(opened: _Opened, options: Options) -> Report:
     if options.prove:
         options.progress("running PEFT")
         try:
-            plan = _user_plan(options, blueprint)
-        except PlanError as error:  # the tool itself would refuse this model
+            with deadline(MAX_SECONDS, PlanTooSlowError):
+                plan = _user_plan(options, blueprint)
+                tried = None if plan is None else prover.try_plan(plan)
+        except (PlanError, PlanTooSlowError) as error:  # the tool itself would refuse this model, or take for ever
             unread = (Unchecked("the plan", str(error)), *opened.unchecked)
             return Report(opened.name, blueprint.model, blueprint.scope, unchecked=unread, notes=opened.notes)
-        if plan is not None:
-            blueprint = dataclasses.replace(blueprint, plan=prover.try_plan(plan))
+        blueprint = dataclasses.replace(blueprint, plan=tried)
         blueprint = dataclasses.replace(blueprint, stock=prover.try_plans(STOCK_PLANS))
         options.progress("solving for a recipe")
         solution = solve(blueprint, prover, options.means, options.preset)

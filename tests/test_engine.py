@@ -9,6 +9,7 @@ from peft import LoraConfig, get_peft_model
 from torch import nn
 
 import archlint
+from archlint import engine
 from archlint.core.finding import Severity
 from archlint.core.report import Environment, Report, Run
 
@@ -202,3 +203,11 @@ def test_nothing_is_proven_on_a_model_that_does_not_run() -> None:
     report = archlint.lint(Broken())
     assert report.status == "unchecked"
     assert not any(remedy.proven for finding in report.findings for remedy in finding.remedies)
+
+
+def test_a_plan_that_never_ends_is_unchecked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "MAX_SECONDS", 2.0)
+    report = archlint.check_plan("type:llama", {"target_modules": r"(([a-z_.0-9]+)+)+!"})
+    (lack,) = report.unchecked
+    assert lack.what == "the plan"
+    assert "more than 2 s" in lack.why
