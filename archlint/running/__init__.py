@@ -1,6 +1,7 @@
 """A model is run, forward and backward, where it costs no memory: on the meta device, or as a small copy."""
 
 from archlint.running.batch import Batch
+from archlint.running.configs import configs
 from archlint.running.crashes import crash_of
 from archlint.running.reads import Use, idle_parts, watched
 from archlint.running.restore import restored
@@ -18,6 +19,7 @@ __all__ = [
     "TooSlowError",
     "Use",
     "batches",
+    "configs",
     "crash_of",
     "idle_parts",
     "one_thread",

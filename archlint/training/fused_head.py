@@ -1,0 +1,85 @@
+"""What TRL's trainers compute instead of a model's own forward: the backbone, then the head's weight.
+
+This follows ``trl.trainer.utils.add_fused_lm_head`` and the trainers that call it, line by line where an exception
+can come of it. TRL itself is not imported: that takes seconds, and it need not be installed.
+"""
+
+from __future__ import annotations
+
+import pkgutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from archlint.training.behaviour import Behaviour
+
+
+@dataclass(frozen=True)
+class Logits:
+    """What is done to the product of hidden state and head: a factor, then a cap by ``tanh``."""
+
+    scale: float = 1.0
+    cap: float | None = None
+    settings: tuple[tuple[str, float], ...] = ()
+    """Where in the text config the two come from."""
+
+    @classmethod
+    def read(cls, config: Any, behaviour: Behaviour) -> Logits:
+        """What the trainer reads from a model's config when it patches the model."""
+        text = config.get_text_config()
+        found: dict[str, float] = {}
+        factors = ((scale, scale.factor(text)) for scale in behaviour.scales)
+        first = next(((scale.name, factor) for scale, factor in factors if factor is not None), None)
+        if first is not None:
+            found[first[0]] = getattr(text, first[0])
+        if (cap := getattr(text, behaviour.cap, None)) is not None:
+            found[behaviour.cap] = cap
+        scale = 1.0 if first is None else first[1]
+        return cls(scale, cap, tuple(found.items()))
+
+    def of(self, product: Tensor) -> Tensor:
+        """The logits, of the shape of ``product``."""
+        logits = product * self.scale
+        return logits if self.cap is None else self.cap * torch.tanh(logits / self.cap)
+
+
+def auxiliary_loss(config: Any, arguments: Mapping[str, Any]) -> bool:
+    """Whether the trainer adds the load-balancing loss of experts."""
+    text = config.get_text_config()
+    coefficient = arguments.get("router_aux_loss_coef")
+    if coefficient is None:
+        coefficient = getattr(text, "router_aux_loss_coef", 0.0)
+    return hasattr(text, "output_router_logits") and coefficient != 0.0
+
+
+def run(model: nn.Module, inputs: Mapping[str, Any], behaviour: Behaviour, *, auxiliary: bool) -> None:
+    """One forward pass as the trainer does it, up to the product with the head's weight.
+
+    Args:
+        inputs: what the collator gives, without labels; on the device of the model.
+        auxiliary: with the load-balancing loss of experts.
+
+    Raises:
+        Exception: whatever the trainer's or the model's code raises.
+    """
+    config: Any = model.config
+    text = config.get_text_config()
+    if hasattr(text, "router_aux_loss_coef"):
+        text.output_router_logits = auxiliary
+    given: dict[str, Any] = {**inputs, "use_cache": False}
+    if auxiliary or getattr(text, "output_router_logits", False):
+        given["output_router_logits"] = True
+    outputs = model.base_model(**given)  # type: ignore[operator]
+    hidden = outputs.last_hidden_state[:, :-1]
+    head = model.get_output_embeddings()  # type: ignore[operator]
+    weight, _ = head.weight, head.bias
+    scores = torch.mm(hidden.reshape(-1, hidden.size(-1)), weight.to(hidden.dtype).t())[:, 0]
+    scores.view(given["input_ids"][:, 1:].shape)
+    if given.get("output_router_logits"):
+        balancing = pkgutil.resolve_name(behaviour.balancing)
+        mask = given.get("attention_mask")
+        loss: Any = balancing(outputs.router_logits, text.num_experts, text.num_experts_per_tok, mask)
+        loss.mean()  # a number where the backbone has no router logits, which the trainer's log does not expect
