@@ -15,7 +15,7 @@ from archlint import __version__
 from archlint.core.blueprint import ModelInfo
 from archlint.core.finding import Finding, Remedy, Severity
 from archlint.core.report import Environment, Report, Run
-from archlint.core.trial import Trial
+from archlint.core.trial import LORA, Trial
 from archlint.report import wording
 from archlint.report.fixes import assurance, change, is_argument
 from archlint.report.layout import GUTTER, Entry, Facts, Lines, Path, Row, Source, Verbatim, padded
@@ -65,9 +65,17 @@ def _report(report: Report, environment: Environment) -> Iterator[RenderableType
     if report.plan is not None or report.stock:
         yield _BLANK
         yield from _trials(report)
-    if report.model is not None:
+    if report.model is not None and not _needs_no_recipe(report):
         yield _BLANK
         yield from _recipe(report, environment)
+
+
+def _needs_no_recipe(report: Report) -> bool:
+    """Whether the user has a plan of their own that adapts as much, and nothing is known against it."""
+    plan, recipe = report.plan, report.recipe
+    if plan is None or recipe is None or not report.ok:
+        return False
+    return plan.is_sound and plan.coverage >= recipe.coverage
 
 
 def _header(report: Report, environment: Environment) -> Iterator[RenderableType]:
@@ -170,9 +178,12 @@ def _severity(severity: Severity) -> Text:
 def _trials(report: Report) -> Iterator[RenderableType]:
     if report.plan is not None:
         arguments = ", ".join(assignment(name, value) for name, value in report.plan.plan.lora.items())
-        yield Row(Text("plan", "bold"), Text(clip(arguments, _LONGEST_PLAN) or "PEFT's own choice of targets"))
+        tuner = "" if report.plan.plan.tuner == LORA else f"{report.plan.plan.tuner}: "
+        said = clip(arguments, _LONGEST_PLAN) or "PEFT's own choice of targets"
+        yield Row(Text("plan", "bold"), Text(f"{tuner}{said}"))
         yield Row(Text(), _outcome(report.plan, report), quoted=True)
         yield from _extent(report, report.plan)
+        return
     column = max((len(trial.plan.name) for trial in report.stock), default=0)
     for n, trial in enumerate(report.stock):
         label = Text("" if n else "tried", "bold")
@@ -208,7 +219,8 @@ def _recipe(report: Report, environment: Environment) -> Iterator[RenderableType
     untried = recipe.raised is None and recipe.forward == "unavailable"
     name, style = ("recipe", "green") if recipe.is_sound else ("untried" if untried else "nearest", "yellow")
     label = Text(name, f"bold {style}")
-    yield Row(label, Text(wording.injection(recipe, report.scope)))
+    other = report.plan is not None and report.plan.plan.tuner != LORA
+    yield Row(label, Text(f"{'with LoRA: ' if other else ''}{wording.injection(recipe, report.scope)}"))
     size = f" · {wording.magnitude(recipe.trainable)} trainable parameters" if recipe.trainable else ""
     yield Row(Text(), Text(f"injected by peft {environment.peft}{size}", "dim"))
     yield Row(Text(), Text(wording.execution(recipe), "dim" if recipe.is_sound else "yellow"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from archlint.core.blueprint import Scope
 from archlint.core.finding import Edit, PlanLine, Severity
 from archlint.core.report import Run
@@ -9,6 +11,7 @@ from archlint.core.trial import Ground, Trial
 from archlint.report.quoting import gist, visible
 
 _MAGNITUDES = ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "K"))
+_BYTES = ((10**12, "TB"), (10**9, "GB"), (10**6, "MB"), (10**3, "kB"))
 _LONGEST_QUOTE = 200
 
 
@@ -24,16 +27,20 @@ def line(at: PlanLine | Edit) -> str:
 
 def magnitude(count: int) -> str:
     """A number of parameters in three digits: ``5.10 B``, ``671 B``, ``82.1 M``."""
-    for unit, letter in _MAGNITUDES:
-        if count >= unit:
-            value = count / unit
-            return f"{value:.{max(0, 3 - len(str(int(value))))}f} {letter}"
-    return str(count)
+    return _in_three_digits(count, _MAGNITUDES)
 
 
 def size(count: int) -> str:
     """A number of bytes in three digits, by powers of ten: ``160 MB``."""
-    return f"{magnitude(count).replace('B', 'G')}B" if count >= 1_000_000 else f"{count / 1000:.0f} kB"
+    return _in_three_digits(count, _BYTES) if count >= 1000 else f"{count} bytes"
+
+
+def _in_three_digits(count: int, units: Sequence[tuple[int, str]]) -> str:
+    for unit, letter in units:
+        if count >= unit:
+            value = count / unit
+            return f"{value:.{max(0, 3 - len(str(int(value))))}f} {letter}"
+    return str(count)
 
 
 def portion(part: float) -> str:

@@ -181,6 +181,25 @@ def test_what_was_not_run_is_said(gemma: Run, clean: Run) -> None:
     assert "every adapter gets a gradient" in shown(clean, 140)
 
 
+def test_a_plan_that_does_all_that_the_recipe_does_stands_alone(clean: Run) -> None:
+    (report,) = clean.reports
+    assert report.plan is not None
+    assert report.recipe is not None
+    assert "recipe" in shown(clean, 100)
+    alone = changed(clean, plan=dataclasses.replace(report.plan, coverage=report.recipe.coverage))
+    assert "recipe" not in shown(alone, 100)
+    assert "LoraConfig(" not in shown(alone, 100)
+
+
+def test_the_tuner_of_a_plan_is_named(clean: Run) -> None:
+    (report,) = clean.reports
+    assert report.plan is not None
+    plan = dataclasses.replace(report.plan, plan=Plan("user", {"oft_block_size": 32}, tuner="OFT"))
+    text = shown(changed(clean, plan=plan), 100)
+    assert "plan     OFT: oft_block_size=32" in text
+    assert "recipe   with LoRA: " in text
+
+
 def test_a_crashing_recipe_is_not_praised(gemma: Run) -> None:
     recipe = Trial(
         Plan("recipe", {"target_modules": ["q"]}),
