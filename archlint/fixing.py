@@ -24,6 +24,14 @@ class Fixed:
     """What is said of the file as it is after."""
     done: tuple[tuple[Finding, Remedy], ...] = ()
 
+    @property
+    def unsafe(self) -> Iterator[tuple[Finding, Remedy]]:
+        """What is left that only a remedy mends which is lossy or could not be proven: the first one of each."""
+        for finding in _worth(self.report):
+            found = (remedy for remedy in finding.remedies if remedy.edits and not _is_safe(remedy))
+            if (first := next(found, None)) is not None:
+                yield finding, first
+
 
 def fix(source: str, options: Options, *, unsafe: bool = False) -> Fixed:
     """Apply the proven, exact remedies to the file of ``options``, as long as each leaves the plan better.
@@ -51,11 +59,9 @@ def _steps(judge: Callable[[Options], Report], options: Options, fixed: Fixed, u
     if trial is None:
         return
     tried = set()
-    worth = (finding for finding in fixed.report.findings if finding.severity is not Severity.INFO)
-    for finding in worth:
+    for finding in _worth(fixed.report):
         for remedy in sorted(finding.remedies, key=lambda remedy: remedy.by_recipe):  # rather keep what is there
-            safe = remedy.proven and remedy.safety is Safety.EXACT
-            if remedy.plan is None or not remedy.edits or not (unsafe or safe):
+            if remedy.plan is None or not remedy.edits or not (unsafe or _is_safe(remedy)):
                 continue
             try:
                 file = fixed.after.changed(trial.plan.lora, remedy.plan)
@@ -68,6 +74,14 @@ def _steps(judge: Callable[[Options], Report], options: Options, fixed: Fixed, u
             left = {other.fingerprint for other in report.findings if other.severity.rank <= finding.severity.rank}
             if finding.fingerprint not in left and _badness(report) <= _badness(fixed.report):
                 yield Fixed(fixed.before, file, report, (*fixed.done, (finding, remedy)))
+
+
+def _worth(report: Report) -> Iterator[Finding]:
+    return (finding for finding in report.findings if finding.severity is not Severity.INFO)
+
+
+def _is_safe(remedy: Remedy) -> bool:
+    return remedy.proven and remedy.safety is Safety.EXACT
 
 
 def _badness(report: Report) -> tuple[int, ...]:

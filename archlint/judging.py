@@ -10,9 +10,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Protocol
 
+from archlint.core.amending import gives_up
 from archlint.core.blueprint import Blueprint, Scope
-from archlint.core.finding import Finding, Remedy, Severity
+from archlint.core.finding import Finding, Remedy, Safety, Severity
 from archlint.core.means import ALL, Means
+from archlint.core.refusals import Cause, cause
 from archlint.core.report import Unchecked
 from archlint.core.rule import Rule
 from archlint.core.trial import LORA, Baseline, Judge, Plan, Trial
@@ -98,6 +100,11 @@ class _Court:
     means: Means
 
     def judged(self, finding: Finding) -> Iterator[Remedy]:
+        """The remedies of ``finding`` that hold; the first is no alternative to anything."""
+        for n, remedy in enumerate(self._held(finding)):
+            yield remedy if n else dataclasses.replace(remedy, text=remedy.text.removeprefix("or "))
+
+    def _held(self, finding: Finding) -> Iterator[Remedy]:
         told: list[Mapping[str, Any]] = []
         for remedy in finding.remedies:
             for option in self._by_recipe(remedy) if remedy.by_recipe else [remedy]:
@@ -156,7 +163,19 @@ class _Court:
             trial = judge.try_plan(self._plan(plan))
         proven = self._proves(trial, finding, blueprint)
         if proven is not None:
-            yield dataclasses.replace(remedy, proven=proven)
+            lossy = self._gives_up(trial) or (remedy.by_recipe and self._trains_more(trial))
+            yield dataclasses.replace(remedy, proven=proven, safety=Safety.LOSSY if lossy else remedy.safety)
+
+    def _gives_up(self, trial: Trial) -> bool:
+        user = self.blueprint.plan
+        return user is not None and gives_up(user.plan.lora, trial.plan.lora)
+
+    def _trains_more(self, trial: Trial) -> bool:
+        """Whether ``trial`` adapts what the user's plan never named, though that plan named something."""
+        user = self.blueprint.plan
+        if user is None or user.plan.says_all or cause(self.blueprint, user) is Cause.NOTHING_REACHED:
+            return False
+        return not set(user.reached).issuperset(trial.adapted)
 
     def _plan(self, arguments: Mapping[str, Any]) -> Plan:
         user = self.blueprint.plan

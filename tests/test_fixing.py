@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ base_model: type:mixtral
 adapter: lora       # or qlora
 lora_r: 16
 lora_alpha: 32
-lora_dropout: 0.05  # as ever
+lora_dropout: 0.0   # as ever
 lora_target_linear: true
 
 sequence_len: 4096
@@ -56,8 +57,6 @@ def test_the_experts_that_a_trainer_leaves_out(axolotl: Path) -> None:
     fixed = fix("type:mixtral", options(axolotl))
     assert [finding.code for finding, _ in fixed.done] == ["ARC301"]
     assert set(fixed.after.text.splitlines()) ^ set(AXOLOTL.splitlines()) == {
-        "lora_dropout: 0.05  # as ever",
-        "lora_dropout: 0.0  # as ever",
         "lora_target_parameters: [experts.gate_up_proj, experts.down_proj]",
     }
     assert fixed.report.ok
@@ -89,7 +88,6 @@ def test_every_edit_that_is_told_has_its_line(axolotl: Path) -> None:
     assert finding.plan_line is not None
     assert (finding.plan_line.line, finding.plan_line.key) == (7, "lora_target_linear")
     assert {(edit.key, edit.text) for edit in remedy.edits} == {
-        ("lora_dropout", "lora_dropout: 0.0"),
         ("lora_target_parameters", "lora_target_parameters: [experts.gate_up_proj, experts.down_proj]"),
     }
 
@@ -98,10 +96,10 @@ def test_diff_writes_nothing_and_fix_writes_what_it_shows(axolotl: Path) -> None
     shown = run("--adapter-config", str(axolotl), "--diff")
     assert shown.exit_code == 1
     assert axolotl.read_text() == AXOLOTL
-    assert "-lora_dropout: 0.05  # as ever\n+lora_dropout: 0.0  # as ever\n" in shown.stdout
+    assert "+lora_target_parameters: [experts.gate_up_proj, experts.down_proj]\n" in shown.stdout
     done = run("--adapter-config", str(axolotl), "--fix", "--format", "concise")
     assert done.exit_code == 0
-    assert "lora_dropout: 0.0  # as ever" in axolotl.read_text()
+    assert "lora_dropout: 0.0   # as ever" in axolotl.read_text()
     assert "ARC301 fused-experts fixed" in done.stderr
     again = run("--adapter-config", str(axolotl), "--diff")
     assert (again.exit_code, again.stdout) == (0, "")
@@ -109,7 +107,9 @@ def test_diff_writes_nothing_and_fix_writes_what_it_shows(axolotl: Path) -> None
 
 def test_a_command_is_mended_in_its_own_words(tmp_path: Path) -> None:
     file = tmp_path / "run.sh"
-    file.write_text("#!/bin/bash\nswift sft \\\n    --model type:mixtral \\\n    --target_modules all-linear\n")
+    file.write_text(
+        "#!/bin/bash\nswift sft \\\n    --model type:mixtral \\\n    --target_modules all-linear --lora_dropout 0\n"
+    )
     fixed = fix("type:mixtral", options(file))
     assert [finding.code for finding, _ in fixed.done] == ["ARC301"]
     assert fixed.report.ok
@@ -117,10 +117,39 @@ def test_a_command_is_mended_in_its_own_words(tmp_path: Path) -> None:
     assert fixed.after.text.startswith(file.read_text().rstrip())
 
 
+def adapter_config(folder: Path, **settings: object) -> Path:
+    file = folder / "adapter_config.json"
+    file.write_text(json.dumps({"peft_type": "LORA", "base_model_name_or_path": "type:llama", **settings}, indent=2))
+    return file
+
+
+def test_a_plan_that_trains_something_is_not_blown_up_to_the_recipe(tmp_path: Path) -> None:
+    for names in (["q_proj", "v_prj"], ["q_proj", "v_proj", "nonsense"]):
+        fixed = fix("type:llama", options(adapter_config(tmp_path, target_modules=names)))
+        assert fixed.report.plan is not None
+        assert {path.rpartition(".")[2] for path in fixed.report.plan.adapted} == {"q_proj", "v_proj"}
+
+
+def test_what_takes_unsafe_fixes_is_said_and_is_not_clean(tmp_path: Path) -> None:
+    names = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+    file = adapter_config(tmp_path, target_modules=names, lora_dropout=0.05)
+    before = file.read_text()
+    shown = run("type:qwen3_moe", "--adapter-config", str(file), "--diff")
+    assert (shown.exit_code, shown.stdout) == (1, "")
+    assert "ARC305 parameter-limits takes --unsafe-fixes, as it is lossy" in shown.stderr
+    assert file.read_text() == before
+    done = run("type:qwen3_moe", "--adapter-config", str(file), "--fix", "--unsafe-fixes", "--format", "concise")
+    assert done.exit_code == 0
+    assert json.loads(file.read_text())["lora_dropout"] == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
         (["type:llama", "--fix"], "none is given"),
+        (["type:llama", "--unsafe-fixes"], "goes with --fix or --diff"),
+        (["--adapter-config", "FILE", "--diff", "--format", "sarif"], "takes no --format"),
+        (["--adapter-config", "FILE", "--diff", "--output", "x.sarif"], "takes no --output"),
         (["type:llama", "type:gpt2", "--adapter-config", "FILE", "--diff"], "several are given"),
         (["--adapter-config", "FILE", "--fix", "--target-modules", "q_proj"], "--target-modules is not"),
     ],

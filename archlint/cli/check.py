@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from archlint.cli.commands import UNCHECKED, SectionedCommand, option
+from archlint.cli.commands import SectionedCommand, option
 from archlint.cli.options import (
     codes,
     load_catalog,
@@ -27,6 +27,7 @@ from archlint.cli.progress import progress
 from archlint.cli.rendering import FORMATS, render
 
 if TYPE_CHECKING:
+    from archlint.core.finding import Remedy, Severity
     from archlint.core.report import Run
     from archlint.core.trial import Plan
     from archlint.engine import Options
@@ -50,7 +51,7 @@ Examples:
 
 Exit codes:
   0  nothing at or above --fail-on (error)
-  1  findings
+  1  findings, or a --diff that is not empty
   2  wrong usage or settings, or a report that cannot be written
   3  something could not be checked
 """,
@@ -84,7 +85,7 @@ Exit codes:
     section=_PLAN,
 )
 @option("--fix", is_flag=True, help="Mend that file: exact, proven fixes only.", section=_PLAN)
-@option("--diff", is_flag=True, help="Show what --fix would change, and write nothing.", section=_PLAN)
+@option("--diff", is_flag=True, help="Show what --fix would change: 1 if anything.", section=_PLAN)
 @option("--unsafe-fixes", is_flag=True, help="Take lossy and unproven fixes too.", section=_PLAN)
 @option("--select", multiple=True, callback=codes, metavar="CODES", help="Run these rules only.", section=_RULES)
 @option("--ignore", multiple=True, callback=codes, metavar="CODES", help="Do not run these rules.", section=_RULES)
@@ -139,7 +140,11 @@ def check(ctx: click.Context, /, sources: Sequence[str], style: str, output: Pat
     fix, diff, unsafe = (settings.pop(name) for name in ("fix", "diff", "unsafe_fixes"))
     if fix or diff:
         _check_fixable(sources, plan_file, plan)
-    fail_on = settings.pop("fail_on")
+    elif unsafe:
+        raise click.UsageError("--unsafe-fixes goes with --fix or --diff.")
+    if diff:
+        _check_undirected(ctx)
+    fail_on = None if (named := settings.pop("fail_on")) == "never" else Severity(named)
     _warn_of_commands(ctx, sources)
 
     from archlint.engine import Options
@@ -155,12 +160,12 @@ def check(ctx: click.Context, /, sources: Sequence[str], style: str, output: Pat
         **settings,
     )
     if diff:
-        ctx.exit(_show_diff(sources[0], options, unsafe))
+        ctx.exit(_show_diff(sources[0], options, unsafe, fail_on))
     if fix:
         run, plan_file = _fix(sources[0], options, unsafe)
     else:
         run = _run(sources, options)
-    code = run.exit_code(None if fail_on == "never" else Severity(fail_on))
+    code = run.exit_code(fail_on)
     text = render(
         run,
         style,
@@ -222,14 +227,21 @@ def _check_fixable(sources: Sequence[str], file: PlanFile | None, plan: Plan | N
         raise click.UsageError(f"--fix and --diff mend what is in the file, and {names} is not.")
 
 
-def _show_diff(source: str, options: Options, unsafe: bool) -> int:
-    """Print what :func:`_fix` would change; 1 where that is something."""
+def _check_undirected(ctx: click.Context) -> None:
+    for name, spelt in (("style", "--format"), ("output", "--output")):
+        if ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"--diff prints a diff, and takes no {spelt}.")
+
+
+def _show_diff(source: str, options: Options, unsafe: bool, fail_on: Severity | None) -> int:
+    """Print what :func:`_fix` would change; 1 where that is something, and else what the check itself ends with."""
+    from archlint import engine
+    from archlint.core.report import Run
+
     fixed = _fixed(source, options, unsafe)
     emit(fixed.before.diff(fixed.after))
     _tell(fixed, "would be fixed")
-    if fixed.done:
-        return 1
-    return UNCHECKED if fixed.report.unchecked else 0
+    return 1 if fixed.done else Run(engine.environment(), (fixed.report,)).exit_code(fail_on)
 
 
 def _fix(source: str, options: Options, unsafe: bool) -> tuple[Run, PlanFile]:
@@ -251,10 +263,20 @@ def _fixed(source: str, options: Options, unsafe: bool) -> Fixed:
 
 
 def _tell(fixed: Fixed, what: str) -> None:
+    from archlint.core.finding import Safety
+
     for finding, remedy in fixed.done:
-        notice(f"{fixed.after.path}: {finding.code} {finding.name} {what}: {remedy.text}")
+        notice(f"{fixed.after.path}: {finding.code} {finding.name} {what}: {_alone(remedy)}")
     if not fixed.done:
-        notice(f"{fixed.after.path}: nothing in it can be {what.removeprefix('would be ')}")
+        notice(f"{fixed.after.path}: nothing in it can be {what.removeprefix('would be ')} safely")
+    for finding, remedy in fixed.unsafe:
+        why = "it is lossy" if remedy.safety is Safety.LOSSY else "it could not be proven"
+        notice(f"{fixed.after.path}: {finding.code} {finding.name} takes --unsafe-fixes, as {why}: {_alone(remedy)}")
+
+
+def _alone(remedy: Remedy) -> str:
+    """What a remedy does, where no report stands below."""
+    return remedy.text.removesuffix(": the recipe below")
 
 
 def _warn_of_commands(ctx: click.Context, sources: Sequence[str]) -> None:

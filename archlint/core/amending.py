@@ -13,6 +13,8 @@ from archlint.core.trial import Trial
 
 _FOR_PARAMETERS = {"lora_dropout": 0.0, "use_dora": False, "lora_bias": False, "fan_in_fan_out": False}
 """What PEFT's wrapper around a parameter asks of a plan."""
+_SHAPING = ("lora_dropout", "use_dora", "lora_bias")
+"""Those of them that change what an adapter learns, and not only how it computes."""
 
 
 def without(trials: Sequence[Trial], paths: Collection[str], text: str) -> list[Remedy]:
@@ -91,10 +93,15 @@ def as_parameters(
         return [], None
     if lora is None:  # nothing else was targeted
         lora = {**trial.plan.lora, "target_modules": []}
-    lora["target_parameters"] = [*(lora.get("target_parameters") or ()), *names]
+    lora["target_parameters"] = list(dict.fromkeys([*(lora.get("target_parameters") or ()), *names]))
     return names, {**lora, **unwrappable(lora)}
 
 
 def unwrappable(lora: Mapping[str, Any]) -> dict[str, Any]:
     """Those settings of a plan with which PEFT wraps no parameter, each at the value with which it does."""
     return {key: value for key, value in _FOR_PARAMETERS.items() if lora.get(key, value) != value}
+
+
+def gives_up(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+    """Whether ``after`` turns something off that ``before`` asks for, and that shapes what is learned."""
+    return any(before.get(key) and not after.get(key) for key in _SHAPING)

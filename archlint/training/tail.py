@@ -92,7 +92,8 @@ class Tail(TorchFunctionMode):
             shape = main_output(outputs).shape
             self.hidden = self._alive(torch.empty(shape, device="cpu").normal_(generator=self._random))
         if isinstance(outputs, tuple):
-            return (self.hidden, *outputs[1:])
+            values = (self.hidden, *outputs[1:])
+            return type(outputs)(*values) if hasattr(outputs, "_fields") else values
         outputs.last_hidden_state = self.hidden
         return outputs
 
@@ -127,7 +128,7 @@ class Tail(TorchFunctionMode):
             if not weight.is_floating_point():
                 raise NotMeasurableError(f"{name} holds numbers that decide what is computed")
             made = torch.empty(weight.shape, device="cpu").normal_(generator=self._random)
-            if weight.ndim > 1:
+            if weight.shape[:-1].numel() > 1:
                 made *= weight.shape[-1] ** -0.5
             elif not name.endswith("bias"):  # a gain
                 made = 1 + made / 4
@@ -146,6 +147,8 @@ class Tail(TorchFunctionMode):
             bias = args[2] if len(args) > 2 else kwargs.get("bias")
             return self._alive(self.product(args[0], bias))
         if not any(self.depends(value) for value in tree_flatten((args, kwargs))[0]):
+            if name == "to" and id(args[0]) in self._names:  # a weight on its way to where the logits are
+                return self.numbers(args[0])
             return func(*args, **kwargs)
         weights: list[str] = []
 

@@ -50,3 +50,11 @@ def test_the_tally_leaves_out_what_there_is_none_of(gemma: Run, clean: Run, unch
     assert wording.tally(gemma) == "1 error, 1 warning, 3 infos"
     assert wording.tally(clean) == "clean, 1 info"
     assert wording.tally(unchecked) == "1 not checked"
+
+
+@pytest.mark.parametrize(
+    ("count", "words"),
+    [(0, "0 bytes"), (999, "999 bytes"), (249_000, "249 kB"), (336_000_000, "336 MB"), (4_740_000_000, "4.74 GB")],
+)
+def test_size(count: int, words: str) -> None:
+    assert wording.size(count) == words
