@@ -15,6 +15,7 @@ from archlint.core.report import Report
 from archlint.core.serial import default
 from archlint.core.trial import LORA, USER, Plan
 from archlint.engine import Options, check
+from archlint.solving import Preset
 from archlint.sources import SourceOptions
 
 if TYPE_CHECKING:
@@ -143,6 +144,7 @@ def recipe(
     model_or_source: str | Path | nn.Module,
     *,
     scope: str = "auto",
+    preset: str = "all",
     rank: int | None = None,
     allow_unchecked: bool = False,
     class_name: str | None = None,
@@ -157,6 +159,7 @@ def recipe(
     Args:
         model_or_source: as for :func:`lint`.
         scope: what is to be trained.
+        preset: which of its layers: ``all``, ``attention``, ``attention-mlp`` or ``no-experts``.
         rank: ``r``, and ``lora_alpha`` with it; PEFT's defaults where it is not given.
         allow_unchecked: take a recipe that PEFT injects, though the adapted model cannot be run here, as with
             packed weights.
@@ -166,12 +169,13 @@ def recipe(
         NoRecipeError: the model cannot be loaded, PEFT takes no plan for the scope, or the best one crashes, leaves
             adapters without a gradient, or could not be run.
         TypeError: a source that is neither text, a path nor a module.
-        ValueError: an unknown scope, or a rank below 1.
+        ValueError: an unknown scope or preset, or a rank below 1.
     """
     if rank is not None and rank < 1:
         raise ValueError(f"a rank of at least 1 is expected, not {rank}")
     source = _source_options(class_name, offline, revision, subfolder, cache_dir, trust_remote_code)
-    report = check(_source_or_module(model_or_source), Options(scope=_scope(scope), source=source))
+    options = Options(scope=_scope(scope), preset=Preset(preset), source=source)
+    report = check(_source_or_module(model_or_source), options)
     if (reason := _reason_against(report, allow_unchecked)) is not None:
         raise NoRecipeError(f"no recipe for {report.source}, scope {report.scope.value}: {reason}")
     assert report.recipe is not None

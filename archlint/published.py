@@ -9,7 +9,7 @@ from typing import Any
 
 from archlint.plans import PlanError, PlanFile, read_plan_file
 from archlint.sources import SourceError
-from archlint.sources.contents import ADAPTER_CONFIG, ADAPTER_PICKLE, ADAPTER_WEIGHTS, CONFIG, unread_pickle
+from archlint.sources.contents import ADAPTER_CONFIG, ADAPTER_PICKLE, ADAPTER_WEIGHTS, CONFIG, no_weights, unread_pickle
 from archlint.sources.hub import AdapterOnHubError
 from archlint.sources.tensors import shapes
 
@@ -105,4 +105,8 @@ def find(name: str) -> PublishedAdapter | None:
     if weights.is_file():
         return PublishedAdapter(plan_file, base, str(weights), shapes(weights))
     pickle = folder / ADAPTER_PICKLE
-    return PublishedAdapter(plan_file, base, str(pickle), None, unread_pickle(str(pickle)) if pickle.is_file() else "")
+    if pickle.is_file():
+        return PublishedAdapter(plan_file, base, str(pickle), None, unread_pickle(str(pickle)))
+    # a folder is what is loaded, and a file of settings is asked about for itself
+    lack = no_weights(str(folder)) if path.is_dir() else ""
+    return PublishedAdapter(plan_file, base, str(weights), None, lack)

@@ -66,7 +66,7 @@ def test_the_recipe_passes_its_own_guard(gemma: Path, broken: archlint.Report) -
 
 def test_a_plan_that_breaks_stops_the_script(broken: archlint.Report) -> None:
     assert not broken.ok
-    assert repr(broken) == "<Report Gemma4ForConditionalGeneration: 1 error; not ok>"
+    assert repr(broken) == "<Report Gemma4ForConditionalGeneration: 1 error, 3 infos; not ok>"
     with pytest.raises(archlint.FindingsError, match="error ARC101 wrapped-linear") as raised:
         broken.raise_for_findings("error")
     assert raised.value.report is broken
@@ -135,3 +135,14 @@ def test_no_recipe_says_why() -> None:
 def test_a_rank_is_at_least_one(llama: LlamaForCausalLM) -> None:
     with pytest.raises(ValueError, match="at least 1"):
         archlint.recipe(llama, rank=0)
+
+
+def test_a_preset_shapes_the_recipe() -> None:
+    assert set(archlint.recipe("type:llama", preset="attention")["target_modules"]) == {
+        "q_proj",
+        "k_proj",
+        "v_proj",
+        "o_proj",
+    }
+    with pytest.raises(ValueError, match="nothing"):
+        archlint.recipe("type:llama", preset="nothing")

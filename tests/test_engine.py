@@ -83,7 +83,7 @@ def test_a_plan_that_raises_is_never_clean(options: dict[str, Any]) -> None:
 def test_a_report_reads_as_text() -> None:
     report = archlint.lint(nn.ModuleDict({"q_proj": nn.Linear(4, 4)}), plan={"target_modules": ["nothing"]})
     lines = str(report).splitlines()
-    assert lines[0] == "ModuleDict: unchecked (1 errors, 0 warnings, 0 infos)"
+    assert lines[0] == "ModuleDict: unchecked (1 error, 1 not checked)"
     assert lines[1].startswith("error ARC504 unmatched-target: nothing in target_modules reaches nothing")
     assert lines[-1] == "recipe {'target_modules': ['q_proj']}"
 

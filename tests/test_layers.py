@@ -32,7 +32,7 @@ KNOWS = {
     "testing": "core quiet sources skeleton survey proving",
     "engine": "core deadline plans published quiet rules report sources skeleton survey proving solving judging",
     "fixing": "core plans engine",
-    "api": "core sources engine",
+    "api": "core sources engine solving",
     "pytest_plugin": "core plans report engine api",
     "cli": "core plans sources report engine fixing solving",
     "__main__": "cli",

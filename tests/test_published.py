@@ -220,6 +220,14 @@ def test_a_pickle_is_not_opened(publish: Callable[[PeftConfig], Path]) -> None:
     assert "pickle" in unchecked.why
 
 
+def test_a_folder_without_weights_is_not_clean_and_settings_alone_are(publish: Callable[[PeftConfig], Path]) -> None:
+    folder = publish(LoraConfig(target_modules=["q_proj"]))
+    (folder / WEIGHTS).unlink()
+    (unchecked,) = report(folder).unchecked
+    assert f"no {WEIGHTS}" in unchecked.why
+    assert report(folder / "adapter_config.json").ok
+
+
 @pytest.mark.parametrize("base_model", [None, "", "./gone"])
 def test_an_adapter_whose_base_is_not_there(publish: Callable[[PeftConfig], Path], base_model: str | None) -> None:
     folder = publish(LoraConfig(target_modules=["q_proj"]))

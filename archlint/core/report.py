@@ -69,8 +69,7 @@ class Report:
 
     def __str__(self) -> str:
         """One line a finding, below one that sums up."""
-        counts = ", ".join(f"{len(self.of(severity))} {severity.value}s" for severity in Severity)
-        lines = [f"{self.source}: {self.status} ({counts})"]
+        lines = [f"{self.source}: {self.status} ({', '.join(self._counts()) or 'nothing found'})"]
         lines += [f"{f.severity.value} {f.code} {f.name}: {f.message}" for f in self.findings]
         lines += [f"unchecked {item.what}: {item.why}" for item in self.untold]
         if self.recipe is not None:
@@ -79,11 +78,15 @@ class Report:
 
     def __repr__(self) -> str:
         """What it is about and how it went, in one line; ``str()`` has the findings."""
-        counts = [(len(self.of(severity)), severity.value) for severity in (Severity.ERROR, Severity.WARNING)]
-        parts = [f"{count} {word}{'s' * (count > 1)}" for count, word in counts if count]
-        parts += [f"{len(self.unchecked)} not checked"] if self.unchecked else []
         name = self.model.class_name if self.model is not None else self.source
-        return f"<Report {name}: {', '.join(parts) or 'nothing found'}; {'ok' if self.ok else 'not ok'}>"
+        return f"<Report {name}: {', '.join(self._counts()) or 'nothing found'}; {'ok' if self.ok else 'not ok'}>"
+
+    def _counts(self) -> Iterator[str]:
+        for severity in Severity:
+            if count := len(self.of(severity)):
+                yield f"{count} {severity.value}{'s' * (count > 1)}"
+        if self.unchecked:
+            yield f"{len(self.unchecked)} not checked"
 
     @property
     def ok(self) -> bool:

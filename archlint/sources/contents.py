@@ -49,6 +49,11 @@ def no_config(
     return SourceError(f"{where} has no {CONFIG}; it holds {shown}", "if it lies deeper, add --subfolder")
 
 
+def no_weights(where: str) -> str:
+    """Why the weights of an adapter were not looked at that is to be loaded."""
+    return f"there is no {ADAPTER_WEIGHTS} in {where}: loading it would fail"
+
+
 def unread_pickle(file: str) -> str:
     """Why the names of an adapter's weights are not known."""
     return f"{file} is a pickle, which is not opened: its names were not compared"

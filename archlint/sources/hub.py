@@ -26,6 +26,7 @@ from archlint.sources.contents import (
     ADAPTER_WEIGHTS,
     CONFIG,
     no_config,
+    no_weights,
     unread_pickle,
 )
 from archlint.sources.source import SourceError, SourceOptions
@@ -286,7 +287,7 @@ class _Client:
         except (_http().HTTPError, OSError):
             return error
         if ADAPTER_WEIGHTS not in files:
-            lack = unread_pickle(ADAPTER_PICKLE) if ADAPTER_PICKLE in files else ""
+            lack = unread_pickle(ADAPTER_PICKLE) if ADAPTER_PICKLE in files else no_weights(repository)
             return AdapterOnHubError(settings, None, lack, error)
         api = HfApi(endpoint=self.address, library_name="archlint", library_version=__version__)
         try:

@@ -91,9 +91,9 @@ def test_infos_raise_only_where_that_is_asked_for() -> None:
     ("severities", "unchecked", "expected"),
     [
         ((), False, "<Report m: nothing found; ok>"),
-        ((INFO, INFO), False, "<Report m: nothing found; ok>"),
+        ((INFO, INFO), False, "<Report m: 2 infos; ok>"),
         ((), True, "<Report m: 1 not checked; not ok>"),
-        ((ERROR, WARNING, WARNING, INFO), True, "<Report m: 1 error, 2 warnings, 1 not checked; not ok>"),
+        ((ERROR, WARNING, WARNING, INFO), True, "<Report m: 1 error, 2 warnings, 1 info, 1 not checked; not ok>"),
     ],
 )
 def test_a_report_is_shown_in_a_line(severities: tuple[Severity, ...], unchecked: bool, expected: str) -> None:

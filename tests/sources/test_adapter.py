@@ -75,7 +75,8 @@ def test_a_header_that_is_none_is_told(stub_hub: Any, options: SourceOptions, co
 
 def test_an_adapter_without_weights(stub_hub: Any, options: SourceOptions) -> None:
     publish(stub_hub, None)
-    assert reported(options).ok
+    (lack,) = reported(options).unchecked
+    assert "no adapter_model.safetensors" in lack.why
 
 
 def test_an_adapter_without_a_base(stub_hub: Any, options: SourceOptions) -> None:
