@@ -8,6 +8,7 @@ import re
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Set
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import nn
@@ -24,6 +25,8 @@ from archlint.running.reads import Use, idle_parts, watched
 from archlint.running.restore import restored
 from archlint.running.step import NoLossError, forward, step
 from archlint.survey.source_code import handed_weights, shown_path
+
+T = TypeVar("T")
 
 Dead = Callable[[], Collection[str]]
 """Tells, after a backward pass, which of the adapted sites that the model holds got no gradient."""
@@ -90,6 +93,18 @@ class Runner:
         if run.crash is None and (certain := self._at_full_depth(run.dead, adapted, dead, paths)) is not None:
             return certain
         return self._attempt(self._batch, dead, paths)
+
+    def observe(self, look: Callable[[nn.Module, Batch], T]) -> T | None:
+        """What ``look`` finds in the model without adapters, as short as it is run; ``None`` where it cannot be run.
+
+        Args:
+            look: is given the model in training mode and a batch; it may run it, and change what is put back.
+        """
+        if self._batch is None:
+            return None
+        with self._bare(self._cut):
+            self._model.train()
+            return look(self._model, self._batch)
 
     def _paths_with_adapters(self) -> Mapping[int, str]:
         """The paths of all modules that the model has without adapters, and of what stands in their places now."""
