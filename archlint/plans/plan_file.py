@@ -102,7 +102,12 @@ class PlanFile:
         unordered = {key for argument in _UNORDERED for key in self.reading.keys.get(argument, ())}
         for key in unordered & wanted.keys() & self.section.entries.keys():
             wanted[key] = _in_order(self.section.entries[key].data, wanted[key])
-        return {**changes, **wanted}
+        entries = self.section.entries
+        return {
+            key: data
+            for key, data in {**changes, **wanted}.items()
+            if data is None or key not in entries or not self.document.holds(entries[key], data)
+        }
 
     def _reads(self, key: str, data: Any, argument: str, value: Any) -> bool:
         """Whether ``key`` with ``data`` is read as ``argument`` with ``value``."""
@@ -155,8 +160,8 @@ class PlanFile:
         lines = difflib.unified_diff(
             self.text.splitlines(keepends=True),
             other.text.splitlines(keepends=True),
-            f"a/{self.path}",
-            f"b/{self.path}",
+            f"a/{self.path}".replace("//", "/"),
+            f"b/{self.path}".replace("//", "/"),
         )
         return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
 
