@@ -77,13 +77,13 @@ def prove_remedies(
     tool that the plan is for.
     """
     findings = list(findings)
-    known = frozenset(finding.code for finding in findings if finding.severity is not Severity.INFO)
+    known = [finding for finding in findings if finding.severity is not Severity.INFO]
     standing = frozenset(
         finding.code
         for finding in run_rules(dataclasses.replace(blueprint, plan=None, stock=()), rules)[0]
         if finding.severity is Severity.ERROR
     )
-    court = _Court(blueprint, rules, known, standing, recipe, judge, means)
+    court = _Court(blueprint, rules, tuple(known), standing, recipe, judge, means)
     return [dataclasses.replace(finding, remedies=tuple(court.judged(finding))) for finding in findings]
 
 
@@ -91,8 +91,8 @@ def prove_remedies(
 class _Court:
     blueprint: Blueprint
     rules: Sequence[type[Rule]]
-    known: frozenset[str]
-    """Codes of the errors and warnings that there are without any remedy."""
+    known: tuple[Finding, ...]
+    """The errors and warnings that there are without any remedy."""
     standing: frozenset[str]
     """Codes of the errors that the model gives with any plan."""
     recipe: Trial | None
@@ -189,6 +189,9 @@ class _Court:
         findings, crashes = run_rules(dataclasses.replace(blueprint, plan=trial), self.rules)
         bad = [other for other in findings if other.severity is not Severity.INFO and not other.unchecked]
         bad = [other for other in bad if other.code not in self.standing]
-        if any(other.severity is Severity.ERROR or other.code == finding.code for other in bad):
+        others = {known.fingerprint for known in self.known} - {finding.fingerprint}
+        again = (other for other in bad if other.code == finding.code and other.fingerprint not in others)
+        if any(again) or any(other.severity is Severity.ERROR for other in bad):
             return None
-        return trial.forward == "ok" and not crashes and all(other.code in self.known for other in bad)
+        codes = {known.code for known in self.known}
+        return trial.forward == "ok" and not crashes and all(other.code in codes for other in bad)

@@ -124,10 +124,19 @@ def adapter_config(folder: Path, **settings: object) -> Path:
 
 
 def test_a_plan_that_trains_something_is_not_blown_up_to_the_recipe(tmp_path: Path) -> None:
-    for names in (["q_proj", "v_prj"], ["q_proj", "v_proj", "nonsense"]):
+    for names in (["q_proj", "v_prj"], ["q_proj", "v_proj", "nonsense"]):  # of the second nothing comes near
         fixed = fix("type:llama", options(adapter_config(tmp_path, target_modules=names)))
         assert fixed.report.plan is not None
         assert {path.rpartition(".")[2] for path in fixed.report.plan.adapted} == {"q_proj", "v_proj"}
+
+
+def test_two_mistakes_of_one_kind_are_both_mended(tmp_path: Path) -> None:
+    settings = {"layers_to_transform": [0, 99], "layers_pattern": "layers", "modules_to_save": ["embed_token"]}
+    file = adapter_config(tmp_path, target_modules=["q_proj"], **settings)
+    fixed = fix("type:llama", options(file))
+    mended = json.loads(fixed.after.text)
+    assert (mended["layers_to_transform"], mended["modules_to_save"]) == ([0], ["embed_tokens"])
+    assert fixed.report.ok
 
 
 def test_what_takes_unsafe_fixes_is_said_and_is_not_clean(tmp_path: Path) -> None:

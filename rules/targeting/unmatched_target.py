@@ -163,6 +163,10 @@ def _modules(blueprint: Blueprint, plan: Trial, missing: Sequence[str]) -> _Answ
         plan_now = {**lora, "target_modules": kept, "target_parameters": named}
         text = "name the experts' parameters in target_parameters"
         remedies.insert(0, Remedy("target_parameters", text, named, plan=plan_now))
+    if mended is None and not parameters and plan.raised is None:
+        kept = [value for value in given if value not in missing]
+        plan_now = {**lora, "target_modules": kept}
+        remedies.insert(0, Remedy("target_modules", "leave it out, as it trains nothing", kept, plan=plan_now))
     return hint, remedies
 
 
