@@ -18,7 +18,14 @@ from archlint.core.refusals import Cause, cause
 from archlint.core.report import Unchecked
 from archlint.core.rule import Rule
 from archlint.core.trial import LORA, Baseline, Judge, Plan, Trial
-from archlint.solving import PLACING, nearest, respelled
+from archlint.solving import PLACING, Preset, nearest, respelled, solve
+
+_ATTENTION = frozenset(
+    {"q_proj", "k_proj", "v_proj", "o_proj", "out_proj", "qkv_proj", "query", "key", "value", "query_key_value"}
+    | {"q", "k", "v", "o", "c_attn", "Wqkv"}
+)
+"""What plans call the layers of attention: PEFT's default targets have these names
+(``TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING``, 0.21)."""
 
 
 class ScopedJudge(Judge, Protocol):
@@ -139,7 +146,22 @@ class _Court:
                 plan=kept,
             )
         others = {key: given for key, given in plan.plan.lora.items() if key not in PLACING}
+        if (meant := self._attention) is not None:
+            text = "take the names that the model's attention has"
+            yield Remedy(remedy.kind, text, meant.get("target_modules"), plan={**others, **meant})
         yield dataclasses.replace(remedy, value=value, plan={**others, **value})
+
+    @cached_property
+    def _attention(self) -> dict[str, Any] | None:
+        """The recipe for the attention alone, where a user's plan reaches nothing and names nothing else."""
+        plan = self.blueprint.plan
+        if plan is None or cause(self.blueprint, plan) is not Cause.NOTHING_REACHED:
+            return None
+        targets = plan.plan.lora.get("target_modules")
+        if isinstance(targets, str) or not {name.rpartition(".")[2] for name in targets or ("",)} <= _ATTENTION:
+            return None
+        trial = solve(self.blueprint, self.judge, self.means, Preset.ATTENTION).trial
+        return None if trial is None else dict(trial.plan.lora)
 
     @cached_property
     def _kept(self) -> dict[str, Any] | None:
@@ -173,8 +195,10 @@ class _Court:
     def _trains_more(self, trial: Trial) -> bool:
         """Whether ``trial`` adapts what the user's plan never named, though that plan named something."""
         user = self.blueprint.plan
-        if user is None or user.plan.says_all or cause(self.blueprint, user) is Cause.NOTHING_REACHED:
+        if user is None or user.plan.says_all:
             return False
+        if cause(self.blueprint, user) is Cause.NOTHING_REACHED:
+            return self._attention is not None
         return not set(user.reached).issuperset(trial.adapted)
 
     def _plan(self, arguments: Mapping[str, Any]) -> Plan:

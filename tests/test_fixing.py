@@ -130,6 +130,15 @@ def test_a_plan_that_trains_something_is_not_blown_up_to_the_recipe(tmp_path: Pa
         assert {path.rpartition(".")[2] for path in fixed.report.plan.adapted} == {"q_proj", "v_proj"}
 
 
+def test_names_of_attention_become_the_names_of_attention(tmp_path: Path) -> None:
+    file = adapter_config(tmp_path, target_modules=["q_proj", "v_proj"], base_model_name_or_path="type:gpt2")
+    fixed = fix("type:gpt2", options(file))
+    assert fixed.report.ok
+    assert fixed.report.plan is not None
+    assert {path.rpartition("h.")[2][2:] for path in fixed.report.plan.adapted} >= {"attn.c_attn"}
+    assert not [path for path in fixed.report.plan.adapted if "mlp" in path]
+
+
 def test_two_mistakes_of_one_kind_are_both_mended(tmp_path: Path) -> None:
     settings = {"layers_to_transform": [0, 99], "layers_pattern": "layers", "modules_to_save": ["embed_token"]}
     file = adapter_config(tmp_path, target_modules=["q_proj"], **settings)
