@@ -19,6 +19,8 @@ _cache = tempfile.TemporaryDirectory(prefix="archlint-tests-")
 os.environ["HF_HOME"] = _cache.name
 os.environ["HF_ENDPOINT"] = "http://127.0.0.1:9"
 os.environ.pop("HF_HUB_CACHE", None)
+# Read by torch when it is imported: tensors here are small, and threads of many test processes only wait.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 settings.register_profile("archlint", settings.default, deadline=None)
 settings.load_profile("archlint")
