@@ -180,7 +180,7 @@ def test_what_cannot_be_fixed_is_wrong_usage(axolotl: Path, arguments: list[str]
 
 
 @pytest.mark.parametrize(
-    "content", ["lora_r: [", "adapter: lora\nadapter: lora\n", "a: !!python/name:os.system\n", "x"]
+    "content", ["lora_r: [", "adapter: lora\nadapter: lora\n", "a: !!python/name:os.system\n", "x", "[" * 10_000]
 )
 def test_a_file_that_cannot_be_read_stays_as_it_is(tmp_path: Path, content: str) -> None:
     file = tmp_path / "train.yml"

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import ast
+import codecs
 import re
 from pathlib import Path
 
 from archlint.plans.document import Document, PlanError
 
+_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+"""How a file begins that Windows PowerShell redirected into."""
 _MOST_BYTES = 4 * 2**20
 _COMMAND = re.compile(
     r"^[ \t]*(\w+=\S*[ \t]+)*"
@@ -37,7 +40,10 @@ def read_text(path: Path) -> str:
             raise PlanError(f"{path}: {'no such file' if not path.exists() else 'not a regular file'}")
         if path.stat().st_size > _MOST_BYTES:
             raise PlanError(f"{path}: larger than {_MOST_BYTES // 2**20} MiB: no file of settings")
-        return path.read_bytes().decode("utf-8-sig")
+        data = path.read_bytes()
+        if data.startswith(_UTF_16):
+            raise PlanError(f"{path}: text in UTF-16, not in UTF-8: save it in that encoding")
+        return data.decode("utf-8-sig")
     except OSError as error:
         raise PlanError(f"{path}: {error.strerror or error}") from error
     except UnicodeDecodeError as error:

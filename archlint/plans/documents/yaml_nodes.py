@@ -51,8 +51,10 @@ class YamlReader:
             mark = getattr(error, "problem_mark", None)
             problem = getattr(error, "problem", None) or str(error).partition("\n")[0]
             raise YamlProblem(f"not YAML: {problem}", None if mark is None else mark.line + 1) from error
-        except (RecursionError, ValueError) as error:
-            raise YamlProblem(f"not YAML: {type(error).__name__}") from error
+        except RecursionError as error:
+            raise YamlProblem("not YAML: it is nested too deeply") from error
+        except ValueError as error:
+            raise YamlProblem(f"not YAML: {' '.join(str(error).split())}") from error
         if self.root is not None:
             _check_size(self.root, {})
 

@@ -72,9 +72,10 @@ def test_unknown_keys_are_named(tmp_path: Path) -> None:
     [
         (b"", "not JSON"),
         (b"{", "not JSON"),
-        (b"\xff\xfe", "not text in UTF-8"),
+        (b"\xff\xfe{\0}\0", "text in UTF-16, not in UTF-8"),
+        (b"\xfe\xf0", "not text in UTF-8"),
         (b'{"lora_alpha": NaN}', "NaN is no JSON number"),
-        (b"[" * 100_000, "not JSON"),
+        (b"[" * 100_000, "nested too deeply"),
         (b"[]", "a JSON object is expected, not list"),
         (b'{"peft_type": "NONE"}', "has no peft_type 'NONE'"),
         (b'{"peft_type": "PREFIX_TUNING"}', "PREFIX_TUNING places no adapters by module"),
