@@ -40,9 +40,12 @@ def _by_signal(seconds: float, error: type[BaseException]) -> Iterator[None]:
     delay, _ = signal.getitimer(signal.ITIMER_REAL)
     other = began + delay if delay else None
     before: Any = signal.getsignal(signal.SIGALRM)
+    running = True
 
     def ring(number: int, frame: FrameType | None) -> None:
         nonlocal other
+        if not running:  # too late to be of use
+            return
         now = time.monotonic() + _EARLY
         if other is not None and other <= now:
             other = None
@@ -52,11 +55,12 @@ def _by_signal(seconds: float, error: type[BaseException]) -> Iterator[None]:
         if callable(before):
             before(number, frame)
 
-    signal.signal(signal.SIGALRM, ring)
-    _set(until if other is None else min(until, other))
     try:
+        signal.signal(signal.SIGALRM, ring)
+        _set(until if other is None else min(until, other))
         yield
     finally:
+        running = False
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
         if other is not None:

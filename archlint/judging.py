@@ -20,9 +20,10 @@ from archlint.core.rule import Rule
 from archlint.core.trial import LORA, Baseline, Judge, Plan, Trial
 from archlint.solving import PLACING, Preset, nearest, respelled, solve
 
-_ATTENTION = frozenset(
-    {"q_proj", "k_proj", "v_proj", "o_proj", "out_proj", "qkv_proj", "query", "key", "value", "query_key_value"}
-    | {"q", "k", "v", "o", "c_attn", "Wqkv"}
+_OUTPUTS = frozenset({"o_proj", "out_proj", "o"})
+_ATTENTION = _OUTPUTS | frozenset(
+    {"q_proj", "k_proj", "v_proj", "qkv_proj", "query", "key", "value", "query_key_value"}
+    | {"q", "k", "v", "c_attn", "Wqkv"}
 )
 """What plans call the layers of attention: PEFT's default targets have these names
 (``TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING``, 0.21)."""
@@ -148,8 +149,14 @@ class _Court:
         others = {key: given for key, given in plan.plan.lora.items() if key not in PLACING}
         if (meant := self._attention) is not None:
             text = "take the names that the model's attention has"
-            yield Remedy(remedy.kind, text, meant.get("target_modules"), plan={**others, **meant})
+            safety = Safety.EXACT if self._names_outputs(plan) else Safety.LOSSY
+            yield Remedy(remedy.kind, text, meant.get("target_modules"), safety, plan={**others, **meant})
         yield dataclasses.replace(remedy, value=value, plan={**others, **value})
+
+    @staticmethod
+    def _names_outputs(plan: Trial) -> bool:
+        """Whether the plan names the projection behind the attention as well as those before it."""
+        return any(name.rpartition(".")[2] in _OUTPUTS for name in plan.plan.lora["target_modules"])
 
     @cached_property
     def _attention(self) -> dict[str, Any] | None:
@@ -185,21 +192,31 @@ class _Court:
             trial = judge.try_plan(self._plan(plan))
         proven = self._proves(trial, finding, blueprint)
         if proven is not None:
-            lossy = self._gives_up(trial) or (remedy.by_recipe and self._trains_more(trial))
+            lossy = self._gives_up(trial) or self._trains_more(remedy, trial)
             yield dataclasses.replace(remedy, proven=proven, safety=Safety.LOSSY if lossy else remedy.safety)
 
     def _gives_up(self, trial: Trial) -> bool:
+        """Whether ``trial`` turns off what the user's plan asks for, or leaves out what it singles out by name."""
         user = self.blueprint.plan
-        return user is not None and gives_up(user.plan.lora, trial.plan.lora)
+        if user is None:
+            return False
+        named = {path for entry in user.entries if entry.setting == "target_parameters" for path in entry.reaches}
+        lost = {path for path in named if path in self.blueprint.by_path}.difference(trial.adapted)
+        return bool(lost or set(user.saved).difference(trial.saved)) or gives_up(user.plan.lora, trial.plan.lora)
 
-    def _trains_more(self, trial: Trial) -> bool:
-        """Whether ``trial`` adapts what the user's plan never named, though that plan named something."""
+    def _trains_more(self, remedy: Remedy, trial: Trial) -> bool:
+        """Whether ``trial`` adapts what the user's plan never named, and no dead name may have meant."""
         user = self.blueprint.plan
         if user is None or user.plan.says_all:
             return False
-        if cause(self.blueprint, user) is Cause.NOTHING_REACHED:
+        targets = [entry for entry in user.entries if entry.setting in ("target_modules", "target_parameters")]
+        if not remedy.by_recipe:
+            if not targets or not all(entry.reaches for entry in targets):  # what else is adapted is a guess at these
+                return False
+        elif cause(self.blueprint, user) is Cause.NOTHING_REACHED:
             return self._attention is not None
-        return not set(user.reached).issuperset(trial.adapted)
+        reached = {*user.reached, *(path for entry in targets for path in entry.reaches)}
+        return any(path not in reached and path.rpartition(".")[0] not in reached for path in trial.adapted)
 
     def _plan(self, arguments: Mapping[str, Any]) -> Plan:
         user = self.blueprint.plan

@@ -131,12 +131,30 @@ def test_a_plan_that_trains_something_is_not_blown_up_to_the_recipe(tmp_path: Pa
 
 
 def test_names_of_attention_become_the_names_of_attention(tmp_path: Path) -> None:
-    file = adapter_config(tmp_path, target_modules=["q_proj", "v_proj"], base_model_name_or_path="type:gpt2")
+    file = adapter_config(tmp_path, target_modules=["q_proj", "v_proj"])
+    assert not fix("type:gpt2", options(file)).done  # which has no name for these without the output's
+    file = adapter_config(tmp_path, target_modules=["q_proj", "v_proj", "o_proj"])
     fixed = fix("type:gpt2", options(file))
     assert fixed.report.ok
     assert fixed.report.plan is not None
     assert {path.rpartition("h.")[2][2:] for path in fixed.report.plan.adapted} >= {"attn.c_attn"}
     assert not [path for path in fixed.report.plan.adapted if "mlp" in path]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"target_modules": ["q_proj"], "target_parameters": ["experts.down_proj"], "lora_dropout": 0.1},
+        {"target_modules": ".*(q|v)_proj", "layers_to_transform": [0, 1], "rank_pattern": {"o_proj": 4}},
+        {"target_modules": ["q_proj"], "rank_pattern": {"k_proj": 4}},
+    ],
+)
+def test_a_safe_fix_keeps_what_is_asked_for(tmp_path: Path, settings: dict[str, object]) -> None:
+    fixed = fix("type:mixtral", options(adapter_config(tmp_path, **settings)))
+    after = json.loads(fixed.after.text)
+    assert after.get("target_parameters") == settings.get("target_parameters")
+    assert after["target_modules"] in (settings["target_modules"], ["q_proj", "v_proj"])
+    assert set(after.get("rank_pattern") or {}) <= set(settings.get("rank_pattern") or {})
 
 
 def test_two_mistakes_of_one_kind_are_both_mended(tmp_path: Path) -> None:

@@ -221,7 +221,7 @@ def _consistent(blueprint: Blueprint, plan: Trial) -> Iterator[Remedy]:
         yield Remedy("setting", text, kept, Safety.LOSSY, plan={**lora, "feedforward_modules": kept})
     elif isinstance(targets, str):
         found = (site for site in blueprint.projections if is_adaptable(blueprint, site.path))
-        names = list(dict.fromkeys(site.leaf for site in found))
+        names = list(dict.fromkeys(site.leaf for site in found if plan.plan.says_all or site.path in plan.reached))
         yield Remedy("target_modules", "name the layers in a list", names, plan={**lora, "target_modules": names})
         yield Remedy("setting", "or put the layers' indices into a regular expression, without layers_to_transform")
     else:
@@ -275,9 +275,17 @@ def _pattern(plan: Trial, setting: str, idle: Sequence[str], keyed: Iterable[str
     given = plan.plan.lora[setting]
     parameters = frozenset(adapted_parameters(plan).values())
     known = [".".join(name.split(".")[-2:] if name in parameters else name.split(".")[-1:]) for name in keyed]
-    renamed = {key: near(key, sorted(set(known))) if key in idle else [key] for key in given}
+    owners = {name.rpartition(".")[0] for name in parameters}
+    reaches = {entry.value: entry.reaches for entry in plan.entries if entry.setting == setting}
+    held = {key for key, paths in reaches.items() if not owners.isdisjoint(paths)}
+    other = {key for key, paths in reaches.items() if paths} - held  # what is meant is there, and is not adapted
+    renamed = {
+        key: [key] if key not in idle else [] if key in other else near(key, sorted(set(known))) for key in given
+    }
     value = {name: given[key] for key, names in renamed.items() for name in names}
-    return Remedy("setting", f"{setting}={value}", value, plan={**plan.plan.lora, setting: value})
+    guessed = any(renamed[key] for key in idle if key not in held)
+    safety = Safety.LOSSY if guessed else Safety.EXACT  # another rank for what is trained is a guess
+    return Remedy("setting", f"{setting}={value}", value, safety, plan={**plan.plan.lora, setting: value})
 
 
 def _in_both_lists(blueprint: Blueprint, plan: Trial) -> list[Site]:

@@ -156,3 +156,12 @@ def test_json_that_is_nested_deeply_is_read_once() -> None:
     inside = ", ".join(["1"] * 200_000)
     document = JsonDocument(Path("file"), '{"a": ' + "[" * depth + inside + "]" * depth + "}")
     assert len(document.sections[0].entries["a"].value.items) == 1
+
+
+def test_the_last_members_of_a_json_object_go_together(tmp_path: Path) -> None:
+    file = tmp_path / "adapter_config.json"
+    content = {"peft_type": "LORA", "target_modules": ["q"], "layers_to_transform": [99], "layers_pattern": "layers"}
+    file.write_text(json.dumps(content, indent=2))
+    before = {key: content[key] for key in ("target_modules", "layers_to_transform", "layers_pattern")}
+    changed = read_plan_file(file).changed(before, {"target_modules": ["q"]})
+    assert json.loads(changed.text) == {"peft_type": "LORA", "target_modules": ["q"]}

@@ -66,7 +66,7 @@ class JsonDocument(Document):
         splices: list[Splice] = []
         for entry in there:
             if changes[entry.key] is None:
-                splices.append(self._removal(section, entry))
+                splices.append(self._removal(section, entry, changes))
             else:
                 splices.append(self._replacement(entry, changes[entry.key]))
         new = {key: data for key, data in changes.items() if key not in section.entries and data is not None}
@@ -103,10 +103,10 @@ class JsonDocument(Document):
         text = json.dumps(data, ensure_ascii=False, indent=margin or "  ")
         return text.replace("\n", f"{self._lines.newline}{margin}")
 
-    def _removal(self, section: Section, entry: Entry) -> Splice:
+    def _removal(self, section: Section, entry: Entry, changes: Mapping[str, Any]) -> Splice:
         entries = list(section.entries.values())
         place = entries.index(entry)
-        if place + 1 < len(entries):
+        if any(changes.get(other.key, other) is not None for other in entries[place + 1 :]):
             return entry.start, entries[place + 1].start, ""
         start = entries[place - 1].value.end if place else entry.start
         return start, entry.value.end, ""
