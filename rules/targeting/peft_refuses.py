@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 
 from archlint.core.blueprint import Blueprint
@@ -60,7 +61,14 @@ class PeftRefuses(Rule):
                 evidence=Evidence.INJECTED,
                 remedies=[*_resizing(trial), recipe],
                 proof=[quote(trial)],
+                settings=_named(trial),
             )
+
+
+def _named(trial: Trial) -> list[str]:
+    """The settings that PEFT's message speaks of by name."""
+    words = set(re.findall(r"\w+", str(trial.raised)))
+    return [setting for setting in trial.plan.lora if setting in words]
 
 
 def _resizing(trial: Trial) -> Iterator[Remedy]:

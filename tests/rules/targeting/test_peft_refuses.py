@@ -31,6 +31,12 @@ def test_pefts_own_message_is_given(model: str, plan: dict[str, Any], message: s
     assert message in finding.message
 
 
+@pytest.mark.parametrize("setting", [{"r": 0}, {"bias": "most"}])
+def test_the_setting_that_peft_names_is_what_it_is_about(setting: dict[str, Any]) -> None:
+    (finding,) = findings(PeftRefuses, Example("toy:projections.Dense", plan={"target_modules": ["q_proj"], **setting}))
+    assert finding.settings == tuple(setting)
+
+
 REFUSED = [
     ("toy:projections.Dense", {}),
     ("toy:projections.Dense", {"target_modules": ["gate_proj"]}),
