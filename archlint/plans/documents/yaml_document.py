@@ -86,7 +86,9 @@ class YamlDocument(Document):
             raise PlanError(f"{self.path}:{problem.line}: {problem}") from problem
         new = {key: data for key, data in changes.items() if key not in section.entries and data is not None}
         if new:
-            splices.insert(0, self._insertion(section, changes, new))
+            insertion = self._insertion(section, changes, new)
+            behind = insertion[0] == len(self.text)  # and so behind an item that is added in the last line
+            splices.insert(len(splices) if behind else 0, insertion)
         return spliced(self.text, splices)
 
     def _edits(self) -> YamlEdits:

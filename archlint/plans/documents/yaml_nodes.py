@@ -14,6 +14,7 @@ from archlint.plans.document import COMPUTED
 
 _MOST_NODES = 100_000
 """Aliases may stand for each other: a text that comes to more than this is not read."""
+_LETTERS = frozenset("yYnN")
 _FLOAT = re.compile(r"[-+]?[\d.]+([eE][-+]?\d+)?")
 _PREFIX = "tag:yaml.org,2002:"
 _TEXTS = {"str", "timestamp"}
@@ -72,6 +73,8 @@ class YamlReader:
         if kind not in _SCALARS:
             return node.value if kind in _TEXTS else COMPUTED
         try:
+            if kind == "bool" and node.value in _LETTERS:
+                return node.value  # PyYAML, which trainers read with, knows words only
             if kind == "float" and _FLOAT.fullmatch(node.value):
                 return float(node.value)  # trainers mean a number by 1e-4, for which YAML 1.1 wants a dot
             return self._construct(node)

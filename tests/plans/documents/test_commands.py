@@ -7,7 +7,6 @@ import shlex
 import shutil
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from hypothesis import strategies as st
 
 from archlint.plans.dialects.ms_swift import MsSwift
 from archlint.plans.dialects.trl import Trl
+from archlint.deadline import deadline
 from archlint.plans.document import COMPUTED, PlanError
 from archlint.plans.documents.command_document import CommandDocument
 
@@ -500,13 +500,11 @@ WORDS = ["a=1 ", "export ", "nohup ", "--x ", "--x=1 b ", "$A", "$A ", "A=$A$A\n
 @pytest.mark.parametrize("filler", [*BLANKS, *QUOTES, *BRACKETS, *WORDS])
 def test_a_hostile_script_takes_no_longer_than_its_length(filler: str) -> None:
     many = filler * (60_000 // len(filler))
-    started = time.process_time()
     for text in (f"A=1\ntool --a 1 {many}", f"tool {many} --a 1"):
-        with suppress(PlanError):
+        with suppress(PlanError), deadline(60, AssertionError):  # what is quadratic takes minutes
             document = CommandDocument(FILE, text)
             for section in document.sections[:1]:
                 document.rewritten(section, {"a": None, "x": None, "n": [1, 2]})
-    assert time.process_time() - started < 4  # one that is quadratic takes minutes
 
 
 def test_variables_that_double_on_every_line_are_computed() -> None:
