@@ -17,9 +17,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from archlint.deadline import deadline
 from archlint.plans.dialects.ms_swift import MsSwift
 from archlint.plans.dialects.trl import Trl
-from archlint.deadline import deadline
 from archlint.plans.document import COMPUTED, PlanError
 from archlint.plans.documents.command_document import CommandDocument
 
