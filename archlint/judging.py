@@ -20,6 +20,7 @@ from archlint.core.rule import Rule
 from archlint.core.trial import LORA, Baseline, Judge, Plan, Trial
 from archlint.solving import PLACING, Preset, nearest, respelled, solve
 
+_TARGETS = ("target_modules", "target_parameters")
 _OUTPUTS = frozenset({"o_proj", "out_proj", "o"})
 _ATTENTION = _OUTPUTS | frozenset(
     {"q_proj", "k_proj", "v_proj", "qkv_proj", "query", "key", "value", "query_key_value"}
@@ -200,8 +201,8 @@ class _Court:
         user = self.blueprint.plan
         if user is None:
             return False
-        named = {path for entry in user.entries if entry.setting == "target_parameters" for path in entry.reaches}
-        lost = {path for path in named if path in self.blueprint.by_path}.difference(trial.adapted)
+        named = user.reached_through("target_parameters").intersection(self.blueprint.by_path)
+        lost = named.difference(trial.adapted)
         return bool(lost or set(user.saved).difference(trial.saved)) or gives_up(user.plan.lora, trial.plan.lora)
 
     def _trains_more(self, remedy: Remedy, trial: Trial) -> bool:
@@ -209,13 +210,13 @@ class _Court:
         user = self.blueprint.plan
         if user is None or user.plan.says_all:
             return False
-        targets = [entry for entry in user.entries if entry.setting in ("target_modules", "target_parameters")]
         if not remedy.by_recipe:
+            targets = [entry for entry in user.entries if entry.setting in _TARGETS]
             if not targets or not all(entry.reaches for entry in targets):  # what else is adapted is a guess at these
                 return False
         elif cause(self.blueprint, user) is Cause.NOTHING_REACHED:
             return self._attention is not None
-        reached = {*user.reached, *(path for entry in targets for path in entry.reaches)}
+        reached = user.reached_through(*_TARGETS).union(user.reached)
         return any(path not in reached and path.rpartition(".")[0] not in reached for path in trial.adapted)
 
     def _plan(self, arguments: Mapping[str, Any]) -> Plan:

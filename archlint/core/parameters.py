@@ -12,7 +12,7 @@ def adapted_parameters(trial: Trial) -> dict[str, str]:
     The two differ for a Linear, whose weight is no site of its own. PEFT comes to a parameter by
     ``target_parameters``, or by a name of separate experts that it converts to one.
     """
-    named = [name for entry in trial.entries if entry.setting == "target_parameters" for name in entry.reaches]
+    named = sorted(trial.reached_through("target_parameters"))
     converted = [
         path for name in trial.rewritten.get("target_parameters", ()) for path in reached_by(name, trial.adapted)
     ]

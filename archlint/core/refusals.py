@@ -107,7 +107,7 @@ def held_and_saved(trial: Trial) -> list[Entry]:
     PEFT keeps its adapters out of the modules of that list by a full part of their name, and takes any end of a
     name for it when it saves; and it does not keep them off parameters (``tuners_utils.py``, ``other.py``, 0.21).
     """
-    named = {name for entry in trial.entries if entry.setting == "target_parameters" for name in entry.reaches}
+    named = trial.reached_through("target_parameters")
     held = {*trial.reached, *(name.rpartition(".")[0] for name in named)}
     return [entry for entry in trial.entries if entry.setting == "modules_to_save" and held.intersection(entry.reaches)]
 

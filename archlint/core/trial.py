@@ -201,6 +201,10 @@ class Trial:
         """What one entry of the plan reaches."""
         return next((e.reaches for e in self.entries if (e.setting, e.value) == (setting, value)), ())
 
+    def reached_through(self, *settings: str) -> frozenset[str]:
+        """What all values of ``settings`` reach."""
+        return frozenset(path for entry in self.entries if entry.setting in settings for path in entry.reaches)
+
     def reached_by_name(self, name: str) -> tuple[str, ...]:
         """What one name of ``target_modules`` reaches."""
         return self.reached_by("target_modules", name)

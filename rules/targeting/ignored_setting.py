@@ -289,5 +289,5 @@ def _pattern(plan: Trial, setting: str, idle: Sequence[str], keyed: Iterable[str
 
 
 def _in_both_lists(blueprint: Blueprint, plan: Trial) -> list[Site]:
-    targeted = {path for entry in plan.entries if entry.setting == "target_modules" for path in entry.reaches}
+    targeted = plan.reached_through("target_modules")
     return [blueprint.by_path[path] for path in plan.saved if path in targeted and is_adaptable(blueprint, path)]

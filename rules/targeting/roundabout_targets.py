@@ -84,6 +84,6 @@ def _needed(plan: Trial, given: list[str]) -> list[str]:
 
 def _named_anew(blueprint: Blueprint, plan: Trial) -> list[str] | None:
     """The fewest suffixes that mean the layers of the plan and no other."""
-    wanted = {path for entry in plan.entries if entry.setting == "target_modules" for path in entry.reaches}
+    wanted = plan.reached_through("target_modules")
     others = [site.path for site in blueprint.sites if site.path and not site.is_parameter and site.path not in wanted]
     return suffixes(sorted(wanted), others)

@@ -67,18 +67,14 @@ def _skipped(blueprint: Blueprint, trial: Trial) -> list[Site]:
     """Linears of the scope that the plan asks for, and that the converted plan did not adapt."""
     if trial.raised is not None or not trial.rewritten:
         return []
-    done = {*trial.adapted, *_reached(trial, "exclude_modules")}
+    done = {*trial.adapted, *trial.reached_through("exclude_modules")}
     linear = (Kind.LINEAR, Kind.LINEAR_SUBCLASS, Kind.CONV1D)
     sites = [site for site in blueprint.projections if site.kind in linear and site.path not in done]
     for setting in ("target_modules", "layers_to_transform"):
         if trial.plan.lora.get(setting) is not None and not trial.plan.says_all:
-            reached = _reached(trial, setting)
+            reached = trial.reached_through(setting)
             sites = [site for site in sites if site.path in reached]
     return sites
-
-
-def _reached(trial: Trial, setting: str) -> set[str]:
-    return {path for entry in trial.entries if entry.setting == setting for path in entry.reaches}
 
 
 def _remedies(blueprint: Blueprint, trial: Trial, sites: Sequence[Site]) -> list[Remedy]:
