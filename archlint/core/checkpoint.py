@@ -10,6 +10,10 @@ from archlint.core.trial import Refusal
 Shape = tuple[int, ...]
 
 
+PREFIX = "base_model.model."
+"""What PEFT puts before the base model's names in an adapter's file."""
+
+
 @dataclass(frozen=True, slots=True)
 class Mismatch:
     """A tensor whose shape in the file is not the one that the model has for it."""

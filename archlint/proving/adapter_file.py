@@ -8,10 +8,9 @@ from typing import Any, NamedTuple
 
 import torch
 
+from archlint.core.checkpoint import PREFIX
 from archlint.proving.gradients import in_base
 
-_PREFIX = "base_model.model."
-"""What PEFT puts before the base model's names."""
 _ADAPTER = "default"
 
 
@@ -39,7 +38,7 @@ def adapter_file(injected: Any) -> AdapterFile:
     dtype = getattr(getattr(injected, "config", None), "dtype", None)  # the skeleton has another
     carried: dict[str, int] = {}
     for key in weights.keys() - own.keys():
-        name = in_base(key.removeprefix(_PREFIX)).rpartition(".")[0]
+        name = in_base(key.removeprefix(PREFIX)).rpartition(".")[0]
         bytes_each = dtype.itemsize if isinstance(dtype, torch.dtype) else weights[key].element_size()
         carried[name] = carried.get(name, 0) + weights[key].numel() * bytes_each
     return AdapterFile(sum(weight.nbytes for weight in own.values()) + sum(carried.values()), carried)

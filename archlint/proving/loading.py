@@ -14,12 +14,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from archlint.core.checkpoint import AdapterWeights, Mismatch, Shape
+from archlint.core.checkpoint import PREFIX, AdapterWeights, Mismatch, Shape
 from archlint.core.trial import Refusal
 from archlint.running import restored
 
-_PREFIX = "base_model.model."
-"""What PEFT puts before the base model's names."""
 _ADAPTER = "default"
 _ADAPTER_PART = re.compile(rf"\.{_ADAPTER}(?=\.|$)")
 _MOST_ENTRIES = 8
@@ -126,7 +124,7 @@ class _Loader:
             {key: shapes[key] for key in shapes if key not in self._expected and key not in self._places},
             {key: shape for key, shape in self._expected.items() if key not in shapes},
         )
-        if not entries or not all(key.startswith(_PREFIX) for key in shapes):
+        if not entries or not all(key.startswith(PREFIX) for key in shapes):
             return {}
         renamed = {_renamed(key, entries): shape for key, shape in shapes.items()}
         return entries if len(renamed) == len(shapes) and self.load(renamed).fits else {}
@@ -156,9 +154,9 @@ class _Loader:
 
     def prefix(self, shapes: Mapping[str, Shape]) -> str:
         """PEFT's own prefix, where every key of the file lacks it and fits with it."""
-        if any(key.startswith(_PREFIX) for key in shapes):
+        if any(key.startswith(PREFIX) for key in shapes):
             return ""
-        return _PREFIX if self.load({_PREFIX + key: shape for key, shape in shapes.items()}).fits else ""
+        return PREFIX if self.load({PREFIX + key: shape for key, shape in shapes.items()}).fits else ""
 
     @contextlib.contextmanager
     def _adapted(self, rows: int | None = None) -> Iterator[nn.Module]:
@@ -229,7 +227,7 @@ def _renamings(file: Mapping[str, Shape], model: Mapping[str, Shape]) -> dict[st
         ranked = sorted(near, key=lambda other: _common_end(key, other), reverse=True)
         if not ranked or (len(ranked) > 1 and _common_end(key, ranked[0]) == _common_end(key, ranked[1])):
             continue
-        found[_entry(key.removeprefix(_PREFIX), ranked[0].removeprefix(_PREFIX))] += 1
+        found[_entry(key.removeprefix(PREFIX), ranked[0].removeprefix(PREFIX))] += 1
     if not found or len(found) > _MOST_ENTRIES:
         return {}
     return dict(sorted(found, key=lambda entry: -len(entry[0])))
@@ -252,11 +250,11 @@ def _entry(old: str, new: str) -> tuple[str, str]:
 
 def _renamed(key: str, entries: Mapping[str, str]) -> str:
     """``key`` by the first pattern that fits, as PEFT's ``load_peft_weights`` does it (0.21.2)."""
-    name = key.removeprefix(_PREFIX)
+    name = key.removeprefix(PREFIX)
     for pattern, replacement in entries.items():
         changed, count = re.subn(pattern, replacement, name)
         if count:
-            return _PREFIX + changed
+            return PREFIX + changed
     return key
 
 

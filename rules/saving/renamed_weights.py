@@ -6,14 +6,12 @@ import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 
 from archlint.core.blueprint import Blueprint
-from archlint.core.checkpoint import AdapterWeights, Mismatch
+from archlint.core.checkpoint import PREFIX, AdapterWeights, Mismatch
 from archlint.core.finding import Evidence, Finding, Remedy, Severity
 from archlint.core.folding import fold
 from archlint.core.rule import Example, Rule
 
 _MOST = 3
-_PREFIX = "base_model.model."
-"""What PEFT puts before every key of an adapter's file."""
 
 _RAISES = "PEFT raises where a tensor of the file has another shape than the model: the adapter does not load."
 _LOST = "PEFT passes over keys that match nothing without a word: the adapter loads, and does nothing at all."
@@ -134,7 +132,7 @@ def _at_fault(weights: AdapterWeights) -> list[str]:
 
 def _folded(keys: Sequence[str]) -> str:
     """The keys in short, without PEFT's prefix where all of them have it."""
-    have_prefix = all(key.startswith(_PREFIX) for key in keys)
-    patterns = fold([key.removeprefix(_PREFIX) if have_prefix else key for key in keys])
+    have_prefix = all(key.startswith(PREFIX) for key in keys)
+    patterns = fold([key.removeprefix(PREFIX) if have_prefix else key for key in keys])
     more = f" and {len(patterns) - _MOST} more" if len(patterns) > _MOST else ""
     return ", ".join(patterns[:_MOST]) + more
