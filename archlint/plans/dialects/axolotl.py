@@ -41,6 +41,7 @@ class Axolotl(FlatDialect):
     name = "axolotl"
     title = "axolotl"
     table = "axolotl"
+    refuses_dropout = True
     means = Means(exclusion=False)
     signs = frozenset(
         {
@@ -136,12 +137,6 @@ class Axolotl(FlatDialect):
         root = blueprint.by_path[""].type.name if "" in blueprint.by_path else ""
         arguments["task_type"] = next((task for part, task in _TASKS.items() if part in root), "CAUSAL_LM")
         return redirected(arguments, blueprint)
-
-    def spell(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        spelled = super().spell(arguments)
-        if spelled.get("lora_target_parameters"):
-            spelled.setdefault("lora_dropout", 0.0)  # axolotl refuses another beside them
-        return spelled
 
     def fragment(self, arguments: Mapping[str, Any], base_model: str) -> str:
         settings = {"lora_r": 8, "lora_alpha": 8, **self.spell(arguments)}  # PEFT's: axolotl has no defaults

@@ -46,10 +46,17 @@ class Key:
 
 
 @cache
+def facts(table: str) -> Mapping[str, Any]:
+    """What ``keys/TABLE.json`` has of a tool: its version, its keys, and where they are from."""
+    text = (resources.files(__package__) / "keys" / f"{table}.json").read_text(encoding="utf-8")
+    content: dict[str, Any] = json.loads(text)
+    return content
+
+
+@cache
 def known_keys(table: str) -> tuple[str, frozenset[str]]:
     """The version and the keys of the tool that ``keys/TABLE.json`` lists."""
-    text = (resources.files(__package__) / "keys" / f"{table}.json").read_text(encoding="utf-8")
-    content = json.loads(text)
+    content = facts(table)
     return content["version"], frozenset(content["keys"])
 
 
@@ -99,6 +106,8 @@ class FlatDialect(Dialect):
     """How a command line for it begins."""
     settled: ClassVar[Mapping[str, tuple[Any, ...]]] = {}
     """Arguments that the tool sets itself, each with the values that need no key."""
+    refuses_dropout: ClassVar[bool] = False
+    """Whether its own dropout, if none is given, is refused beside parameters: by PEFT, or by the tool itself."""
 
     def claims(self, document: Document) -> list[tuple[int, Section]]:
         found = [(self._claim(document, section), section) for section in document.sections]
@@ -217,6 +226,8 @@ class FlatDialect(Dialect):
                     spelled[key.name] = key.write(value)
             elif value is not None and value not in self.settled.get(argument, ()):
                 raise PlanError(f"{self.title} has no key for {argument}")
+        if self.refuses_dropout and arguments.get("target_parameters"):
+            spelled.setdefault("lora_dropout", 0.0)
         return spelled
 
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
-from functools import cache
-from importlib import resources
 from typing import Any
 
 from archlint.core.blueprint import Blueprint, Kind, Role, Site
 from archlint.core.trial import LORA
 from archlint.plans.dialect import Means, Reading, names_single_layers
 from archlint.plans.dialects import reading as take
-from archlint.plans.dialects.flat import FlatDialect, Key, Settings
+from archlint.plans.dialects.flat import FlatDialect, Key, Settings, facts
 from archlint.plans.dialects.linears import TOWERS, is_composite, modules, tops
 from archlint.plans.dialects.yaml_text import yaml_lines
 from archlint.plans.document import Document, PlanError, Section
@@ -120,7 +117,7 @@ class LlamaFactory(FlatDialect):
     def choose(self, reading: Reading, blueprint: Blueprint) -> dict[str, Any]:
         arguments, hints = dict(reading.arguments), reading.hints
         names = arguments["target_modules"]
-        composite = is_composite(blueprint) and blueprint.model.model_type in _composites()
+        composite = is_composite(blueprint) and blueprint.model.model_type in facts(self.table)["composite"]
         # the connector's own names are never collected, even where it is trained
         if hints.get("all"):
             unnamed = {Role.PROJECTOR, *(() if hints["towers"] else TOWERS)} if composite else set()
@@ -169,13 +166,6 @@ class LlamaFactory(FlatDialect):
                 raise PlanError(f"LLaMA-Factory has no key for init_lora_weights {initial!r}")
             spelled |= {"pissa_init": True, "pissa_iter": -1 if initial == "pissa" else int(iterations)}
         return spelled
-
-
-@cache
-def _composites() -> frozenset[str]:
-    """The types of models that the tool knows parts of (``COMPOSITE_MODELS``)."""
-    text = (resources.files(__package__) / "keys" / "llama_factory.json").read_text(encoding="utf-8")
-    return frozenset(json.loads(text)["composite"])
 
 
 def _lora(settings: Settings) -> dict[str, Any]:

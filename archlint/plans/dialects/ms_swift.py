@@ -48,6 +48,7 @@ class MsSwift(FlatDialect):
     name = "ms-swift"
     title = "ms-swift"
     table = "ms_swift"
+    refuses_dropout = True
     means = Means(exclusion=False)
     signs = frozenset(
         {
@@ -166,8 +167,6 @@ class MsSwift(FlatDialect):
                 spelled["target_modules"] = [_ALL]
             elif isinstance(value, str):
                 spelled["target_regex"] = spelled.pop("target_modules")
-        if spelled.get("target_parameters"):
-            spelled.setdefault("lora_dropout", 0.0)  # ms-swift's default is another, which PEFT refuses beside them
         return spelled
 
     def fragment(self, arguments: Mapping[str, Any], base_model: str) -> str:

@@ -31,6 +31,7 @@ class Trl(FlatDialect):
     name = "trl"
     title = "TRL"
     table = "trl"
+    refuses_dropout = True
     means = Means(exclusion=False)
     signs = frozenset({"use_peft", "lora_task_type", "use_bnb_nested_quant", "bnb_4bit_quant_storage"})
     pairs = (
@@ -81,12 +82,6 @@ class Trl(FlatDialect):
                 )
                 settings.note("lora_target_modules", text)
         return self.reading(settings, base_model=settings["model_name_or_path"], arguments=arguments)
-
-    def spell(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        spelled = super().spell(arguments)
-        if spelled.get("lora_target_parameters"):
-            spelled.setdefault("lora_dropout", 0.0)  # TRL's default is another, which PEFT refuses beside them
-        return spelled
 
     def fragment(self, arguments: Mapping[str, Any], base_model: str) -> str:
         return yaml_lines({"model_name_or_path": base_model, "use_peft": True, **self.spell(arguments)})
