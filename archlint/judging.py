@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Protocol
 
+from archlint.core import guesses
 from archlint.core.amending import gives_up
 from archlint.core.blueprint import Blueprint, Scope
 from archlint.core.finding import Finding, Remedy, Safety, Severity
@@ -21,13 +22,6 @@ from archlint.core.trial import LORA, Baseline, Judge, Plan, Trial
 from archlint.solving import PLACING, Preset, nearest, respelled, solve
 
 _TARGETS = ("target_modules", "target_parameters")
-_OUTPUTS = frozenset({"o_proj", "out_proj", "o"})
-_ATTENTION = _OUTPUTS | frozenset(
-    {"q_proj", "k_proj", "v_proj", "qkv_proj", "query", "key", "value", "query_key_value"}
-    | {"q", "k", "v", "c_attn", "Wqkv"}
-)
-"""What plans call the layers of attention: PEFT's default targets have these names
-(``TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING``, 0.21)."""
 
 
 class ScopedJudge(Judge, Protocol):
@@ -150,14 +144,9 @@ class _Court:
         others = {key: given for key, given in plan.plan.lora.items() if key not in PLACING}
         if (meant := self._attention) is not None:
             text = "take the names that the model's attention has"
-            safety = Safety.EXACT if self._names_outputs(plan) else Safety.LOSSY
+            safety = Safety.EXACT if guesses.names_outputs(plan.plan.lora["target_modules"]) else Safety.LOSSY
             yield Remedy(remedy.kind, text, meant.get("target_modules"), safety, plan={**others, **meant})
         yield dataclasses.replace(remedy, value=value, plan={**others, **value})
-
-    @staticmethod
-    def _names_outputs(plan: Trial) -> bool:
-        """Whether the plan names the projection behind the attention as well as those before it."""
-        return any(name.rpartition(".")[2] in _OUTPUTS for name in plan.plan.lora["target_modules"])
 
     @cached_property
     def _attention(self) -> dict[str, Any] | None:
@@ -165,8 +154,7 @@ class _Court:
         plan = self.blueprint.plan
         if plan is None or cause(self.blueprint, plan) is not Cause.NOTHING_REACHED:
             return None
-        targets = plan.plan.lora.get("target_modules")
-        if isinstance(targets, str) or not {name.rpartition(".")[2] for name in targets or ("",)} <= _ATTENTION:
+        if not guesses.names_attention(plan.plan.lora.get("target_modules")):
             return None
         trial = solve(self.blueprint, self.judge, self.means, Preset.ATTENTION).trial
         return None if trial is None else dict(trial.plan.lora)

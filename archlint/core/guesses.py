@@ -11,6 +11,13 @@ from archlint.core.refusals import is_adaptable
 from archlint.core.suffixes import reached_by
 
 ALL_LINEAR = "all-linear"
+_OUTPUTS = frozenset({"o_proj", "out_proj", "o"})
+_ATTENTION = _OUTPUTS | frozenset(
+    {"q_proj", "k_proj", "v_proj", "qkv_proj", "query", "key", "value", "query_key_value"}
+    | {"q", "k", "v", "c_attn", "Wqkv"}
+)
+"""What plans call the layers of attention: PEFT's default targets have these names
+(``TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING``, 0.21)."""
 
 
 def inventory(blueprint: Blueprint) -> list[str]:
@@ -22,6 +29,20 @@ def nearest(values: Iterable[str], known: Iterable[str], given: Collection[str] 
     """Those of ``known`` that any of ``values`` may stand for, and that are not ``given`` besides."""
     known = [name for name in known if name not in given]
     return list(dict.fromkeys(name for value in values for name in near(value, known)))
+
+
+def names_attention(targets: str | Sequence[str] | None) -> bool:
+    """Whether ``targets`` are a list of what attention's layers are called, in this model or in any other."""
+    return bool(targets) and not isinstance(targets, str) and {_leaf(name) for name in targets or ()} <= _ATTENTION
+
+
+def names_outputs(targets: Sequence[str]) -> bool:
+    """Whether the projection behind an attention is among ``targets``, as well as those before it."""
+    return any(_leaf(name) in _OUTPUTS for name in targets)
+
+
+def _leaf(name: str) -> str:
+    return name.rpartition(".")[2]
 
 
 def is_expression(blueprint: Blueprint, value: str) -> bool:
