@@ -15,7 +15,7 @@ from archlint.core.report import Report
 from archlint.core.serial import default
 from archlint.core.trial import LORA, USER, Plan
 from archlint.engine import Options, check
-from archlint.solving import Preset
+from archlint.solving import Preset, with_rank
 from archlint.sources import SourceOptions
 
 if TYPE_CHECKING:
@@ -179,8 +179,7 @@ def recipe(
     if (reason := _reason_against(report, allow_unchecked)) is not None:
         raise NoRecipeError(f"no recipe for {report.source}, scope {report.scope.value}: {reason}")
     assert report.recipe is not None
-    given = {} if rank is None else {"r": rank, "lora_alpha": rank}
-    return {**given, **copy.deepcopy(dict(report.recipe.plan.lora))}
+    return with_rank(rank, copy.deepcopy(dict(report.recipe.plan.lora)))
 
 
 def _reason_against(report: Report, allow_unchecked: bool) -> str | None:

@@ -82,7 +82,7 @@ def recipe(
     from archlint.core.means import ALL
     from archlint.plans import dialect
     from archlint.report import wording
-    from archlint.solving import Preset
+    from archlint.solving import Preset, with_rank
 
     if tool not in (None, "peft") and style != "python":
         raise click.UsageError(f"--format {style} is for peft, and {tool} has a format of its own.")
@@ -99,7 +99,7 @@ def recipe(
         with engine.checking(source, options) as judge:
             report = judge(options)
             if report.recipe is not None and tool not in (None, "peft"):
-                shorter = _shorter(report, dialect(tool), _lora(report.recipe, rank), judge, options)
+                shorter = _shorter(report, dialect(tool), with_rank(rank, report.recipe.plan.lora), judge, options)
     for note in report.notes:
         notice(f"note: {note}")
     if report.recipe is None:
@@ -109,7 +109,7 @@ def recipe(
             notice(f"error: no recipe was found for scope {report.scope.value}")
         ctx.exit(UNCHECKED if report.unchecked else 1)
     trial = report.recipe
-    emit(shorter or _written(_lora(trial, rank), report, style, tool))
+    emit(shorter or _written(with_rank(rank, trial.plan.lora), report, style, tool))
     notice(f"{wording.injection(trial, report.scope)}; {wording.execution(trial)}")
     for part in report.left_out:
         notice(f"without {', '.join(fold.pattern for fold in part.sites)}: {part.reason}")
@@ -118,10 +118,6 @@ def recipe(
     if trial.forward != "unavailable" and not trial.is_sound:
         ctx.exit(1)
     ctx.exit(UNCHECKED if report.unchecked or not trial.is_sound else 0)
-
-
-def _lora(trial: Trial, rank: int | None) -> dict[str, Any]:
-    return {**({} if rank is None else {"r": rank, "lora_alpha": rank}), **trial.plan.lora}
 
 
 def _shorter(

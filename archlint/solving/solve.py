@@ -93,6 +93,11 @@ def solve(blueprint: Blueprint, judge: Judge, means: Means = ALL, preset: Preset
     return Solution(best, tuple(_left_out(blueprint, best, reasons)))
 
 
+def with_rank(rank: int | None, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """``arguments`` with ``r``, and ``lora_alpha`` alike so that the scale stays 1; as they are, without a rank."""
+    return {**({} if rank is None else {"r": rank, "lora_alpha": rank}), **arguments}
+
+
 def _serves(blueprint: Blueprint, trial: Trial) -> bool:
     """Whether a stock plan would do: it trains all that it adapts, and that is of the scope and no router or head."""
     kinds = {blueprint.by_path[path].kind for path in trial.adapted}
