@@ -47,15 +47,30 @@ def successors(old: Sequence[Any], new: Sequence[Any]) -> list[int | None]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Run:
+class Run:
     """New items that stand one behind the other, the old one before them, and those that went from there."""
 
     before: int | None
     gone: range
     texts: Sequence[str]
 
+    @property
+    def instead(self) -> Iterator[tuple[int, str]]:
+        """The numbers of those that went and in whose place a new one stands, with it."""
+        return zip(self.gone, self.texts, strict=False)
 
-def _runs(count: int, new: Succession) -> Iterator[_Run]:
+    @property
+    def rest(self) -> Sequence[str]:
+        """The new ones for which no place became free."""
+        return self.texts[len(self.gone) :]
+
+    @property
+    def last(self) -> int | None:
+        """The number that :attr:`rest` stands behind; ``None`` where that is in front of all."""
+        return self.gone[-1] if self.gone else self.before
+
+
+def runs(count: int, new: Succession) -> Iterator[Run]:
     """The new items of a list that had ``count``, and those that are gone."""
     before: int | None = None
     texts: list[str] = []
@@ -65,7 +80,7 @@ def _runs(count: int, new: Succession) -> Iterator[_Run]:
             continue
         gone = range(0 if before is None else before + 1, number)
         if texts or gone:
-            yield _Run(before, gone, texts)
+            yield Run(before, gone, texts)
         before, texts = number, []
 
 
@@ -76,7 +91,7 @@ def relined(lines: Lines, spans: Sequence[Span], behind: int, prefix: str, new: 
     the place of those that are gone, or on the line behind the item before it, or on the line behind ``behind``.
     """
     splices: list[Splice] = []
-    for run in _runs(len(spans), new):
+    for run in runs(len(spans), new):
         written = [f"{prefix}{text}" for text in run.texts]
         if run.gone:
             at = lines.start(spans[run.gone[0]][0])
@@ -155,15 +170,14 @@ def _settle(pieces: Sequence[_Piece], new: Succession) -> list[str]:
     for number, text in new:
         if number is not None:
             items[number].text = text
-    for run in _runs(len(items), new):
-        last = first if run.before is None else items[run.before].behind
+    for run in runs(len(items), new):
         for number in run.gone:
             items[number].is_old = False
             items[number].is_gone = True
-        for number, text in zip(run.gone, run.texts, strict=False):
+        for number, text in run.instead:
             items[number].text, items[number].is_gone = text, False
-            last = items[number].behind
-        last += run.texts[len(run.gone) :]
+        behind = first if run.last is None else items[run.last].behind
+        behind += run.rest
     is_free = False
     for piece in pieces:
         if piece.kind == "item":

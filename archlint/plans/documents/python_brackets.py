@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from archlint.plans.documents.items import runs
 from archlint.plans.documents.splicing import Lines, Splice
 
 LINE_ENDS = r"\r\n|\r|\n"
@@ -165,20 +166,13 @@ class Brackets:
         instead: dict[int, str] = {}
         behind: dict[int, list[str]] = {}
         front: list[str] = []
-        new: list[str] = []
-        before = -1
-        for element in [*order, len(self._members)]:
-            if isinstance(element, str):
-                new.append(element)
-                continue
-            free = range(before + 1, element)
-            instead.update(zip(free, new, strict=False))
-            rest = new[len(free) :]
-            if rest and element == 0:
-                front = rest
-            elif rest:
-                behind[element - 1] = rest
-            before, new = element, []
+        new = [(None, element) if isinstance(element, str) else (element, "") for element in order]
+        for run in runs(len(self._members), new):
+            instead.update(run.instead)
+            if run.last is None:
+                front = [*run.rest]
+            elif run.rest:
+                behind[run.last] = [*run.rest]
         return instead, behind, front
 
     def _filled(self, texts: list[str], comma: bool | None) -> list[Splice]:
