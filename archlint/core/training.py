@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,33 +21,10 @@ class Trainer(str, enum.Enum):
     TRANSFORMERS = "transformers"
 
     @property
-    def is_trl(self) -> bool:
-        return self is not Trainer.TRANSFORMERS
-
-    @property
-    def class_name(self) -> str:
-        """The class that trains: ``SFTTrainer``."""
-        return _CLASSES[self]
-
-    @property
-    def config_name(self) -> str:
-        """The class of its arguments: ``SFTConfig``."""
-        return "TrainingArguments" if self is Trainer.TRANSFORMERS else self.class_name.replace("Trainer", "Config")
-
-    @property
     def fuses_head(self) -> bool:
         """Whether it computes log-probabilities from the head's weight, without the model's own forward."""
-        return self.is_trl and self is not Trainer.REWARD
+        return self not in (Trainer.REWARD, Trainer.TRANSFORMERS)
 
-
-_CLASSES = {
-    Trainer.SFT: "SFTTrainer",
-    Trainer.DPO: "DPOTrainer",
-    Trainer.GRPO: "GRPOTrainer",
-    Trainer.KTO: "KTOTrainer",
-    Trainer.REWARD: "RewardTrainer",
-    Trainer.TRANSFORMERS: "Trainer",
-}
 
 DEFAULT_TRAINERS = (Trainer.SFT, Trainer.TRANSFORMERS)
 
@@ -120,7 +97,3 @@ class Training:
     """Whether the Trainer leaves the division by the number of accumulated batches to the model's loss."""
     checkpointing: bool = True
     """Whether the class supports gradient checkpointing."""
-
-    def of(self, *trainers: Trainer) -> Sequence[Trainer]:
-        """Those of ``trainers`` that the model is checked for."""
-        return [trainer for trainer in trainers if trainer in self.trainers]

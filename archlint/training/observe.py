@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -18,8 +18,7 @@ from archlint.running import Batch, configs, crash_of, one_thread
 from archlint.training import fused_head
 from archlint.training.behaviour import Behaviour
 from archlint.training.fused_head import Logits
-from archlint.training.tail import NotMeasurableError, main_output
-from archlint.training.tail import Tail as Probe
+from archlint.training.tail import NotMeasurableError, TailProbe, main_output
 
 _TOKENS = 6
 """Length of the rows that are computed on real numbers."""
@@ -77,19 +76,39 @@ def _measured(
     for config in configs(model):
         if hasattr(config, "output_router_logits"):
             config.output_router_logits = False
-    probe = Probe(model, head)
+    probe = TailProbe(model, head)
     try:
-        sources = _sources(backbone, inputs)
-        with probe.beginning_at(sources):
-            outputs = model(**inputs, use_cache=False)
-        logits = getattr(outputs, "logits", None)
+        own = _Own(model, inputs, probe, _sources(backbone, inputs))
+        logits = getattr(own.outputs(), "logits", None)
         if probe.hidden is None or logits is None:
             return Tail(reason="its forward does not go through its backbone, or gives no logits"), OwnLoss()
         tail = _compared(probe, head, logits, Logits.read(model.config, trl))
     except Exception as error:  # as above
         reason = str(error) if isinstance(error, NotMeasurableError) else f"{type(error).__name__}: {error}"
         return Tail(reason=" ".join(reason.split())), OwnLoss()
-    return tail, _own_loss(model, inputs, probe, sources, logits, passes_count=passes_count)
+    return tail, _own_loss(own, logits, passes_count=passes_count)
+
+
+@dataclass(frozen=True)
+class _Own:
+    """A model's own forward on ``inputs``, real from the hidden state on."""
+
+    model: nn.Module
+    inputs: Mapping[str, Any]
+    probe: TailProbe
+    sources: Sequence[nn.Module]
+
+    def outputs(self, **more: Any) -> Any:
+        with self.probe.beginning_at(self.sources):
+            return self.model(**self.inputs, use_cache=False, **more)
+
+    def loss(self, labels: Tensor, **more: Any) -> Tensor | None:
+        """The loss for ``labels``; ``None`` where it raises, or its loss does not come of the hidden state."""
+        try:
+            loss = getattr(self.outputs(labels=labels, **more), "loss", None)
+        except Exception:  # a model's code raises whatever its inputs lead it to
+            return None
+        return loss if self.probe.depends(loss) else None
 
 
 def _sources(backbone: nn.Module, inputs: Mapping[str, Any]) -> list[nn.Module]:
@@ -108,7 +127,7 @@ def _sources(backbone: nn.Module, inputs: Mapping[str, Any]) -> list[nn.Module]:
     return [module for module, state in states if state is last]
 
 
-def _compared(probe: Probe, head: Any, logits: Tensor, fused: Logits) -> Tail:
+def _compared(probe: TailProbe, head: Any, logits: Tensor, fused: Logits) -> Tail:
     """How the model's own logits differ from those of a fused head.
 
     Args:
@@ -130,42 +149,23 @@ def _difference(one: Tensor, other: Tensor) -> float:
     return float((one.float().log_softmax(-1) - other.float().log_softmax(-1)).abs().max())
 
 
-def _own_loss(
-    model: nn.Module,
-    inputs: Mapping[str, Any],
-    probe: Probe,
-    sources: Sequence[nn.Module],
-    logits: Tensor,
-    *,
-    passes_count: bool,
-) -> OwnLoss:
-    """What the model's own loss is, for labels drawn at random."""
-    if "labels" not in inspect.signature(type(model).forward).parameters or not probe.depends(logits):
+def _own_loss(own: _Own, logits: Tensor, *, passes_count: bool) -> OwnLoss:
+    """What the model's own loss is, for labels of all sorts."""
+    if "labels" not in inspect.signature(type(own.model).forward).parameters or not own.probe.depends(logits):
         return OwnLoss()
     rows, tokens, size = logits.shape
     labels = torch.arange(rows * tokens, device="cpu").reshape(rows, tokens) * 7 % min(size, 100)
     shifted = functional.cross_entropy(logits[:, :-1].flatten(0, 1).float(), labels[:, 1:].flatten())
     plain = functional.cross_entropy(logits.flatten(0, 1).float(), labels.flatten())
-    loss = _loss(model, inputs, probe, sources, labels)
+    loss = own.loss(labels)
     if loss is None or not (_same(loss, shifted) or _same(loss, plain)):
         return OwnLoss()
     is_shifted = _same(loss, shifted)
     if not passes_count:
         return OwnLoss(shifted=is_shifted)
-    counted = _loss(model, inputs, probe, sources, labels, num_items_in_batch=_ITEMS)
+    counted = own.loss(labels, num_items_in_batch=_ITEMS)
     items = rows * (tokens - 1 if is_shifted else tokens)
     return OwnLoss(is_shifted, None if counted is None else _same(counted * _ITEMS, loss * items))
-
-
-def _loss(
-    model: nn.Module, inputs: Mapping[str, Any], probe: Probe, sources: Sequence[nn.Module], labels: Tensor, **more: Any
-) -> Tensor | None:
-    try:
-        with probe.beginning_at(sources):
-            loss = getattr(model(**inputs, use_cache=False, labels=labels, **more), "loss", None)
-    except Exception:  # as above
-        return None
-    return loss if probe.depends(loss) else None
 
 
 def _same(one: Tensor, other: Tensor) -> bool:

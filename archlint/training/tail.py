@@ -38,7 +38,7 @@ class NotMeasurableError(Exception):
     """What the model's code does with the hidden state cannot be computed here; the message says why."""
 
 
-class Tail(TorchFunctionMode):
+class TailProbe(TorchFunctionMode):
     """The part of a model's forward pass that comes after the backbone.
 
     Within :meth:`beginning_at`, ``model`` may be run on the meta device: once the backbone returns, what depends on
