@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from archlint.core.trial import Crash
@@ -21,10 +21,28 @@ class Trainer(str, enum.Enum):
     TRANSFORMERS = "transformers"
 
     @property
+    def is_trl(self) -> bool:
+        return self is not Trainer.TRANSFORMERS
+
+    @property
     def fuses_head(self) -> bool:
         """Whether it computes log-probabilities from the head's weight, without the model's own forward."""
         return self not in (Trainer.REWARD, Trainer.TRANSFORMERS)
 
+    @property
+    def label(self) -> str:
+        """As people write it."""
+        return _LABELS[self]
+
+
+_LABELS = {
+    Trainer.SFT: "SFTTrainer",
+    Trainer.DPO: "DPOTrainer",
+    Trainer.GRPO: "GRPOTrainer",
+    Trainer.KTO: "KTOTrainer",
+    Trainer.REWARD: "RewardTrainer",
+    Trainer.TRANSFORMERS: "transformers' Trainer",
+}
 
 DEFAULT_TRAINERS = (Trainer.SFT, Trainer.TRANSFORMERS)
 
@@ -56,6 +74,8 @@ class Tail:
     """Settings of the config that the fused head applies, and their values."""
     other_state: bool = False
     """Whether the model computes its logits from something else than the last hidden state."""
+    mended_by: Mapping[str, float | None] = field(default_factory=dict)
+    """Settings of the text config with which the two are the same, where there are any."""
     reason: str = ""
     """Why nothing could be compared."""
 
@@ -79,21 +99,76 @@ class OwnLoss:
 
 
 @dataclass(frozen=True, slots=True)
+class Trained:
+    """What came of a few real steps of a trainer with adapters, on a small copy of the model."""
+
+    trainer: Trainer = Trainer.SFT
+    version: str = ""
+    """Of the package that the trainer is from."""
+    losses: tuple[float, ...] = ()
+    """One for each step."""
+    dead: tuple[str, ...] = ()
+    """Paths of the model's sites whose adapters got no gradient in any step."""
+    raised: Crash | None = None
+    reason: str = ""
+    """Why nothing could be tried."""
+
+
+@dataclass(frozen=True, slots=True)
 class Training:
-    """What was found out of a model for the trainers that it is checked for."""
+    """What was found out of a model for the trainers that it is checked for.
+
+    What depends on the trainer's arguments is a property: :meth:`with_arguments` runs nothing again.
+    """
 
     trainers: tuple[Trainer, ...] = ()
     arguments: Mapping[str, Any] = field(default_factory=dict)
     """Arguments of the trainer that differ from its defaults."""
     trl: str = ""
     """The version of TRL whose behaviour is told."""
+    is_installed: bool = False
+    """Whether that version is installed; otherwise it is the newest one known."""
     fused: Crash | None = None
     """What the fused head raises, without an auxiliary loss."""
+    has_router_logits: bool = False
+    """Whether the text config has ``output_router_logits``, without which TRL adds no auxiliary loss."""
+    coefficient: float = 0.0
+    """The config's own ``router_aux_loss_coef``."""
     auxiliary: Crash | None = None
-    """What it raises beyond that with the auxiliary loss of experts, where the trainer adds one."""
+    """What the fused head raises beyond ``fused`` with the auxiliary loss of experts."""
+    classifier: Crash | None = None
+    """What a trainer of reward models raises."""
     tail: Tail = field(default_factory=Tail)
     loss: OwnLoss = field(default_factory=OwnLoss)
     passes_count: bool = False
     """Whether the Trainer leaves the division by the number of accumulated batches to the model's loss."""
     checkpointing: bool = True
     """Whether the class supports gradient checkpointing."""
+    trained: Trained | None = None
+    """What came of a real trial, where one was asked for."""
+
+    @property
+    def fusing(self) -> tuple[Trainer, ...]:
+        """Those of the trainers that compute log-probabilities from the head's weight."""
+        return tuple(trainer for trainer in self.trainers if trainer.fuses_head)
+
+    @property
+    def checkpointed(self) -> tuple[Trainer, ...]:
+        """Those of the trainers that turn gradient checkpointing on: TRL's do by default."""
+        given = self.arguments.get("gradient_checkpointing")
+        return tuple(trainer for trainer in self.trainers if (trainer.is_trl if given is None else given))
+
+    @property
+    def balancing(self) -> float:
+        """The weight of the auxiliary loss that TRL would add; 0 where it adds none."""
+        given = self.arguments.get("router_aux_loss_coef")
+        return float(self.coefficient if given is None else given)
+
+    @property
+    def balances(self) -> bool:
+        """Whether TRL adds the auxiliary loss of experts."""
+        return self.has_router_logits and self.balancing != 0.0
+
+    def with_arguments(self, more: Mapping[str, Any], trainers: Sequence[Trainer] = ()) -> Training:
+        """The same with ``more`` arguments, and for other ``trainers`` where some are given."""
+        return replace(self, arguments={**self.arguments, **more}, trainers=tuple(trainers) or self.trainers)

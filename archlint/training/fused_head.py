@@ -46,15 +46,6 @@ class Logits:
         return logits if self.cap is None else self.cap * torch.tanh(logits / self.cap)
 
 
-def auxiliary_loss(config: Any, arguments: Mapping[str, Any]) -> bool:
-    """Whether the trainer adds the load-balancing loss of experts."""
-    text = config.get_text_config()
-    coefficient = arguments.get("router_aux_loss_coef")
-    if coefficient is None:
-        coefficient = getattr(text, "router_aux_loss_coef", 0.0)
-    return hasattr(text, "output_router_logits") and coefficient != 0.0
-
-
 def run(model: nn.Module, inputs: Mapping[str, Any], behaviour: Behaviour, *, auxiliary: bool) -> None:
     """One forward pass as the trainer does it, up to the product with the head's weight.
 
@@ -66,6 +57,7 @@ def run(model: nn.Module, inputs: Mapping[str, Any], behaviour: Behaviour, *, au
         Exception: whatever the trainer's or the model's code raises.
     """
     config: Any = model.config
+    _ = model.generation_config.pad_token_id  # type: ignore[union-attr]  # which the trainer sets
     text = config.get_text_config()
     if hasattr(text, "router_aux_loss_coef"):
         text.output_router_logits = auxiliary

@@ -37,18 +37,22 @@ def observe(
         model: on the meta device, without adapters, in training mode.
         arguments: those of the trainer that differ from its defaults.
     """
+    text = model.config.get_text_config()  # type: ignore[union-attr,operator]
     training = Training(
         trainers=tuple(trainers),
         arguments=arguments,
         trl=trl.version,
+        is_installed=trl.is_installed,
+        has_router_logits=hasattr(text, "output_router_logits"),
+        coefficient=float(getattr(text, "router_aux_loss_coef", None) or 0.0),
         checkpointing=bool(getattr(model, "supports_gradient_checkpointing", False)),
         passes_count=_passes_count(model),
     )
     inputs = collated(model, batch)
-    if any(trainer.fuses_head for trainer in trainers):
+    if training.fusing:
         fused = _crash(model, inputs, trl, auxiliary=False)
         auxiliary = None
-        if fused is None and fused_head.auxiliary_loss(model.config, arguments):
+        if fused is None and training.has_router_logits:
             auxiliary = _crash(model, inputs, trl, auxiliary=True)
         training = replace(training, fused=fused, auxiliary=auxiliary)
     with one_thread():
