@@ -7,10 +7,10 @@ import dataclasses
 import platform
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from archlint import published
 from archlint.core.blueprint import Blueprint, ModelInfo, Scope, fold_sites, is_projection, matrix_size
@@ -19,6 +19,7 @@ from archlint.core.finding import Finding, FoldedSites, LeftOut, Severity
 from archlint.core.means import ALL, Means
 from archlint.core.report import Adapted, Environment, Report, Unchecked
 from archlint.core.rule import Rule
+from archlint.core.training import Trainer
 from archlint.core.trial import Plan, Trial
 from archlint.deadline import deadline
 from archlint.judging import prove_remedies, run_rules
@@ -68,6 +69,10 @@ class Options:
     rules: Sequence[type[Rule]] = ()
     missing_rules: Sequence[RuleLoadError] = ()
     """Installed plugins that could not be loaded: what they would have said is unchecked."""
+    trainers: Sequence[Trainer] | None = None
+    """Whom the model is checked for; ``None`` lets the plan's file decide, and else the model."""
+    trainer_arguments: Mapping[str, Any] = field(default_factory=dict)
+    """What the trainer is given, besides what the plan's file says."""
     prove: bool = True
     preset: Preset = Preset.ALL
     """Which layers of the scope the recipe is to adapt."""
@@ -266,6 +271,7 @@ def _judge(opened: _Opened, options: Options) -> Report:
     from archlint.rules.tool.cannot_run import CannotRun
 
     blueprint, prover = opened.blueprint, opened.prover
+    lacks: tuple[Unchecked, ...] = ()
     recipe: Trial | None = None
     left_out: tuple[LeftOut, ...] = ()
     if options.prove:
@@ -279,6 +285,8 @@ def _judge(opened: _Opened, options: Options) -> Report:
             return Report(opened.name, blueprint.model, blueprint.scope, unchecked=unread, notes=opened.notes)
         blueprint = dataclasses.replace(blueprint, plan=tried)
         blueprint = dataclasses.replace(blueprint, stock=prover.try_plans(STOCK_PLANS))
+        options.progress("asking the trainers")
+        blueprint, lacks = _asked(blueprint, prover, options)
         options.progress("solving for a recipe")
         solution = solve(blueprint, prover, options.means, options.preset)
         recipe, left_out = solution.trial, solution.left_out
@@ -290,7 +298,7 @@ def _judge(opened: _Opened, options: Options) -> Report:
         unchecked.append(Unchecked("the plans", "PEFT was not run, as asked: only the structure was judged"))
     if options.plan_file is not None and blueprint.plan is not None:
         findings = list(located(findings, options.plan_file, blueprint.plan))
-    unchecked += [*opened.unchecked, *_untold(blueprint, findings)]
+    unchecked += [*opened.unchecked, *lacks, *_untold(blueprint, findings)]
     if (lack := CannotRun.lack(blueprint, recipe)) is not None:
         unchecked.append(lack)
     return Report(
@@ -300,6 +308,7 @@ def _judge(opened: _Opened, options: Options) -> Report:
         findings=tuple(sorted(findings, key=lambda finding: (finding.severity.rank, finding.code))),
         recipe=recipe,
         left_out=left_out,
+        training=blueprint.training,
         plan=blueprint.plan,
         adapts=_adapts(blueprint),
         stock=blueprint.stock,
@@ -313,6 +322,15 @@ def _user_plan(options: Options, blueprint: Blueprint) -> Plan | None:
         return options.plan
     plan = options.plan_file.plan(blueprint)
     return plan if options.plan is None else dataclasses.replace(plan, lora={**plan.lora, **options.plan.lora})
+
+
+def _asked(blueprint: Blueprint, prover: Prover, options: Options) -> tuple[Blueprint, tuple[Unchecked, ...]]:
+    """``blueprint`` with what the trainers make of it, and what could not be found out."""
+    from archlint.training import ask, usual_trainers
+
+    trainers = usual_trainers(blueprint) if options.trainers is None else options.trainers
+    training, lacks = ask(prover, blueprint, trainers, options.trainer_arguments)
+    return dataclasses.replace(blueprint, training=training), lacks
 
 
 def _adapts(blueprint: Blueprint) -> tuple[Adapted, ...]:

@@ -111,7 +111,9 @@ class _Court:
         told: list[Mapping[str, Any]] = []
         for remedy in finding.remedies:
             for option in self._by_recipe(remedy) if remedy.by_recipe else [remedy]:
-                if option.plan is not None:
+                if option.training is not None or option.trainer is not None:
+                    yield from self._by_trainer(option, finding)
+                elif option.plan is not None:
                     for tried in self._tried(option, finding):
                         assert tried.plan is not None  # as that of the option
                         if tried.plan not in told:
@@ -122,6 +124,17 @@ class _Court:
                     yield dataclasses.replace(option, proven=bool(proven))
                 else:
                     yield option
+
+    def _by_trainer(self, remedy: Remedy, finding: Finding) -> Iterator[Remedy]:
+        """``remedy``, a change of the trainer or of what it is given, where the finding is gone with it."""
+        others = [remedy.trainer] if remedy.trainer is not None else []
+        training = self.blueprint.training.by(others, **(remedy.training or {}))
+        findings, crashes = run_rules(dataclasses.replace(self.blueprint, training=training), self.rules)
+        bad = [other for other in findings if other.severity.rank <= finding.severity.rank and other.trainers]
+        known = {other.code for other in self.known} - {finding.code}
+        if not any(other.code not in known for other in bad):
+            ran = self.blueprint.baseline.ground is not None
+            yield dataclasses.replace(remedy, proven=ran and not crashes)
 
     def _by_recipe(self, remedy: Remedy) -> Iterator[Remedy]:
         """What a remedy comes to that points to the recipe: of a user's plan, first what can be kept."""

@@ -28,6 +28,7 @@ def examine(example: Example) -> Blueprint:
     """
     from archlint.proving import STOCK_PLANS, Prover
     from archlint.survey import survey
+    from archlint.training import ask
 
     with quiet():
         skeleton = _skeleton(example.model)
@@ -35,6 +36,9 @@ def examine(example: Example) -> Blueprint:
         blueprint = survey(skeleton, info, example.scope)
         prover = Prover(skeleton.model, blueprint)
         blueprint = dataclasses.replace(blueprint, baseline=prover.baseline, weights=example.weights)
+        if example.trainers:
+            training, _ = ask(prover, blueprint, example.trainers, example.arguments)
+            blueprint = dataclasses.replace(blueprint, training=training)
         if example.plan is not None:
             return dataclasses.replace(blueprint, plan=prover.try_plan(Plan("user", example.plan)))
         return dataclasses.replace(blueprint, stock=prover.try_plans(STOCK_PLANS))

@@ -10,6 +10,7 @@ from math import prod
 
 from archlint.core.checkpoint import AdapterWeights
 from archlint.core.folding import fold, unfold
+from archlint.core.training import Training
 from archlint.core.trial import Baseline, Trial
 
 
@@ -268,6 +269,8 @@ class Blueprint:
     """What the model does without adapters."""
     weights: AdapterWeights | None = None
     """What became of the weights of a published adapter, where the source is one."""
+    training: Training = field(default_factory=Training)
+    """What the trainers make of it; without trainers where it is checked for none."""
 
     @cached_property
     def by_path(self) -> Mapping[str, Site]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from archlint.core.blueprint import Fold, Scope, TypeInfo
 from archlint.core.folding import without_indices
+from archlint.core.training import Trainer
 
 
 class Severity(str, enum.Enum):
@@ -80,6 +81,10 @@ class Remedy:
     """LoraConfig arguments that show the remedy at work; the engine tries them and sets ``proven``."""
     scope: Scope | None = None
     """The scope that ``plan`` is for, where it is another than that of the report."""
+    training: Mapping[str, Any] | None = None
+    """Arguments of the trainer that are the remedy; the engine judges with them and sets ``proven``."""
+    trainer: Trainer | None = None
+    """The trainer that is the remedy, in place of those that the finding concerns; likewise."""
     by_recipe: bool = False
     """The recipe of the report is this remedy: the engine puts its arguments here, or drops the remedy."""
     edits: tuple[Edit, ...] = ()
@@ -150,6 +155,8 @@ class Finding:
     """The plan's arguments that it is about, where the rule knows; otherwise they are found by its sites."""
     values: tuple[str, ...] = ()
     """The single values of ``settings`` that it is about, as :class:`~archlint.core.trial.Entry` has them."""
+    trainers: tuple[Trainer, ...] = ()
+    """Whom it concerns, where it does not concern all."""
     plan_line: PlanLine | None = None
     """Where the user's file says it; the engine sets it."""
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from archlint.core.blueprint import ModelInfo, Scope
 from archlint.core.finding import Finding, FoldedSites, LeftOut, Severity
+from archlint.core.training import Training
 from archlint.core.trial import Trial
 
 
@@ -58,6 +60,8 @@ class Report:
     """The best plan found, with its trial; ``None`` where nothing could be proposed."""
     left_out: tuple[LeftOut, ...] = ()
     """What the recipe does not adapt, though it belongs to what is to be trained."""
+    training: Training = field(default_factory=Training)
+    """What the trainers make of the model, those that it was checked for."""
     plan: Trial | None = None
     adapts: tuple[Adapted, ...] = ()
     """Where the user's plan puts adapters."""
@@ -112,6 +116,11 @@ class Report:
         if bad or (self.unchecked and not allow_unchecked):
             raise FindingsError(self)
         return self
+
+    @property
+    def trainer(self) -> Mapping[str, Any] | None:
+        """Arguments that the trainers need beside the recipe; ``None`` where they cannot train the model at all."""
+        return self.training.needs
 
     @property
     def status(self) -> str:

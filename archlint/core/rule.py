@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from archlint.core.blueprint import Blueprint, Scope, Site, TypeInfo, fold_sites
 from archlint.core.checkpoint import AdapterWeights
 from archlint.core.finding import Evidence, Finding, FoldedSites, Location, Remedy, Severity
+from archlint.core.training import Trainer
 from archlint.core.trial import Trial
 
 
@@ -30,6 +31,10 @@ class Example:
     scope: Scope | None = None
     weights: AdapterWeights | None = None
     """What became of a published adapter's weights, for rules about these."""
+    trainers: Sequence[Trainer] = ()
+    """Whom it is checked for."""
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    """What the trainer is given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +88,12 @@ class Rule(ABC):
         unchecked: bool = False,
         settings: Sequence[str] = (),
         values: Sequence[str] = (),
+        trainers: Sequence[Trainer] = (),
     ) -> Finding:
         """A finding of this rule about ``sites``, which are folded; its location is the first one's class.
 
         ``settings`` are the plan's arguments that it is about, where sites and remedies do not tell, and ``values``
-        the single values in them.
+        the single values in them; ``trainers`` whom it concerns, where it does not concern all.
         """
         folds = fold_sites(sites)
         return Finding(
@@ -104,6 +110,7 @@ class Rule(ABC):
             unchecked=unchecked,
             settings=tuple(settings),
             values=tuple(values),
+            trainers=tuple(trainers),
         )
 
 

@@ -25,11 +25,6 @@ class Trainer(str, enum.Enum):
         return self is not Trainer.TRANSFORMERS
 
     @property
-    def fuses_head(self) -> bool:
-        """Whether it computes log-probabilities from the head's weight, without the model's own forward."""
-        return self not in (Trainer.REWARD, Trainer.TRANSFORMERS)
-
-    @property
     def label(self) -> str:
         """As people write it."""
         return _LABELS[self]
@@ -74,8 +69,10 @@ class Tail:
     """Settings of the config that the fused head applies, and their values."""
     other_state: bool = False
     """Whether the model computes its logits from something else than the last hidden state."""
+    head: Step | None = None
+    """The product with the head's weight in the model's own forward."""
     mended_by: Mapping[str, float | None] = field(default_factory=dict)
-    """Settings of the text config with which the two are the same, where there are any."""
+    """Settings of the text config with which the fused head computes the model's own logits, where there are any."""
     reason: str = ""
     """Why nothing could be compared."""
 
@@ -118,10 +115,15 @@ class Trained:
 class Training:
     """What was found out of a model for the trainers that it is checked for.
 
-    What depends on the trainer's arguments is a property: :meth:`with_arguments` runs nothing again.
+    What depends on the trainers and their arguments is a property: :meth:`by` runs nothing again.
     """
 
     trainers: tuple[Trainer, ...] = ()
+    fused_by: Mapping[Trainer, str] = field(default_factory=dict)
+    """All that compute log-probabilities from the head's weight, without the model's own forward.
+
+    Each with the version of TRL since which it does.
+    """
     arguments: Mapping[str, Any] = field(default_factory=dict)
     """Arguments of the trainer that differ from its defaults."""
     trl: str = ""
@@ -130,27 +132,31 @@ class Training:
     """Whether that version is installed; otherwise it is the newest one known."""
     fused: Crash | None = None
     """What the fused head raises, without an auxiliary loss."""
+    bare: Crash | None = None
+    """What it raises on what a collator for text gives, where the model asks for more and it was given that."""
     has_router_logits: bool = False
     """Whether the text config has ``output_router_logits``, without which TRL adds no auxiliary loss."""
     coefficient: float = 0.0
-    """The config's own ``router_aux_loss_coef``."""
+    """The weight of the auxiliary loss that TRL takes by default."""
     auxiliary: Crash | None = None
     """What the fused head raises beyond ``fused`` with the auxiliary loss of experts."""
+    base: str = ""
+    """Of a model whose fused head raises: an attribute which, taken for its base model, makes it run as its own."""
     classifier: Crash | None = None
     """What a trainer of reward models raises."""
     tail: Tail = field(default_factory=Tail)
     loss: OwnLoss = field(default_factory=OwnLoss)
     passes_count: bool = False
     """Whether the Trainer leaves the division by the number of accumulated batches to the model's loss."""
-    checkpointing: bool = True
-    """Whether the class supports gradient checkpointing."""
+    checkpointing: Crash | None = None
+    """What turning gradient checkpointing on raises."""
     trained: Trained | None = None
     """What came of a real trial, where one was asked for."""
 
     @property
     def fusing(self) -> tuple[Trainer, ...]:
         """Those of the trainers that compute log-probabilities from the head's weight."""
-        return tuple(trainer for trainer in self.trainers if trainer.fuses_head)
+        return tuple(trainer for trainer in self.trainers if trainer in self.fused_by)
 
     @property
     def checkpointed(self) -> tuple[Trainer, ...]:
@@ -169,6 +175,20 @@ class Training:
         """Whether TRL adds the auxiliary loss of experts."""
         return self.has_router_logits and self.balancing != 0.0
 
-    def with_arguments(self, more: Mapping[str, Any], trainers: Sequence[Trainer] = ()) -> Training:
-        """The same with ``more`` arguments, and for other ``trainers`` where some are given."""
-        return replace(self, arguments={**self.arguments, **more}, trainers=tuple(trainers) or self.trainers)
+    @property
+    def needs(self) -> Mapping[str, Any] | None:
+        """The arguments with which the trainers run where they do not without; ``None`` where no argument helps."""
+        needed: dict[str, Any] = {}
+        if self.checkpointed and self.checkpointing is not None:
+            needed["gradient_checkpointing"] = False
+        if (self.fusing and self.fused is not None) or (
+            Trainer.REWARD in self.trainers and self.classifier is not None
+        ):
+            return None
+        if self.fusing and self.balances and self.auxiliary is not None:
+            needed["router_aux_loss_coef"] = 0.0
+        return needed
+
+    def by(self, trainers: Sequence[Trainer] = (), **arguments: Any) -> Training:
+        """The same with more ``arguments``, and for other ``trainers`` where some are given."""
+        return replace(self, trainers=tuple(trainers) or self.trainers, arguments={**self.arguments, **arguments})

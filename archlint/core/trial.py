@@ -181,6 +181,8 @@ class Trial:
     """Those of ``saved`` that got no gradient."""
     muted: Mapping[str, Mute] = field(default_factory=dict)
     """Adapted sites whose adapter is multiplied by zero: it changes nothing, and its gradients are zero."""
+    head: Refusal | None = None
+    """What trainers that take the weight of the model's head raise of the head that it has with the adapters."""
     ground: Ground | None = None
     """What it was run on; ``None`` where ``forward`` is ``unavailable``."""
     not_run: str = ""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import warnings
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
@@ -36,6 +36,8 @@ from archlint.running import (
     step,
     watched,
 )
+
+T = TypeVar("T")
 
 
 class Copy:
@@ -70,6 +72,12 @@ class Copy:
         except Exception:  # a model's code raises whatever its inputs lead it to
             return None
         return batch, use
+
+    def observe(self, look: Callable[[nn.Module, Batch], T]) -> T:
+        """What ``look`` finds in the copy, which it is given in training mode, with a batch; it may change it."""
+        with deadline(MAX_SECONDS, TooSlowError), restored(self._model), _by_itself():
+            self._model.train()
+            return look(self._model, self._batch)
 
     def run(self, plan: Plan, adapted: Collection[str], saved: Collection[str] = ()) -> Run | None:
         """One training step with the adapters of ``plan``; ``None`` where the copy cannot tell.

@@ -7,17 +7,18 @@ import dataclasses
 import json
 import traceback
 import warnings
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import AbstractContextManager
 from functools import cached_property
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 from torch import nn
 
 from archlint.core.blueprint import Blueprint, Kind, Scope
 from archlint.core.trial import USER, Baseline, Crash, Entry, Ground, Mute, Plan, Refusal, Trial
 from archlint.deadline import deadline
+from archlint.proving.adapted_head import refused_head
 from archlint.proving.adapter_file import AdapterFile, adapter_file
 from archlint.proving.gradients import Adapters
 from archlint.proving.initialisations import initialisations
@@ -27,7 +28,9 @@ from archlint.proving.on_copy import Copy
 from archlint.proving.token_rows import out_of_bounds
 from archlint.proving.tuners import UnknownTunerError, config_of, own_inputs
 from archlint.proving.without_content import lacks_content, numbers_made_up
-from archlint.running import MAX_SECONDS, NoSmallCopyError, Run, Runner, TooSlowError, restored
+from archlint.running import MAX_SECONDS, Batch, NoSmallCopyError, Run, Runner, TooSlowError, restored
+
+T = TypeVar("T")
 
 _PLACING = frozenset({"_create_and_replace", "_check_target_module_compatiblity", "create_and_replace_param"})
 """PEFT's functions that deal with one site; an exception that passes through them is about that site."""
@@ -87,6 +90,17 @@ class Prover:
         """What the model does in training without adapters."""
         return self._runner.baseline if self._copy is None else self._copy.baseline
 
+    def observe(self, look: Callable[[nn.Module, Batch], T]) -> T | None:
+        """What ``look`` finds in the model without adapters, or else in a small copy; ``None`` where neither runs.
+
+        Args:
+            look: is given a model in training mode and a batch; it may run it, and change what is put back.
+        """
+        try:
+            return self._runner.observe(look) if self._copy is None else self._copy.observe(look)
+        except TooSlowError:
+            return None
+
     def _run(self, plan: Plan, adapters: Adapters, adapted: Collection[str], saved: Collection[str]) -> Run | None:
         if self._copy is not None:
             # PEFT names the parameters that it adapts by their weight, and a Linear's is no site of its own
@@ -138,7 +152,7 @@ class Prover:
         from peft import get_peft_model
 
         config: Any = None
-        refusal = None
+        refusal = head = None
         adapted: tuple[str, ...] = ()
         saved: tuple[str, ...] = ()
         silent: dict[str, Mute] = {}
@@ -158,6 +172,7 @@ class Prover:
                     refusal = out_of_bounds(self._model)
                     adapters = Adapters(self._model, tuner.tuner_layer_cls)
                     if refusal is None:
+                        head = refused_head(self._model)
                         adapted = self._sites_of(tuner, plan)
                         saved = self._sites(adapters.saved(), plan)
                         silent = self._muted(adapters, plan)
@@ -194,6 +209,7 @@ class Prover:
             size=file.size,
             carried={site: file.carried[name] for name in file.carried if (site := self._site(name, plan)) is not None},
             muted=silent,
+            head=head,
             not_run=lack,
             **_outcome(run, adapted, saved, self.baseline.ground),
         )

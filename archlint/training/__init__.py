@@ -1,6 +1,7 @@
 """What trainers make of a model beyond what the model does by itself."""
 
+from archlint.training.asking import ask, usual_trainers
 from archlint.training.behaviour import Behaviour, UnknownVersionError, behaviour
 from archlint.training.observe import observe
 
-__all__ = ["Behaviour", "UnknownVersionError", "behaviour", "observe"]
+__all__ = ["Behaviour", "UnknownVersionError", "ask", "behaviour", "observe", "usual_trainers"]

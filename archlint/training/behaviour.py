@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import functools
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
 from typing import Any
 
 from packaging.version import Version
+
+from archlint.core.training import Trainer
 
 
 class UnknownVersionError(Exception):
@@ -28,9 +31,11 @@ class Scale:
     def factor(self, text_config: Any) -> float | None:
         """The factor; ``None`` where the config has no such setting."""
         value = getattr(text_config, self.name, None)
-        if value is None or not self.divides or text_config.model_type in self.multiplies_for:
-            return value
-        return 1 / float(value)
+        return None if value is None else self.read(float(value), text_config)
+
+    def read(self, value: float, text_config: Any) -> float:
+        """The factor that ``value`` of the setting stands for; and the value for a factor, as it is its own inverse."""
+        return 1 / value if self.divides and text_config.model_type not in self.multiplies_for else value
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +47,10 @@ class Behaviour:
 
     version: str
     is_installed: bool
+    fusing: Mapping[Trainer, str]
+    """Its trainers that compute them from the head's weight, and the version since which each does."""
+    coefficient: float | None
+    """The weight of the auxiliary loss that is its own default; ``None`` where that is the config's."""
     scales: tuple[Scale, ...]
     """The first that the text config has counts."""
     cap: str
@@ -56,20 +65,42 @@ def behaviour() -> Behaviour:
     Raises:
         UnknownVersionError: the installed TRL is older than any that is known.
     """
-    known = _known()
     try:
-        installed = version("trl")
+        return behaviour_of(version("trl"))
     except PackageNotFoundError:
-        installed = None
-    if installed is not None and Version(installed) < Version(known["since"]):
+        return behaviour_of(_known()["newest"], is_installed=False)
+
+
+def behaviour_of(trl: str, *, is_installed: bool = True) -> Behaviour:
+    """What the version ``trl`` does; a newer one than is known is taken to do what the newest known one does.
+
+    Raises:
+        UnknownVersionError: it is older than any that is known.
+    """
+    known = _known()
+    since = [entry for entry in known["versions"] if Version(entry["since"]) <= Version(trl)]
+    if not since:
         raise UnknownVersionError(
-            f"TRL {installed} is installed, and archlint knows what its trainers do from {known['since']} on"
+            f"TRL {trl} is installed, and archlint knows what its trainers do from {known['versions'][0]['since']} on"
         )
-    scales = tuple(
-        Scale(one["setting"], one.get("divides", False), tuple(one.get("multiplies_for", ())))
-        for one in known["scales"]
+    latest = since[-1]
+    return Behaviour(
+        trl,
+        is_installed,
+        {Trainer(name): _first(name, since) for name in latest["fusing"]},
+        latest.get("coefficient"),
+        tuple(
+            Scale(one["setting"], one.get("divides", False), tuple(one.get("multiplies_for", ())))
+            for one in latest["scales"]
+        ),
+        known["cap"],
+        known["balancing"],
     )
-    return Behaviour(installed or known["newest"], installed is not None, scales, known["cap"], known["balancing"])
+
+
+def _first(trainer: str, versions: Sequence[Mapping[str, Any]]) -> str:
+    """The version that is the first of those in which ``trainer`` takes the head's weight."""
+    return next(str(version["since"]) for version in versions if trainer in version["fusing"])
 
 
 @functools.cache

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import inspect
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from archlint.core.training import OwnLoss, Tail, Trainer, Training
+from archlint.core.training import TOLERANCE, OwnLoss, Tail, Trainer, Training
 from archlint.core.trial import Crash
-from archlint.running import Batch, configs, crash_of, one_thread
-from archlint.training import fused_head
+from archlint.running import Batch, configs, crash_of, one_thread, restored
+from archlint.training import fused_head, mending, reward_model
 from archlint.training.behaviour import Behaviour
 from archlint.training.fused_head import Logits
 from archlint.training.tail import NotMeasurableError, TailProbe, main_output
@@ -34,43 +35,75 @@ def observe(
     """What ``trainers`` make of ``model``, which can be run on ``batch`` at the moment.
 
     Args:
-        model: on the meta device, without adapters, in training mode.
+        model: without adapters, in training mode.
         arguments: those of the trainer that differ from its defaults.
     """
     text = model.config.get_text_config()  # type: ignore[union-attr,operator]
+    inputs = collated(model, batch)
+    paths = {id(module): path for path, module in model.named_modules()}
+    attempt = partial(_crash, paths)
+    balanced = hasattr(text, "output_router_logits")
+    own = float(getattr(text, "router_aux_loss_coef", None) or 0.0)
+    fused = attempt(lambda: fused_head.run(model, inputs, trl, auxiliary=False))
     training = Training(
         trainers=tuple(trainers),
+        fused_by=trl.fusing,
         arguments=arguments,
         trl=trl.version,
         is_installed=trl.is_installed,
-        has_router_logits=hasattr(text, "output_router_logits"),
-        coefficient=float(getattr(text, "router_aux_loss_coef", None) or 0.0),
-        checkpointing=bool(getattr(model, "supports_gradient_checkpointing", False)),
+        fused=fused,
+        has_router_logits=balanced,
+        coefficient=own if trl.coefficient is None else trl.coefficient,
+        checkpointing=attempt(lambda: _checkpoint(model)),
         passes_count=_passes_count(model),
     )
-    inputs = collated(model, batch)
-    if training.fusing:
-        fused = _crash(model, inputs, trl, auxiliary=False)
-        auxiliary = None
-        if fused is None and training.has_router_logits:
-            auxiliary = _crash(model, inputs, trl, auxiliary=True)
-        training = replace(training, fused=fused, auxiliary=auxiliary)
+    if fused is None and balanced:
+        crash = attempt(lambda: fused_head.run(model, inputs, trl, auxiliary=True))
+        training = replace(training, auxiliary=crash)
+    if fused is None and batch.extra:
+        bare = collated(model, batch.plain())
+        training = replace(training, bare=attempt(lambda: fused_head.run(model, bare, trl, auxiliary=False)))
+    if Trainer.REWARD in trainers:
+        training = replace(training, classifier=attempt(lambda: reward_model.run(model, inputs)))
+    base = _base(model, inputs, trl, fused)
     with one_thread():
-        tail, loss = _measured(model, inputs, trl, passes_count=training.passes_count)
-    return replace(training, tail=tail if training.fused is None else Tail(), loss=loss)
+        tail, loss = _measured(model, inputs, trl, base=base, passes_count=training.passes_count)
+    if fused is None:
+        return replace(training, tail=tail, loss=loss)
+    if base is not None and not tail.reason and not tail.differs:
+        training = replace(training, base=base)
+    return replace(training, loss=loss)
 
 
-def _crash(model: nn.Module, inputs: Mapping[str, Any], trl: Behaviour, *, auxiliary: bool) -> Crash | None:
-    paths = {id(module): path for path, module in model.named_modules()}
+def _crash(paths: Mapping[int, str], attempt: Callable[[], None]) -> Crash | None:
     try:
-        fused_head.run(model, inputs, trl, auxiliary=auxiliary)
+        attempt()
     except Exception as error:  # a model's code raises whatever its inputs lead it to
         return crash_of(error, paths)
     return None
 
 
+def _checkpoint(model: Any) -> None:
+    """Turn gradient checkpointing on as the Trainer does, and off again."""
+    enable = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
+    with restored(model):
+        enable()
+
+
+def _base(model: Any, inputs: Mapping[str, Any], trl: Behaviour, fused: Crash | None) -> str | None:
+    """Where the fused head raises, an attribute of ``model`` with which it does not: that is its base model then."""
+    if fused is None or model.base_model is not model:
+        return None
+    for name in mending.bases(model):
+        model.base_model_prefix = name
+        if _crash({}, lambda: fused_head.run(model, inputs, trl, auxiliary=False)) is None:
+            return name
+        del model.base_model_prefix
+    return None
+
+
 def _measured(
-    model: nn.Module, inputs: Mapping[str, Any], trl: Behaviour, *, passes_count: bool
+    model: nn.Module, inputs: Mapping[str, Any], trl: Behaviour, *, base: str | None, passes_count: bool
 ) -> tuple[Tail, OwnLoss]:
     """The model's own logits beside those of a fused head, and its own loss."""
     backbone: Any = getattr(model, "base_model", model)
@@ -80,13 +113,10 @@ def _measured(
     for config in configs(model):
         if hasattr(config, "output_router_logits"):
             config.output_router_logits = False
-    probe = TailProbe(model, head)
     try:
-        own = _Own(model, inputs, probe, _sources(backbone, inputs))
-        logits = getattr(own.outputs(), "logits", None)
-        if probe.hidden is None or logits is None:
-            return Tail(reason="its forward does not go through its backbone, or gives no logits"), OwnLoss()
-        tail = _compared(probe, head, logits, Logits.read(model.config, trl))
+        own = _Own(model, inputs, TailProbe(model, head), _sources(backbone, inputs))
+        logits = own.logits()
+        tail = _compared(own, head, logits, trl)
     except Exception as error:  # as above
         reason = str(error) if isinstance(error, NotMeasurableError) else f"{type(error).__name__}: {error}"
         return Tail(reason=" ".join(reason.split())), OwnLoss()
@@ -101,6 +131,14 @@ class _Own:
     inputs: Mapping[str, Any]
     probe: TailProbe
     sources: Sequence[nn.Module]
+
+    def logits(self) -> Tensor:
+        """``(rows, tokens, vocabulary)``."""
+        logits = getattr(self.outputs(), "logits", None)
+        if self.probe.hidden is None or logits is None:
+            raise NotMeasurableError("its forward does not go through its backbone, or gives no logits")
+        found: Tensor = logits
+        return found
 
     def outputs(self, **more: Any) -> Any:
         with self.probe.beginning_at(self.sources):
@@ -131,21 +169,36 @@ def _sources(backbone: nn.Module, inputs: Mapping[str, Any]) -> list[nn.Module]:
     return [module for module, state in states if state is last]
 
 
-def _compared(probe: TailProbe, head: Any, logits: Tensor, fused: Logits) -> Tail:
+def _compared(own: _Own, head: Any, logits: Tensor, trl: Behaviour) -> Tail:
     """How the model's own logits differ from those of a fused head.
 
     Args:
         logits: ``(rows, tokens, vocabulary)``.
     """
+    probe, config = own.probe, own.model.config
     if not probe.depends(logits):
         return Tail(other_state=True)
     assert probe.hidden is not None
     product = probe.product(probe.hidden, head.bias)
     if product.shape != logits.shape:
         raise NotMeasurableError(f"its logits are {tuple(logits.shape)}, and the head makes {tuple(product.shape)}")
-    difference = _difference(logits, fused.of(product))
+    fused = Logits.read(config, trl)
     applied = dict(fused.settings) if _difference(fused.of(product), product) else {}
-    return Tail(difference, skipped=tuple(probe.steps), applied=applied)
+    tail = Tail(_difference(logits, fused.of(product)), tuple(probe.steps), applied, head=probe.head)
+    if not tail.differs:
+        return tail
+    return replace(tail, mended_by=next(_mending(own, logits, product, trl), {}))
+
+
+def _mending(own: _Own, logits: Tensor, product: Tensor, trl: Behaviour) -> Iterator[dict[str, Any]]:
+    """Settings with which the fused head computes the logits that the model then computes itself."""
+    text = own.model.config.get_text_config()  # type: ignore[union-attr,operator]
+    for settings in mending.settings(own.model, trl, logits, product):
+        with restored(own.model):
+            for name, value in settings.items():
+                setattr(text, name, value)
+            if _difference(own.logits(), Logits.read(own.model.config, trl).of(product)) <= TOLERANCE:
+                yield settings
 
 
 def _difference(one: Tensor, other: Tensor) -> float:
@@ -190,7 +243,8 @@ def collated(model: nn.Module, batch: Batch) -> dict[str, Any]:
     if all(value.ndim == 2 for value in given.values() if isinstance(value, Tensor)):
         given = {name: value[:, :_TOKENS] if isinstance(value, Tensor) else value for name, value in given.items()}
         given["input_ids"] = torch.full_like(given["input_ids"], _plain_token(model))
-    return {name: value.to("meta") if isinstance(value, Tensor) else value for name, value in given.items()}
+    device = next(model.parameters()).device
+    return {name: value.to(device) if isinstance(value, Tensor) else value for name, value in given.items()}
 
 
 def _plain_token(model: nn.Module) -> int:

@@ -51,6 +51,8 @@ class TailProbe(TorchFunctionMode):
         self.hidden: Tensor | None = None
         self.steps: list[Step] = []
         """What was done to it, in order, the product with the head's weight left out."""
+        self.head: Step | None = None
+        """The product with the head's weight."""
         self._weight: Any = head.weight
         named = [*model.named_parameters(remove_duplicate=False), *model.named_buffers(remove_duplicate=False)]
         self._names = {id(tensor): name for name, tensor in reversed(named)}
@@ -119,7 +121,7 @@ class TailProbe(TorchFunctionMode):
         Raises:
             NotMeasurableError: it is too large.
         """
-        if not weight.is_meta:
+        if not weight.is_meta and id(weight) not in self._names:
             return weight
         if id(weight) not in self._made:
             name = self._names.get(id(weight), "a tensor")
@@ -145,6 +147,8 @@ class TailProbe(TorchFunctionMode):
             return self._alive(value) if self.depends(args[0]) else value
         if self._is_head(func, args):
             bias = args[2] if len(args) > 2 else kwargs.get("bias")
+            file, line = _place()
+            self.head = Step(name, shown_path(file), line)
             return self._alive(self.product(args[0], bias))
         if not any(self.depends(value) for value in tree_flatten((args, kwargs))[0]):
             if name == "to" and id(args[0]) in self._names:  # a weight on its way to where the logits are
@@ -153,9 +157,9 @@ class TailProbe(TorchFunctionMode):
         weights: list[str] = []
 
         def real(tensor: Tensor) -> Tensor:
-            if not tensor.is_meta:
-                return tensor
             if id(tensor) not in self._names:
+                if not tensor.is_meta:
+                    return tensor
                 raise NotMeasurableError(f"{name} at {file}:{line} takes a tensor without content")
             weights.append(self._names[id(tensor)])
             return self.numbers(tensor)

@@ -8,6 +8,8 @@ from archlint.core.blueprint import Blueprint
 from archlint.core.finding import Evidence, Finding, Remedy, Severity
 from archlint.core.rule import Example, Rule
 from archlint.core.runs import batch_of, located, plain_batch
+from archlint.core.trainers import named, version
+from archlint.core.training import Trainer
 
 
 class ExtraTrainingInputs(Rule):
@@ -15,6 +17,7 @@ class ExtraTrainingInputs(Rule):
 
     ## What it does
     Runs the model in training on a batch of tokens alone, and, where that raises, on one with token types as well.
+    It is an error where TRL's trainers raise on what their collator makes of text.
 
     ## Why it matters
     Models that read images want to know in training which tokens stand for one (`token_type_ids`,
@@ -30,10 +33,12 @@ class ExtraTrainingInputs(Rule):
 
     code = "ARC603"
     name = "extra-training-inputs"
-    severity = Severity.WARNING
+    severity = Severity.ERROR
     why = "A collator for text supplies no such input: the first training step raises, with any plan."
     fires = (
         Example("toy:towers.Typed", severity=Severity.WARNING),
+        Example("toy:trainers.Typed", severity=Severity.ERROR, trainers=[Trainer.SFT]),
+        Example("toy:trainers.Typed", severity=Severity.WARNING, trainers=[Trainer.TRANSFORMERS]),
         Example("toy:towers.Typed", plan={"target_modules": ".*text.*q_proj"}, severity=Severity.WARNING),
     )
     silent = (Example("toy:towers.Captioner"), Example("toy:projections.Dense"))
@@ -44,16 +49,21 @@ class ExtraTrainingInputs(Rule):
             return
         names = " and ".join(baseline.extra)
         crash = baseline.without_extra
+        training = blueprint.training
+        raises = bool(training.fusing) and training.bare is not None
         finding = self.finding(
             f"in training {blueprint.model.class_name} asks for {names}, which {plain_batch(baseline)} lacks",
+            severity=Severity.ERROR if raises else Severity.WARNING,
             evidence=Evidence.FORWARDED,
             remedies=[
                 Remedy("other", f"give the collator {names}: zeros like input_ids, where no token stands for an image"),
                 Remedy("other", "or prepare the data with AutoProcessor, which gives them, and keep the columns"),
             ],
             proof=[
+                *([f"{named(training.fusing)} of {version(training)} on text → {training.bare}"] if raises else []),
                 f"{plain_batch(baseline)} → {crash if crash is not None else 'raises'}",
                 f"{batch_of(baseline.inputs)} → forward and backward run",
             ],
+            trainers=training.fusing if raises else (),
         )
         yield located(finding, crash)
