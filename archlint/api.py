@@ -13,6 +13,7 @@ from archlint.core.blueprint import Scope
 from archlint.core.catalog import Catalog
 from archlint.core.report import Report
 from archlint.core.serial import default
+from archlint.core.training import Trainer
 from archlint.core.trial import LORA, USER, Plan
 from archlint.engine import Options, check
 from archlint.solving import Preset, with_rank
@@ -37,6 +38,8 @@ def lint(
     extend_select: Sequence[str] = (),
     load: Iterable[str | Path] = (),
     prove: bool = True,
+    trainers: Sequence[str] | None = None,
+    trainer_args: Mapping[str, Any] | None = None,
     class_name: str | None = None,
     offline: bool = False,
     revision: str | None = None,
@@ -57,6 +60,9 @@ def lint(
         extend_select: codes to run besides those of ``select``.
         load: files with further rules.
         prove: run PEFT on the model; without it only the structure is judged.
+        trainers: whom it is checked for, such as ``["trl-dpo"]``; nobody where empty, and by default ``trl-sft``
+            and ``transformers`` where the model generates text.
+        trainer_args: what the trainer is given, such as ``{"gradient_checkpointing": False}``.
         class_name: the model class, where the config's own choice is not wanted.
         offline: do not ask the hub.
         revision: branch, tag or commit of a hub repository.
@@ -70,7 +76,7 @@ def lint(
     Raises:
         TypeError: a source that is neither text, a path nor a module, or a plan that is neither a mapping nor a
             config of adapters which PEFT places by module.
-        ValueError: an unknown scope, or a selection that leaves no rule.
+        ValueError: an unknown scope or trainer, or a selection that leaves no rule.
         UnknownRuleError: a code that no rule has.
         RuleLoadError: a file of ``load`` that cannot be loaded.
     """
@@ -84,6 +90,8 @@ def lint(
         rules=rules,
         missing_rules=catalog.failures,
         prove=prove,
+        trainers=None if trainers is None else tuple(map(Trainer, trainers)),
+        trainer_arguments=trainer_args or {},
         source=_source_options(class_name, offline, revision, subfolder, cache_dir, trust_remote_code),
     )
     return check(_source_or_module(model_or_source), options)
@@ -98,6 +106,8 @@ def check_plan(
     ignore: Sequence[str] = (),
     extend_select: Sequence[str] = (),
     load: Iterable[str | Path] = (),
+    trainers: Sequence[str] | None = None,
+    trainer_args: Mapping[str, Any] | None = None,
     class_name: str | None = None,
     offline: bool = False,
     revision: str | None = None,
@@ -131,6 +141,8 @@ def check_plan(
         ignore=ignore,
         extend_select=extend_select,
         load=load,
+        trainers=trainers,
+        trainer_args=trainer_args,
         class_name=class_name,
         offline=offline,
         revision=revision,

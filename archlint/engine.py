@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +18,9 @@ from archlint.core.blueprint import Blueprint, ModelInfo, Scope, fold_sites, is_
 from archlint.core.catalog import RuleLoadError
 from archlint.core.finding import Finding, FoldedSites, LeftOut, Severity
 from archlint.core.means import ALL, Means
-from archlint.core.report import Adapted, Environment, Report, Unchecked
+from archlint.core.report import Adapted, Dying, Environment, Report, Unchecked
 from archlint.core.rule import Rule
-from archlint.core.training import Trainer
+from archlint.core.training import Trainer, Training
 from archlint.core.trial import Plan, Trial
 from archlint.deadline import deadline
 from archlint.judging import prove_remedies, run_rules
@@ -172,6 +173,13 @@ class _Opened:
     notes: tuple[str, ...]
     unchecked: tuple[Unchecked, ...] = ()
 
+    @cached_property
+    def training(self) -> Training:
+        """What any trainer makes of the model."""
+        from archlint.training import ask
+
+        return ask(self.prover)
+
 
 def _open_source(name: str, options: Options, adapter: PublishedAdapter | None = None) -> _Opened | Report:
     """The model of a source; for an adapter in the class, and with the head, that it was trained on."""
@@ -191,6 +199,9 @@ def _open_source(name: str, options: Options, adapter: PublishedAdapter | None =
         if adapter is not None:
             class_name = class_name or class_for_task(config, adapter.task)
             config = config if class_name is None else adapter.with_head(config)
+        elif Trainer.REWARD in (options.trainers or ()):
+            class_name = class_name or class_for_task(config, "SEQ_CLS")
+            config = published.with_labels(config, 1)  # as the trainer loads it
         try:
             skeleton = build(
                 config,
@@ -269,9 +280,9 @@ def _open(name: str, skeleton: Skeleton, info: ModelInfo, options: Options, note
 def _judge(opened: _Opened, options: Options) -> Report:
     from archlint.proving import STOCK_PLANS
     from archlint.rules.tool.cannot_run import CannotRun
+    from archlint.training import lacks
 
     blueprint, prover = opened.blueprint, opened.prover
-    lacks: tuple[Unchecked, ...] = ()
     recipe: Trial | None = None
     left_out: tuple[LeftOut, ...] = ()
     if options.prove:
@@ -286,7 +297,7 @@ def _judge(opened: _Opened, options: Options) -> Report:
         blueprint = dataclasses.replace(blueprint, plan=tried)
         blueprint = dataclasses.replace(blueprint, stock=prover.try_plans(STOCK_PLANS))
         options.progress("asking the trainers")
-        blueprint, lacks = _asked(blueprint, prover, options)
+        blueprint = dataclasses.replace(blueprint, training=_training(opened, options))
         options.progress("solving for a recipe")
         solution = solve(blueprint, prover, options.means, options.preset)
         recipe, left_out = solution.trial, solution.left_out
@@ -298,7 +309,7 @@ def _judge(opened: _Opened, options: Options) -> Report:
         unchecked.append(Unchecked("the plans", "PEFT was not run, as asked: only the structure was judged"))
     if options.plan_file is not None and blueprint.plan is not None:
         findings = list(located(findings, options.plan_file, blueprint.plan))
-    unchecked += [*opened.unchecked, *lacks, *_untold(blueprint, findings)]
+    unchecked += [*opened.unchecked, *lacks(blueprint.training), *_untold(blueprint, findings)]
     if (lack := CannotRun.lack(blueprint, recipe)) is not None:
         unchecked.append(lack)
     return Report(
@@ -309,6 +320,7 @@ def _judge(opened: _Opened, options: Options) -> Report:
         recipe=recipe,
         left_out=left_out,
         training=blueprint.training,
+        dying=tuple(_dying(blueprint)),
         plan=blueprint.plan,
         adapts=_adapts(blueprint),
         stock=blueprint.stock,
@@ -324,13 +336,12 @@ def _user_plan(options: Options, blueprint: Blueprint) -> Plan | None:
     return plan if options.plan is None else dataclasses.replace(plan, lora={**plan.lora, **options.plan.lora})
 
 
-def _asked(blueprint: Blueprint, prover: Prover, options: Options) -> tuple[Blueprint, tuple[Unchecked, ...]]:
-    """``blueprint`` with what the trainers make of it, and what could not be found out."""
-    from archlint.training import ask, usual_trainers
+def _training(opened: _Opened, options: Options) -> Training:
+    """What the trainers make of the model, those that it is checked for."""
+    from archlint.training import usual_trainers
 
-    trainers = usual_trainers(blueprint) if options.trainers is None else options.trainers
-    training, lacks = ask(prover, blueprint, trainers, options.trainer_arguments)
-    return dataclasses.replace(blueprint, training=training), lacks
+    trainers = usual_trainers(opened.blueprint) if options.trainers is None else options.trainers
+    return opened.training.by(trainers, **options.trainer_arguments) if trainers else Training()
 
 
 def _adapts(blueprint: Blueprint) -> tuple[Adapted, ...]:
@@ -339,6 +350,14 @@ def _adapts(blueprint: Blueprint) -> tuple[Adapted, ...]:
     folds = fold_sites(site for site in blueprint.sites if site.path in adapted)
     total = blueprint.model.parameters
     return tuple(Adapted(FoldedSites.of(fold), sum(map(matrix_size, fold.sites)) / total) for fold in folds)
+
+
+def _dying(blueprint: Blueprint) -> Iterator[Dying]:
+    """Where the plans that are judged put adapters that get no gradient."""
+    for trial in blueprint.trials:
+        if trial.dead:
+            dead = (blueprint.by_path[path] for path in trial.dead if path in blueprint.by_path)
+            yield Dying(trial.plan.name, tuple(map(FoldedSites.of, fold_sites(dead))))
 
 
 def _untold(blueprint: Blueprint, findings: Iterable[Finding]) -> Iterator[Unchecked]:

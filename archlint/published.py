@@ -41,13 +41,7 @@ class PublishedAdapter:
 
     def with_head(self, config: Mapping[str, Any]) -> dict[str, Any]:
         """The base model's ``config`` for the head that the adapter was trained with."""
-        fitted = dict(config)
-        if (labels := self._labels) is not None:
-            fitted = {key: value for key, value in config.items() if key not in ("id2label", "label2id")}
-            fitted["num_labels"] = labels
-        if fitted.get("pad_token_id") is None:
-            fitted["pad_token_id"] = 0  # who trains a classifier sets one: its batches are padded
-        return fitted
+        return with_labels(config, self._labels)
 
     @property
     def _labels(self) -> int | None:
@@ -110,3 +104,14 @@ def find(name: str) -> PublishedAdapter | None:
     # a folder is what is loaded, and a file of settings is asked about for itself
     lack = no_weights(str(folder)) if path.is_dir() else ""
     return PublishedAdapter(plan_file, base, str(weights), None, lack)
+
+
+def with_labels(config: Mapping[str, Any], labels: int | None) -> dict[str, Any]:
+    """A model's ``config`` for a classifier with so many ``labels``; its own number where that is ``None``."""
+    fitted = dict(config)
+    if labels is not None:
+        fitted = {key: value for key, value in config.items() if key not in ("id2label", "label2id")}
+        fitted["num_labels"] = labels
+    if fitted.get("pad_token_id") is None:
+        fitted["pad_token_id"] = 0  # who trains a classifier sets one: its batches are padded
+    return fitted

@@ -37,7 +37,7 @@ def examine(example: Example) -> Blueprint:
         prover = Prover(skeleton.model, blueprint)
         blueprint = dataclasses.replace(blueprint, baseline=prover.baseline, weights=example.weights)
         if example.trainers:
-            training, _ = ask(prover, blueprint, example.trainers, example.arguments)
+            training = ask(prover).by(example.trainers, **example.arguments)
             blueprint = dataclasses.replace(blueprint, training=training)
         if example.plan is not None:
             return dataclasses.replace(blueprint, plan=prover.try_plan(Plan("user", example.plan)))

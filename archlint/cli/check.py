@@ -25,6 +25,7 @@ from archlint.cli.options import (
 from archlint.cli.output import check_writable, emit, notice, overwrite, write
 from archlint.cli.progress import progress
 from archlint.cli.rendering import FORMATS, render
+from archlint.cli.trainers import OF_PLAN, trainer_options
 
 if TYPE_CHECKING:
     from archlint.core.finding import Remedy, Severity
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from archlint.plans import PlanFile
 
 
-_WHAT, _PLAN, _RULES, _REPORT = "What is checked", "Your plan", "Rules", "Report"
+_WHAT, _PLAN, _TRAINERS, _RULES, _REPORT = "What is checked", "Your plan", "Trainers", "Rules", "Report"
 
 
 @click.command(
@@ -47,6 +48,7 @@ Examples:
   archlint meta-llama/Llama-3.1-8B --target-modules q_proj,v_proj
   archlint ./my-model --adapter-config adapter_config.json --format concise
   archlint --adapter-config train.yml --fix   a file of axolotl, TRL, unsloth, …
+  archlint Qwen/Qwen3-8B --trainer trl-dpo    what TRL's DPOTrainer makes of it
   archlint google/gemma-4 Qwen/Qwen3-8B --format jsonl --output reports.jsonl
 
 Exit codes:
@@ -87,6 +89,7 @@ Exit codes:
 @option("--fix", is_flag=True, help="Mend that file: exact, proven fixes only.", section=_PLAN)
 @option("--diff", is_flag=True, help="Show what --fix would change: 1 if anything.", section=_PLAN)
 @option("--unsafe-fixes", is_flag=True, help="Take lossy and unproven fixes too.", section=_PLAN)
+@trainer_options(_TRAINERS)
 @option("--select", multiple=True, callback=codes, metavar="CODES", help="Run these rules only.", section=_RULES)
 @option("--ignore", multiple=True, callback=codes, metavar="CODES", help="Do not run these rules.", section=_RULES)
 @option("--extend-select", multiple=True, callback=codes, metavar="CODES", help="Run these rules too.", section=_RULES)
@@ -136,7 +139,11 @@ def check(ctx: click.Context, /, sources: Sequence[str], style: str, output: Pat
         check_writable(output)
     catalog = load_catalog(settings.pop("load"))
     rules = select_rules(catalog, settings.pop("select"), settings.pop("ignore"), settings.pop("extend_select"))
+    arguments = settings.pop("trainer_args")
+    saved = arguments.pop(OF_PLAN, None)
     plan = _plan(**{name: settings.pop(name) for name in _PLAN_OPTIONS})
+    if saved is not None:
+        plan = _saving(plan, plan_file, saved)
     fix, diff, unsafe = (settings.pop(name) for name in ("fix", "diff", "unsafe_fixes"))
     if fix or diff:
         _check_fixable(sources, plan_file, plan)
@@ -154,6 +161,7 @@ def check(ctx: click.Context, /, sources: Sequence[str], style: str, output: Pat
         missing_rules=catalog.failures,
         plan=plan,
         plan_file=plan_file,
+        trainer_arguments=arguments,
         scope=scope(settings.pop("scope")),
         prove=not settings.pop("no_prove"),
         source=source_settings(settings),
@@ -215,6 +223,15 @@ def _plan(**options: Sequence[str]) -> Plan | None:
         except PlanError as error:
             raise click.UsageError(f"--{name.replace('_', '-')}: {error}") from error
     return Plan(USER, arguments)
+
+
+def _saving(plan: Plan | None, file: PlanFile | None, modules: Sequence[str]) -> Plan:
+    """``plan`` with modules that are trained in full."""
+    from archlint.core.trial import USER, Plan
+
+    if plan is None and file is None:
+        raise click.UsageError(f"--trainer-args {OF_PLAN} is part of a plan: give --target-modules as well.")
+    return Plan(USER, {**({} if plan is None else plan.lora), OF_PLAN: modules})
 
 
 def _check_fixable(sources: Sequence[str], file: PlanFile | None, plan: Plan | None) -> None:

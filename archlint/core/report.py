@@ -8,7 +8,7 @@ from typing import Any
 
 from archlint.core.blueprint import ModelInfo, Scope
 from archlint.core.finding import Finding, FoldedSites, LeftOut, Severity
-from archlint.core.training import Training
+from archlint.core.training import Trainer, Training
 from archlint.core.trial import Trial
 
 
@@ -18,6 +18,34 @@ class Unchecked:
 
     what: str
     why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dying:
+    """Sites whose adapters get no gradient in training, and the plan that puts them there."""
+
+    plan: str
+    sites: tuple[FoldedSites, ...]
+
+    @property
+    def count(self) -> int:
+        """Number of sites."""
+        return sum(fold.count for fold in self.sites)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What one trainer makes of the model."""
+
+    trainer: Trainer
+    version: str
+    """Of the package that it is from, whose behaviour is told."""
+    is_installed: bool
+    """Whether that version is installed; otherwise it is the newest one known."""
+    status: str
+    """``runs``, ``differs`` (it runs, and its loss is not the model's), ``raises`` or ``unknown``."""
+    codes: tuple[str, ...] = ()
+    """Of the findings that say why it does not just run."""
 
 
 class FindingsError(Exception):
@@ -62,6 +90,8 @@ class Report:
     """What the recipe does not adapt, though it belongs to what is to be trained."""
     training: Training = field(default_factory=Training)
     """What the trainers make of the model, those that it was checked for."""
+    dying: tuple[Dying, ...] = ()
+    """Adapters of the plans tried that get no gradient on the batch for the scope."""
     plan: Trial | None = None
     adapts: tuple[Adapted, ...] = ()
     """Where the user's plan puts adapters."""
@@ -116,6 +146,26 @@ class Report:
         if bad or (self.unchecked and not allow_unchecked):
             raise FindingsError(self)
         return self
+
+    def verdicts(self, transformers: str | None) -> Iterator[Verdict]:
+        """What each of the trainers makes of the model.
+
+        Args:
+            transformers: its installed version.
+        """
+        training = self.training
+        for trainer in training.trainers:
+            bad = [f for f in self.findings if trainer in f.trainers and f.severity is not Severity.INFO]
+            unknown = (trainer.is_trl and bool(training.unknown)) or (
+                trainer in training.fusing and bool(training.tail.reason)
+            )
+            if any(finding.severity is Severity.ERROR for finding in bad):
+                status = "raises"
+            else:
+                status = "unknown" if unknown else "differs" if bad else "runs"
+            version, is_installed = (training.trl, training.is_installed) if trainer.is_trl else (transformers, True)
+            codes = tuple(dict.fromkeys(finding.code for finding in bad))
+            yield Verdict(trainer, version or "", is_installed, status, codes)
 
     @property
     def trainer(self) -> Mapping[str, Any] | None:

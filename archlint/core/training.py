@@ -29,6 +29,11 @@ class Trainer(str, enum.Enum):
         """As people write it."""
         return _LABELS[self]
 
+    @property
+    def config(self) -> str:
+        """The class that takes its arguments."""
+        return "TrainingArguments" if self is Trainer.TRANSFORMERS else self.label.replace("Trainer", "Config")
+
 
 _LABELS = {
     Trainer.SFT: "SFTTrainer",
@@ -38,6 +43,14 @@ _LABELS = {
     Trainer.REWARD: "RewardTrainer",
     Trainer.TRANSFORMERS: "transformers' Trainer",
 }
+
+ARGUMENTS: Mapping[str, tuple[type, ...]] = {
+    "gradient_checkpointing": (bool,),
+    "router_aux_loss_coef": (float, int, type(None)),
+    "gradient_accumulation_steps": (int,),
+    "weight_decay": (float, int),
+}
+"""The arguments of trainers that decide what is said of a model, and what they take."""
 
 DEFAULT_TRAINERS = (Trainer.SFT, Trainer.TRANSFORMERS)
 
@@ -128,6 +141,8 @@ class Training:
     """Arguments of the trainer that differ from its defaults."""
     trl: str = ""
     """The version of TRL whose behaviour is told."""
+    unknown: str = ""
+    """Why TRL's behaviour is not known, where it is not."""
     is_installed: bool = False
     """Whether that version is installed; otherwise it is the newest one known."""
     fused: Crash | None = None
@@ -177,17 +192,30 @@ class Training:
 
     @property
     def needs(self) -> Mapping[str, Any] | None:
-        """The arguments with which the trainers run where they do not without; ``None`` where no argument helps."""
-        needed: dict[str, Any] = {}
-        if self.checkpointed and self.checkpointing is not None:
-            needed["gradient_checkpointing"] = False
-        if (self.fusing and self.fused is not None) or (
-            Trainer.REWARD in self.trainers and self.classifier is not None
-        ):
+        """What :meth:`needed_by` says of all the trainers together; ``None`` where one of them cannot be helped."""
+        needed = [self.needed_by(trainer) for trainer in self.trainers]
+        if any(arguments is None for arguments in needed):
             return None
-        if self.fusing and self.balances and self.auxiliary is not None:
+        return {name: value for arguments in needed for name, value in (arguments or {}).items()}
+
+    def needed_by(self, trainer: Trainer) -> Mapping[str, Any] | None:
+        """The arguments with which ``trainer`` runs where it does not without; ``None`` where no argument helps."""
+        fuses = trainer in self.fused_by
+        if (self.fused if fuses else self.classifier if trainer is Trainer.REWARD else None) is not None:
+            return None
+        needed: dict[str, Any] = {}
+        if trainer in self.checkpointed and self.checkpointing is not None:
+            needed["gradient_checkpointing"] = False
+        if fuses and self.refuses_balance:
             needed["router_aux_loss_coef"] = 0.0
         return needed
+
+    @property
+    def refuses_balance(self) -> bool:
+        """Whether TRL raises for the weight of the auxiliary loss that it is given, or takes by default."""
+        if self.has_router_logits:
+            return self.balances and self.auxiliary is not None
+        return bool(self.arguments.get("router_aux_loss_coef"))
 
     def by(self, trainers: Sequence[Trainer] = (), **arguments: Any) -> Training:
         """The same with more ``arguments``, and for other ``trainers`` where some are given."""

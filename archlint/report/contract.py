@@ -15,7 +15,7 @@ from typing import Any
 from archlint import __version__
 from archlint.core.blueprint import ModelInfo
 from archlint.core.finding import Finding, FoldedSites, Remedy, Severity
-from archlint.core.report import Environment, Report, Run
+from archlint.core.report import Environment, Report, Run, Verdict
 from archlint.core.trial import Trial
 
 SCHEMA = "archlint/report/v1"
@@ -32,7 +32,7 @@ def document(run: Run) -> dict[str, Any]:
         "schema": SCHEMA,
         "archlint": __version__,
         "environment": _environment(run.environment),
-        "reports": [_report(report) for report in run.reports],
+        "reports": [_report(report, run.environment.transformers) for report in run.reports],
         "summary": {
             "errors": run.count(Severity.ERROR),
             "warnings": run.count(Severity.WARNING),
@@ -53,19 +53,37 @@ def _environment(environment: Environment) -> dict[str, Any]:
     }
 
 
-def _report(report: Report) -> dict[str, Any]:
+def _report(report: Report, transformers: str | None) -> dict[str, Any]:
     return {
         "source": report.source,
         "model": None if report.model is None else _model(report.model),
         "status": report.status,
         "scope": report.scope.value,
         "findings": [_finding(finding) for finding in report.findings],
-        "recipe": None if report.recipe is None else {**_planned(report.recipe), "left_out": _left_out(report)},
+        "recipe": None if report.recipe is None else _recipe(report, report.recipe),
         "plan": None if report.plan is None else {**_planned(report.plan), **_extent(report, report.plan)},
         "stock": [{"name": trial.plan.name, **_planned(trial)} for trial in report.stock],
+        "trainers": [_verdict(verdict) for verdict in report.verdicts(transformers)],
+        "dead_in_training": [
+            {"plan": part.plan, "sites": [_sites(fold) for fold in part.sites]} for part in report.dying
+        ],
         "unchecked": [{"what": unchecked.what, "why": unchecked.why} for unchecked in report.unchecked],
         "notes": list(report.notes),
         "seconds": round(report.seconds, 3),
+    }
+
+
+def _recipe(report: Report, recipe: Trial) -> dict[str, Any]:
+    return {**_planned(recipe), "trainer": plain(report.trainer), "left_out": _left_out(report)}
+
+
+def _verdict(verdict: Verdict) -> dict[str, Any]:
+    return {
+        "trainer": verdict.trainer.value,
+        "version": verdict.version,
+        "installed": verdict.is_installed,
+        "status": verdict.status,
+        "codes": list(verdict.codes),
     }
 
 
@@ -102,6 +120,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "proof": list(finding.proof),
         "remedies": [_remedy(remedy) for remedy in finding.remedies],
         "unchecked": finding.unchecked,
+        "trainers": [trainer.value for trainer in finding.trainers],
         "plan_line": None if finding.plan_line is None else dataclasses.asdict(finding.plan_line),
     }
 
@@ -117,6 +136,8 @@ def _remedy(remedy: Remedy) -> dict[str, Any]:
         "value": plain(remedy.value),
         "safety": remedy.safety.value,
         "proven": remedy.proven,
+        "trainer": None if remedy.trainer is None else remedy.trainer.value,
+        "trainer_args": plain(remedy.training),
         "edits": [dataclasses.asdict(edit) for edit in remedy.edits],
     }
 

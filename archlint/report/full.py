@@ -20,7 +20,7 @@ from archlint.report import wording
 from archlint.report.fixes import assurance, change, is_argument
 from archlint.report.layout import GUTTER, Entry, Facts, Lines, Path, Row, Source, Verbatim, padded
 from archlint.report.quoting import clip, gist, one_line, visible
-from archlint.report.snippet import WIDTH, argument, assignment, lora_config
+from archlint.report.snippet import WIDTH, argument, assignment, call, lora_config
 
 _STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "bold yellow", Severity.INFO: "bold cyan"}
 _ORIGINS = {
@@ -31,7 +31,9 @@ _ORIGINS = {
     "type": "transformers' default configuration",
     "object": "a live module",
 }
+_VERDICTS = {"raises": "red", "differs": "yellow", "unknown": "magenta"}
 _MOST_FOLDS = 8
+_MOST_DYING = 3
 _LONGEST_PROOF = 280
 _LONGEST_PLAN = 400
 _BLANK = Text()
@@ -65,6 +67,9 @@ def _report(report: Report, environment: Environment) -> Iterator[RenderableType
     if report.plan is not None or report.stock:
         yield _BLANK
         yield from _trials(report)
+    if report.training.trainers:
+        yield _BLANK
+        yield from _trainers(report, environment)
     if report.model is not None and not _needs_no_recipe(report):
         yield _BLANK
         yield from _recipe(report, environment)
@@ -205,6 +210,21 @@ def _extent(report: Report, plan: Trial) -> Iterator[RenderableType]:
         yield Row(Text("  trains", "dim"), Text(f"{text}{on_disk}", "dim"))
 
 
+def _trainers(report: Report, environment: Environment) -> Iterator[RenderableType]:
+    """What each trainer makes of the model, and which adapters it leaves as they are."""
+    verdicts = list(report.verdicts(environment.transformers))
+    column = max(len(verdict.trainer.value) for verdict in verdicts)
+    for n, verdict in enumerate(verdicts):
+        label = Text("" if n else "trainers", "bold")
+        text = Text(wording.verdict(verdict), _VERDICTS.get(verdict.status, ""))
+        yield Entry(label, Text(verdict.trainer.value), column, text, quoted=True)
+    for part in report.dying:
+        shown = ", ".join(visible(fold.pattern) for fold in part.sites[:_MOST_DYING])
+        more = ", …" if len(part.sites) > _MOST_DYING else ""
+        count = f"{part.plan}: {wording.plural(part.count, 'adapter')} get no gradient{wording.occasion(report)}: "
+        yield Row(Text(), Text.assemble(count, (f"{shown}{more}", "cyan")), quoted=True)
+
+
 def _outcome(trial: Trial, report: Report) -> Text:
     bad = trial.raised is not None or trial.crash is not None
     return Text(wording.outcome(trial, report.scope), "red" if bad else "")
@@ -227,6 +247,9 @@ def _recipe(report: Report, environment: Environment) -> Iterator[RenderableType
     yield from _left_out(report)
     yield _BLANK
     yield Source(partial(lora_config, recipe.plan.lora), style="green", widest=WIDTH)
+    for trainer in report.training.trainers:
+        if needed := report.training.needed_by(trainer):
+            yield Source(partial(call, trainer.config, needed), style="green", widest=WIDTH)
 
 
 def _left_out(report: Report) -> Iterator[RenderableType]:

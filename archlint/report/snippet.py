@@ -15,10 +15,15 @@ def lora_config(lora: Mapping[str, Any], width: int = WIDTH) -> str:
 
     A value that is longer than a line of ``width`` columns takes several.
     """
-    if not lora:
-        return "LoraConfig()"
-    lines = ["LoraConfig("]
-    for name, value in lora.items():
+    return call("LoraConfig", lora, width)
+
+
+def call(name: str, arguments: Mapping[str, Any], width: int = WIDTH) -> str:
+    """The same for another class."""
+    if not arguments:
+        return f"{name}()"
+    lines = [f"{name}("]
+    for name, value in arguments.items():
         lines += _argument(name, value, _INDENT, width)
     return "\n".join([*lines, ")"])
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from archlint.core.blueprint import Scope
 from archlint.core.finding import Edit, PlanLine, Severity
-from archlint.core.report import Run
+from archlint.core.report import Report, Run, Verdict
 from archlint.core.trial import Ground, Trial
 from archlint.report.quoting import gist, visible
 
@@ -86,6 +86,27 @@ def outcome(trial: Trial, scope: Scope) -> str:
     """What a plan came to: injected, and run where it was."""
     done = injection(trial, scope)
     return done if trial.raised is not None else f"{done}; {execution(trial)}"
+
+
+_STATUSES = {
+    "runs": "runs",
+    "differs": "runs, and its loss is not the model's own",
+    "raises": "raises",
+    "unknown": "runs; whether its loss is the model's own is not known",
+}
+
+
+def verdict(found: Verdict) -> str:
+    """What a trainer makes of the model: ``TRL 1.16.0: raises (ARC706)``."""
+    package = "TRL " if found.trainer.is_trl else ""
+    known = "" if found.is_installed else " (not installed, the newest known)"
+    codes = f" ({', '.join(found.codes)})" if found.codes else ""
+    return f"{package}{found.version}{known}: {_STATUSES[found.status]}{codes}"
+
+
+def occasion(report: Report) -> str:
+    """On what batch adapters were tried, where that is worth a word."""
+    return " on text alone" if report.scope is Scope.TEXT else ""
 
 
 def tally(run: Run) -> str:

@@ -1,9 +1,9 @@
-"""Which trainers a model is checked for, and what they make of it."""
+"""What the trainers make of a model, and whom it is checked for where nobody says."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Protocol, TypeVar
+from collections.abc import Callable, Iterator
+from typing import Protocol, TypeVar
 
 from torch import nn
 
@@ -37,26 +37,22 @@ def usual_trainers(blueprint: Blueprint) -> tuple[Trainer, ...]:
     return DEFAULT_TRAINERS if is_for_text else (Trainer.TRANSFORMERS,)
 
 
-def ask(
-    model: Model, blueprint: Blueprint, trainers: Sequence[Trainer], arguments: Mapping[str, Any]
-) -> tuple[Training, tuple[Unchecked, ...]]:
-    """What ``trainers`` make of ``model``, and what could not be found out of it."""
-    if not trainers or not hasattr(model.model, "config"):
-        return Training(), ()
+def ask(model: Model) -> Training:
+    """What any trainer makes of ``model``, yet without trainers; nothing is known where the model cannot be run."""
+    if not hasattr(model.model, "config"):
+        return Training(unknown="the model is none of transformers': it has no config")
     try:
         trl = behaviour()
     except UnknownVersionError as error:
-        lack = (Unchecked("TRL's trainers", str(error)),) if any(trainer.is_trl for trainer in trainers) else ()
-        return Training(), lack
-    training = model.observe(lambda model, batch: observe(model, batch, trainers, arguments, trl))
-    if training is None:
-        return Training(), ()  # a model that cannot be run is told as such
-    return training, tuple(_lacks(training))
+        return Training(unknown=str(error))
+    return model.observe(lambda model, batch: observe(model, batch, trl)) or Training()
 
 
-def _lacks(training: Training) -> Iterator[Unchecked]:
+def lacks(training: Training) -> Iterator[Unchecked]:
+    """What could not be found out for the trainers of ``training``."""
+    if training.unknown and any(trainer.is_trl for trainer in training.trainers):
+        yield Unchecked("TRL's trainers", training.unknown)
     if training.fusing and training.fused is None and training.tail.reason:
         labels = " and ".join(trainer.label for trainer in training.fusing)
-        yield Unchecked(
-            f"the loss of {labels}", f"it could not be compared with the model's own: {training.tail.reason}"
-        )
+        why = f"it could not be compared with the model's own: {training.tail.reason}"
+        yield Unchecked(f"the loss of {labels}", why)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from archlint.core.training import TOLERANCE, OwnLoss, Tail, Trainer, Training
+from archlint.core.training import TOLERANCE, OwnLoss, Tail, Training
 from archlint.core.trial import Crash
 from archlint.running import Batch, configs, crash_of, one_thread, restored
 from archlint.training import fused_head, mending, reward_model
@@ -29,14 +29,12 @@ _CLOSE = 1e-3
 """Relative difference of two losses that are the same."""
 
 
-def observe(
-    model: nn.Module, batch: Batch, trainers: Sequence[Trainer], arguments: Mapping[str, Any], trl: Behaviour
-) -> Training:
-    """What ``trainers`` make of ``model``, which can be run on ``batch`` at the moment.
+def observe(model: nn.Module, batch: Batch, trl: Behaviour) -> Training:
+    """What trainers make of ``model``, which can be run on ``batch`` at the moment.
 
     Args:
         model: without adapters, in training mode.
-        arguments: those of the trainer that differ from its defaults.
+        trl: what the trainers of TRL do.
     """
     text = model.config.get_text_config()  # type: ignore[union-attr,operator]
     inputs = collated(model, batch)
@@ -46,14 +44,13 @@ def observe(
     own = float(getattr(text, "router_aux_loss_coef", None) or 0.0)
     fused = attempt(lambda: fused_head.run(model, inputs, trl, auxiliary=False))
     training = Training(
-        trainers=tuple(trainers),
         fused_by=trl.fusing,
-        arguments=arguments,
         trl=trl.version,
         is_installed=trl.is_installed,
         fused=fused,
         has_router_logits=balanced,
         coefficient=own if trl.coefficient is None else trl.coefficient,
+        classifier=attempt(lambda: reward_model.run(model, inputs)),
         checkpointing=attempt(lambda: _checkpoint(model)),
         passes_count=_passes_count(model),
     )
@@ -63,8 +60,6 @@ def observe(
     if fused is None and batch.extra:
         bare = collated(model, batch.plain())
         training = replace(training, bare=attempt(lambda: fused_head.run(model, bare, trl, auxiliary=False)))
-    if Trainer.REWARD in trainers:
-        training = replace(training, classifier=attempt(lambda: reward_model.run(model, inputs)))
     base = _base(model, inputs, trl, fused)
     with one_thread():
         tail, loss = _measured(model, inputs, trl, base=base, passes_count=training.passes_count)

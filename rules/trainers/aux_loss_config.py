@@ -51,10 +51,10 @@ class AuxLossConfig(Rule):
 
     def check(self, blueprint: Blueprint) -> Iterable[Finding]:
         training = blueprint.training
-        if not training.fusing or training.fused is not None:
+        if not training.fusing or training.fused is not None or not training.refuses_balance:
             return
         name = blueprint.model.class_name
-        if training.balancing != 0.0 and not training.has_router_logits and _is_given(training):
+        if not training.has_router_logits:
             yield self.finding(
                 f"{named(training.fusing)} refuses router_aux_loss_coef={training.balancing:g}: "
                 f"{name} has no output_router_logits in its text config",
@@ -63,7 +63,7 @@ class AuxLossConfig(Rule):
                 settings=["router_aux_loss_coef"],
                 trainers=training.fusing,
             )
-        elif training.balances and training.auxiliary is not None:
+        else:
             source = "given" if _is_given(training) else "its default here"
             yield self.finding(
                 f"{named(training.fusing)} adds an auxiliary loss that it cannot compute for {name}",

@@ -43,11 +43,9 @@ def observed(model: nn.Module) -> Training:
     from archlint.skeleton import Skeleton
 
     blueprint = survey(Skeleton(model), ModelInfo("m", "object", "", "", 0, 0), None)
-    found = Runner(model, blueprint).observe(
-        lambda model, batch: observe(model, batch, DEFAULT_TRAINERS, {}, behaviour())
-    )
+    found = Runner(model, blueprint).observe(lambda model, batch: observe(model, batch, behaviour()))
     assert found is not None
-    return found
+    return found.by(DEFAULT_TRAINERS)
 
 
 def spread(model: nn.Module) -> None:
