@@ -341,7 +341,10 @@ def _training(opened: _Opened, options: Options) -> Training:
     from archlint.training import usual_trainers
 
     trainers = usual_trainers(opened.blueprint) if options.trainers is None else options.trainers
-    return opened.training.by(trainers, **options.trainer_arguments) if trainers else Training()
+    if not trainers:
+        return Training()
+    training = opened.training.by(trainers, **options.trainer_arguments)
+    return dataclasses.replace(training, are_named=options.trainers is not None)
 
 
 def _adapts(blueprint: Blueprint) -> tuple[Adapted, ...]:

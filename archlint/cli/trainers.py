@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from archlint.cli.commands import option
+from archlint.cli.output import notice
 
 if TYPE_CHECKING:
     from archlint.core.training import Trainer
@@ -77,16 +78,17 @@ def _arguments(_: click.Context, __: click.Parameter, given: Sequence[str]) -> d
 
 def _checked(name: str, text: str) -> Any:
     from archlint.core.training import ARGUMENTS
+    from archlint.plans import trainer_keys
 
-    known = (*ARGUMENTS, OF_PLAN)
+    known = trainer_keys() | {OF_PLAN}
     if name not in known:
-        raise click.BadParameter(
-            f"{name!r} decides nothing that archlint checks: {', '.join(known)} do.{_meant(name, known)}"
-        )
+        raise click.BadParameter(f"no trainer of TRL has {name!r}.{_meant(name, sorted(known))}")
     if name == OF_PLAN:
         return text.split(",")
     value = _value(text)
-    if type(value) not in ARGUMENTS[name]:
+    if name not in ARGUMENTS:
+        notice(f"note: {name} decides nothing that archlint checks; {', '.join((*ARGUMENTS, OF_PLAN))} do")
+    elif type(value) not in ARGUMENTS[name]:
         kinds = " or ".join("none" if kind is type(None) else kind.__name__ for kind in ARGUMENTS[name])
         raise click.BadParameter(f"{name} takes {kinds}, not {text!r}.")
     return value

@@ -159,7 +159,8 @@ class Report:
             unknown = (trainer.is_trl and bool(training.unknown)) or (
                 trainer in training.fusing and bool(training.tail.reason)
             )
-            if any(finding.severity is Severity.ERROR for finding in bad):
+            is_error = any(finding.severity is Severity.ERROR for finding in bad)
+            if is_error or training.needed_by(trainer) is None:
                 status = "raises"
             else:
                 status = "unknown" if unknown else "differs" if bad else "runs"

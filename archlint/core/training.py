@@ -137,6 +137,8 @@ class Training:
 
     Each with the version of TRL since which it does.
     """
+    are_named: bool = False
+    """Whether the user named them; otherwise they are those that a model is usually trained with."""
     arguments: Mapping[str, Any] = field(default_factory=dict)
     """Arguments of the trainer that differ from its defaults."""
     trl: str = ""

@@ -12,7 +12,7 @@ from archlint.core.report import Unchecked
 from archlint.core.training import DEFAULT_TRAINERS, Trainer, Training
 from archlint.running import Batch
 from archlint.training.behaviour import UnknownVersionError, behaviour
-from archlint.training.observe import observe
+from archlint.training.observe import inspect_model, observe
 
 T = TypeVar("T")
 
@@ -31,21 +31,19 @@ class Model(Protocol):
 
 
 def usual_trainers(blueprint: Blueprint) -> tuple[Trainer, ...]:
-    """Whom a model is checked for where nobody says: TRL's SFTTrainer is for what generates text from text."""
-    facts = blueprint.facts
-    is_for_text = facts.is_generative and facts.main_input == "input_ids"
-    return DEFAULT_TRAINERS if is_for_text else (Trainer.TRANSFORMERS,)
+    """Whom a model is checked for where nobody says: TRL's SFTTrainer is for what generates text."""
+    return DEFAULT_TRAINERS if blueprint.facts.is_generative else (Trainer.TRANSFORMERS,)
 
 
 def ask(model: Model) -> Training:
-    """What any trainer makes of ``model``, yet without trainers; nothing is known where the model cannot be run."""
+    """What any trainer makes of ``model``, yet without trainers; little is known where the model cannot be run."""
     if not hasattr(model.model, "config"):
         return Training(unknown="the model is none of transformers': it has no config")
     try:
         trl = behaviour()
     except UnknownVersionError as error:
         return Training(unknown=str(error))
-    return model.observe(lambda model, batch: observe(model, batch, trl)) or Training()
+    return model.observe(lambda model, batch: observe(model, batch, trl)) or inspect_model(model.model, trl)
 
 
 def lacks(training: Training) -> Iterator[Unchecked]:

@@ -29,6 +29,27 @@ _CLOSE = 1e-3
 """Relative difference of two losses that are the same."""
 
 
+def inspect_model(model: nn.Module, trl: Behaviour) -> Training:
+    """What can be said of ``model`` without running it.
+
+    Args:
+        model: of transformers, without adapters.
+        trl: what the trainers of TRL do.
+    """
+    text = model.config.get_text_config()  # type: ignore[union-attr,operator]
+    own = float(getattr(text, "router_aux_loss_coef", None) or 0.0)
+    return Training(
+        fused_by=trl.fusing,
+        trl=trl.version,
+        is_installed=trl.is_installed,
+        has_router_logits=hasattr(text, "output_router_logits"),
+        coefficient=own if trl.coefficient is None else trl.coefficient,
+        checkpointing=_crash({}, lambda: _checkpoint(model)),
+        passes_count=_passes_count(model),
+        tail=Tail(reason="the model cannot be run here"),
+    )
+
+
 def observe(model: nn.Module, batch: Batch, trl: Behaviour) -> Training:
     """What trainers make of ``model``, which can be run on ``batch`` at the moment.
 
@@ -36,25 +57,15 @@ def observe(model: nn.Module, batch: Batch, trl: Behaviour) -> Training:
         model: without adapters, in training mode.
         trl: what the trainers of TRL do.
     """
-    text = model.config.get_text_config()  # type: ignore[union-attr,operator]
     inputs = collated(model, batch)
-    paths = {id(module): path for path, module in model.named_modules()}
-    attempt = partial(_crash, paths)
-    balanced = hasattr(text, "output_router_logits")
-    own = float(getattr(text, "router_aux_loss_coef", None) or 0.0)
+    attempt = partial(_crash, {id(module): path for path, module in model.named_modules()})
     fused = attempt(lambda: fused_head.run(model, inputs, trl, auxiliary=False))
-    training = Training(
-        fused_by=trl.fusing,
-        trl=trl.version,
-        is_installed=trl.is_installed,
+    training = replace(
+        inspect_model(model, trl),
         fused=fused,
-        has_router_logits=balanced,
-        coefficient=own if trl.coefficient is None else trl.coefficient,
         classifier=attempt(lambda: reward_model.run(model, inputs)),
-        checkpointing=attempt(lambda: _checkpoint(model)),
-        passes_count=_passes_count(model),
     )
-    if fused is None and balanced:
+    if fused is None and training.has_router_logits:
         crash = attempt(lambda: fused_head.run(model, inputs, trl, auxiliary=True))
         training = replace(training, auxiliary=crash)
     if fused is None and batch.extra:
@@ -62,12 +73,12 @@ def observe(model: nn.Module, batch: Batch, trl: Behaviour) -> Training:
         training = replace(training, bare=attempt(lambda: fused_head.run(model, bare, trl, auxiliary=False)))
     base = _base(model, inputs, trl, fused)
     with one_thread():
-        tail, loss = _measured(model, inputs, trl, base=base, passes_count=training.passes_count)
+        tail, loss = _measured(model, inputs, trl, passes_count=training.passes_count)
     if fused is None:
         return replace(training, tail=tail, loss=loss)
     if base is not None and not tail.reason and not tail.differs:
         training = replace(training, base=base)
-    return replace(training, loss=loss)
+    return replace(training, tail=Tail(), loss=loss)
 
 
 def _crash(paths: Mapping[int, str], attempt: Callable[[], None]) -> Crash | None:
@@ -98,7 +109,7 @@ def _base(model: Any, inputs: Mapping[str, Any], trl: Behaviour, fused: Crash | 
 
 
 def _measured(
-    model: nn.Module, inputs: Mapping[str, Any], trl: Behaviour, *, base: str | None, passes_count: bool
+    model: nn.Module, inputs: Mapping[str, Any], trl: Behaviour, *, passes_count: bool
 ) -> tuple[Tail, OwnLoss]:
     """The model's own logits beside those of a fused head, and its own loss."""
     backbone: Any = getattr(model, "base_model", model)

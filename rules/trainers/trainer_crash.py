@@ -11,6 +11,9 @@ from archlint.core.runs import located
 from archlint.core.trainers import named, own_forward, version
 from archlint.core.training import Trained, Trainer, Training
 
+_TEXT = "input_ids"
+"""What models take that trainers of text are for: nobody tries them on one that takes sound, unless they say so."""
+
 
 class TrainerCrash(Rule):
     """A trainer raises on the model whatever the plan: it has no base model, no head, or wants other inputs.
@@ -47,10 +50,11 @@ class TrainerCrash(Rule):
 
     def check(self, blueprint: Blueprint) -> Iterable[Finding]:
         training = blueprint.training
-        name = blueprint.model.class_name
+        name, facts = blueprint.model.class_name, blueprint.facts
         if training.fusing and training.fused is not None:
             finding = self.finding(
                 f"{named(training.fusing)} cannot train {name}: {training.fused}",
+                severity=Severity.ERROR if training.are_named or facts.main_input == _TEXT else Severity.INFO,
                 evidence=Evidence.FORWARDED,
                 remedies=_remedies(training),
                 proof=[f"{version(training)}: the head's weight on what model.base_model gives → {training.fused}"],
