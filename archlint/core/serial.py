@@ -84,6 +84,9 @@ def _expect(kind: type[T], data: Any) -> T:
 
 
 def _union_reader(arguments: tuple[Any, ...]) -> Callable[[Any], Any]:
+    enums = [kind for kind in arguments if isinstance(kind, type) and issubclass(kind, enum.Enum)]
+    if len(enums) == 1 and set(arguments) == {enums[0], type(None)}:
+        return lambda data: None if data is None else enums[0](data)
     structured = [kind for kind in arguments if typing.get_origin(kind) or dataclasses.is_dataclass(kind)]
     if len(structured) != 1:
         return _as_is

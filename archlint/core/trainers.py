@@ -33,5 +33,5 @@ def own_forward(training: Training) -> Iterator[Remedy]:
         text = f"or train with {label}, which takes the model's own forward and loss"
         yield Remedy("other", text, trainer=Trainer.TRANSFORMERS)
     elif training.fusing:
-        since = max(training.fused_by[trainer] for trainer in training.fusing)
-        yield Remedy("upgrade", f"or install trl<{since}, whose {named(training.fusing)} calls the model's own forward")
+        text = f"or install trl<{training.fused_since}, whose {named(training.fusing)} calls the model's own forward"
+        yield Remedy("upgrade", text)

@@ -132,17 +132,16 @@ class Training:
     """
 
     trainers: tuple[Trainer, ...] = ()
-    fused_by: Mapping[Trainer, str] = field(default_factory=dict)
-    """All that compute log-probabilities from the head's weight, without the model's own forward.
-
-    Each with the version of TRL since which it does.
-    """
+    fused_by: tuple[Trainer, ...] = ()
+    """All that compute log-probabilities from the head's weight, without the model's own forward."""
     are_named: bool = False
     """Whether the user named them; otherwise they are those that a model is usually trained with."""
     arguments: Mapping[str, Any] = field(default_factory=dict)
     """Arguments of the trainer that differ from its defaults."""
     trl: str = ""
     """The version of TRL whose behaviour is told."""
+    fused_since: str = ""
+    """The version of TRL before which only SFTTrainer did, if any."""
     unknown: str = ""
     """Why TRL's behaviour is not known, where it is not."""
     is_installed: bool = False

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
@@ -47,8 +46,10 @@ class Behaviour:
 
     version: str
     is_installed: bool
-    fusing: Mapping[Trainer, str]
-    """Its trainers that compute them from the head's weight, and the version since which each does."""
+    fusing: tuple[Trainer, ...]
+    """Its trainers that compute them from the head's weight, without the model's own forward."""
+    fused_since: str
+    """The version before which only SFTTrainer did, if any."""
     coefficient: float | None
     """The weight of the auxiliary loss that is its own default; ``None`` where that is the config's."""
     scales: tuple[Scale, ...]
@@ -87,7 +88,8 @@ def behaviour_of(trl: str, *, is_installed: bool = True) -> Behaviour:
     return Behaviour(
         trl,
         is_installed,
-        {Trainer(name): _first(name, since) for name in latest["fusing"]},
+        tuple(map(Trainer, latest["fusing"])),
+        known["fused_since"],
         latest.get("coefficient"),
         tuple(
             Scale(one["setting"], one.get("divides", False), tuple(one.get("multiplies_for", ())))
@@ -96,11 +98,6 @@ def behaviour_of(trl: str, *, is_installed: bool = True) -> Behaviour:
         known["cap"],
         known["balancing"],
     )
-
-
-def _first(trainer: str, versions: Sequence[Mapping[str, Any]]) -> str:
-    """The version that is the first of those in which ``trainer`` takes the head's weight."""
-    return next(str(version["since"]) for version in versions if trainer in version["fusing"])
 
 
 @functools.cache

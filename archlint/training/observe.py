@@ -40,6 +40,7 @@ def inspect_model(model: nn.Module, trl: Behaviour) -> Training:
     own = float(getattr(text, "router_aux_loss_coef", None) or 0.0)
     return Training(
         fused_by=trl.fusing,
+        fused_since=trl.fused_since,
         trl=trl.version,
         is_installed=trl.is_installed,
         has_router_logits=hasattr(text, "output_router_logits"),

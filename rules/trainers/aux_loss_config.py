@@ -16,11 +16,11 @@ class AuxLossConfig(Rule):
 
     ## What it does
     Runs the trainer's forward pass with the auxiliary loss, where the trainer would add it: the text config has
-    `output_router_logits`, and `router_aux_loss_coef` is not 0, be it the trainer's argument or, without one, the
+    `output_router_logits`, and `router_aux_loss_coef` is not 0, as the trainer's argument or, without one, the
     config's.
 
     ## Why it matters
-    The loss is Mixtral's, computed from the backbone's router logits, `num_experts` and `num_experts_per_tok` of the
+    The loss is computed from the backbone's router logits, `num_experts` and `num_experts_per_tok` of the
     text config. Other families call these numbers by other names, give no router logits, or have no experts at all
     in a class that may have them: the first step raises. That is the default, as the coefficient stands in the config
     of most of them. A coefficient that is given for a model without router logits is refused.

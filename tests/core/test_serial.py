@@ -15,6 +15,7 @@ from archlint.core.blueprint import Blueprint, Facts, Kind, ModelInfo, Role, Sco
 from archlint.core.finding import Finding, Remedy, Severity
 from archlint.core.report import Environment, Report, Run
 from archlint.core.serial import from_json, to_json
+from archlint.core.training import Trainer, Training
 from archlint.core.trial import Plan, Refusal, Trial
 
 json_values = st.recursive(
@@ -24,7 +25,10 @@ json_values = st.recursive(
 )
 arguments = st.dictionaries(st.text(), json_values, max_size=3)
 st.register_type_strategy(Plan, st.builds(Plan, lora=arguments))
-st.register_type_strategy(Remedy, st.builds(Remedy, value=json_values, plan=st.none() | arguments))
+st.register_type_strategy(
+    Remedy, st.builds(Remedy, value=json_values, plan=st.none() | arguments, training=st.none() | arguments)
+)
+st.register_type_strategy(Training, st.builds(Training, arguments=arguments))
 st.register_type_strategy(float, st.floats(allow_nan=False, allow_infinity=False))
 
 
@@ -45,6 +49,11 @@ def test_a_run_survives(run: Run) -> None:
 @pytest.mark.parametrize("default", [None, (), ("q_proj", "v_proj"), ".*_proj"], ids=repr)
 def test_each_alternative_of_a_union_keeps_its_type(default: tuple[str, ...] | str | None) -> None:
     assert through_json(Facts(peft_default=default)).peft_default == default
+
+
+def test_a_word_of_several_that_may_be_missing_keeps_its_type() -> None:
+    remedy = Remedy("other", "train with another", trainer=Trainer.TRANSFORMERS)
+    assert isinstance(through_json(remedy).trainer, Trainer)
 
 
 def test_what_comes_back_is_typed_all_the_way_down() -> None:
