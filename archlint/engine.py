@@ -20,7 +20,7 @@ from archlint.core.finding import Finding, FoldedSites, LeftOut, Severity
 from archlint.core.means import ALL, Means
 from archlint.core.report import Adapted, Dying, Environment, Report, Unchecked
 from archlint.core.rule import Rule
-from archlint.core.training import Trainer, Training
+from archlint.core.training import Trained, Trainer, Training
 from archlint.core.trial import Plan, Trial
 from archlint.deadline import deadline
 from archlint.judging import prove_remedies, run_rules
@@ -74,6 +74,8 @@ class Options:
     """Whom the model is checked for; ``None`` lets the plan's file decide, and else the model."""
     trainer_arguments: Mapping[str, Any] = field(default_factory=dict)
     """What the trainer is given, besides what the plan's file says."""
+    trial_train: bool = False
+    """Whether the installed SFTTrainer is tried on a small copy, with the user's plan or else the recipe."""
     prove: bool = True
     preset: Preset = Preset.ALL
     """Which layers of the scope the recipe is to adapt."""
@@ -301,6 +303,8 @@ def _judge(opened: _Opened, options: Options) -> Report:
         options.progress("solving for a recipe")
         solution = solve(blueprint, prover, options.means, options.preset)
         recipe, left_out = solution.trial, solution.left_out
+        if options.trial_train:
+            blueprint = _trained(blueprint, prover, recipe, options)
     findings, unchecked = run_rules(blueprint, options.rules)
     if options.prove:
         means = ALL if options.plan_file is None else options.plan_file.dialect.means
@@ -353,6 +357,22 @@ def _adapts(blueprint: Blueprint) -> tuple[Adapted, ...]:
     folds = fold_sites(site for site in blueprint.sites if site.path in adapted)
     total = blueprint.model.parameters
     return tuple(Adapted(FoldedSites.of(fold), sum(map(matrix_size, fold.sites)) / total) for fold in folds)
+
+
+def _trained(blueprint: Blueprint, prover: Prover, recipe: Trial | None, options: Options) -> Blueprint:
+    """``blueprint`` with what came of real steps: with the user's plan as it is, or the recipe and what it needs."""
+    from archlint.proving.real_training import train
+
+    training = blueprint.training
+    trial, arguments = blueprint.plan, dict(options.trainer_arguments)
+    if trial is None:
+        trial, arguments = recipe, {**arguments, **(training.needed_by(Trainer.SFT) or {})}
+    if trial is None or trial.raised is not None:
+        trained = Trained(reason="there is no plan that PEFT takes")
+    else:
+        options.progress("training a small copy")
+        trained = train(prover.model, blueprint, trial, arguments)
+    return dataclasses.replace(blueprint, training=dataclasses.replace(training, trained=trained))
 
 
 def _dying(blueprint: Blueprint) -> Iterator[Dying]:

@@ -9,7 +9,7 @@ import os
 import warnings
 from collections.abc import Iterator
 
-_NOISY = ("transformers", "peft", "accelerate", "huggingface_hub", "torch")
+_NOISY = ("transformers", "peft", "accelerate", "huggingface_hub", "torch", "trl", "datasets")
 
 
 @contextlib.contextmanager

@@ -27,7 +27,7 @@ OF_PLAN = "modules_to_save"
 
 
 def trainer_options(section: str = "Trainers") -> Callable[[F], F]:
-    """``--trainer``, ``--trainer-args``."""
+    """``--trainer``, ``--trainer-args``, ``--trial-train``."""
     decorators = (
         option(
             "--trainer",
@@ -46,6 +46,7 @@ def trainer_options(section: str = "Trainers") -> Callable[[F], F]:
             help="What it is given: gradient_checkpointing=false",
             section=section,
         ),
+        option("--trial-train", is_flag=True, help="Train a small copy with the real SFTTrainer.", section=section),
     )
     return lambda function: reduce(lambda inner, decorate: decorate(inner), reversed(decorators), function)
 

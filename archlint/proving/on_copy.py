@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import warnings
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from functools import partial
 from typing import Any, TypeVar
 
@@ -14,10 +13,11 @@ from torch import nn
 
 from archlint.core.blueprint import Blueprint, Trait
 from archlint.core.folding import without_indices
-from archlint.core.trial import Baseline, Crash, Ground, Plan
+from archlint.core.trial import Baseline, Ground, Plan
 from archlint.deadline import deadline
 from archlint.proving.gradients import Adapters, in_base
 from archlint.proving.initialisations import initialisations
+from archlint.proving.places import Places, in_model, places
 from archlint.proving.tuners import config_of
 from archlint.running import (
     MAX_SECONDS,
@@ -58,7 +58,7 @@ class Copy:
                 self._batch, use = next(filter(None, map(self._trained, making(self._model))))
         except (StopIteration, TooSlowError) as error:
             raise NoSmallCopyError("no batch trains it") from error
-        used = _places(path for path, module in self._model.named_modules() if id(module) in use.called)
+        used = places(path for path, module in self._model.named_modules() if id(module) in use.called)
         called = (path for path, _ in model.named_modules() if without_indices(path) in used)
         self.baseline = Baseline(
             ground=Ground.COPY, inputs=tuple(self._batch.inputs), idle=tuple(idle_parts(model, called))
@@ -96,7 +96,8 @@ class Copy:
             except Exception:  # PEFT took the plan on the model, and may not on fewer layers
                 return None
             adapters = Adapters(self._model, tuner.tuner_layer_cls)
-            if _places(adapters.names()) != _places(adapted):
+            sites = Places(self._blueprint)
+            if sites.of(adapters.names()) != places(adapted):
                 return None
             paths = {id(module): in_base(path) for path, module in self._model.named_modules()}
             try:
@@ -105,11 +106,11 @@ class Copy:
             except TooSlowError:
                 return None
             except Exception as error:  # as above
-                return Run(_in_model(crash_of(error, paths), adapted))
+                return Run(in_model(crash_of(error, paths), adapted))
             lost = {*adapters.without_gradient(), *adapters.saved_without_gradient()}
         trained = (*adapters.names(), *adapters.saved())
-        dead, alive = _places(lost), _places(name for name in trained if name not in lost)
-        experts = _places(site.path for site in self._blueprint.select(trait=Trait.EXPERT))
+        dead, alive = sites.of(lost), sites.of(name for name in trained if name not in lost)
+        experts = places(site.path for site in self._blueprint.select(trait=Trait.EXPERT))
         if (dead & alive) - experts:  # an expert may have got no token
             return None
         return Run(dead=frozenset(path for path in (*adapted, *saved) if without_indices(path) in dead - alive))
@@ -121,14 +122,3 @@ def _by_itself() -> Iterator[None]:
     with torch.random.fork_rng(devices=[]), one_thread():
         torch.manual_seed(0)
         yield
-
-
-def _places(paths: Iterable[str]) -> frozenset[str]:
-    return frozenset(map(without_indices, paths))
-
-
-def _in_model(crash: Crash, adapted: Collection[str]) -> Crash:
-    """``crash`` at the first site of the model that stands where the copy crashed."""
-    at = without_indices(crash.at or "")
-    found = next((path for path in adapted if f"{at}.".startswith(f"{without_indices(path)}.")), None)
-    return dataclasses.replace(crash, at=found)

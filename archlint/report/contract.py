@@ -16,6 +16,7 @@ from archlint import __version__
 from archlint.core.blueprint import ModelInfo
 from archlint.core.finding import Finding, FoldedSites, Remedy, Severity
 from archlint.core.report import Environment, Report, Run, Verdict
+from archlint.core.training import Trained
 from archlint.core.trial import Trial
 
 SCHEMA = "archlint/report/v1"
@@ -64,6 +65,7 @@ def _report(report: Report, transformers: str | None) -> dict[str, Any]:
         "plan": None if report.plan is None else {**_planned(report.plan), **_extent(report, report.plan)},
         "stock": [{"name": trial.plan.name, **_planned(trial)} for trial in report.stock],
         "trainers": [_verdict(verdict) for verdict in report.verdicts(transformers)],
+        "trial_train": None if report.training.trained is None else _trained(report.training.trained),
         "dead_in_training": [
             {"plan": part.plan, "sites": [_sites(fold) for fold in part.sites]} for part in report.dying
         ],
@@ -84,6 +86,17 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
         "installed": verdict.is_installed,
         "status": verdict.status,
         "codes": list(verdict.codes),
+    }
+
+
+def _trained(trained: Trained) -> dict[str, Any]:
+    return {
+        "trainer": trained.trainer.value,
+        "version": trained.version,
+        "raised": None if trained.raised is None else str(trained.raised),
+        "losses": plain(trained.losses),
+        "dead": list(trained.dead),
+        "not_tried": trained.reason or None,
     }
 
 

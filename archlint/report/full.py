@@ -218,6 +218,9 @@ def _trainers(report: Report, environment: Environment) -> Iterator[RenderableTy
         label = Text("" if n else "trainers", "bold")
         text = Text(wording.verdict(verdict), _VERDICTS.get(verdict.status, ""))
         yield Entry(label, Text(verdict.trainer.value), column, text, quoted=True)
+    if (trained := report.training.trained) is not None:
+        text = Text(wording.trial_of(trained), "red" if trained.raised is not None else "")
+        yield Entry(Text("trained", "bold"), Text(trained.trainer.value), column, text, quoted=True)
     for part in report.dying:
         shown = ", ".join(visible(fold.pattern) for fold in part.sites[:_MOST_DYING])
         more = ", …" if len(part.sites) > _MOST_DYING else ""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from archlint.core.blueprint import Scope
 from archlint.core.finding import Edit, PlanLine, Severity
 from archlint.core.report import Report, Run, Verdict
+from archlint.core.training import Trained
 from archlint.core.trial import Ground, Trial
 from archlint.report.quoting import gist, visible
 
@@ -102,6 +103,17 @@ def verdict(found: Verdict) -> str:
     known = "" if found.is_installed else " (not installed, the newest known)"
     codes = f" ({', '.join(found.codes)})" if found.codes else ""
     return f"{package}{found.version}{known}: {_STATUSES[found.status]}{codes}"
+
+
+def trial_of(trained: Trained) -> str:
+    """What came of real steps of a trainer."""
+    if trained.reason:
+        return f"not tried: {trained.reason}"
+    if trained.raised is not None:
+        return gist(f"raises {trained.raised}", _LONGEST_QUOTE)
+    losses = ", ".join(f"{loss:.4g}" for loss in trained.losses)
+    dead = plural(len(trained.dead), "adapter") + " without a gradient" if trained.dead else "every adapter trained"
+    return f"{plural(len(trained.losses), 'step')} on a small copy, loss {losses}, {dead}"
 
 
 def occasion(report: Report) -> str:

@@ -3,6 +3,7 @@
 from archlint.running.batch import Batch
 from archlint.running.configs import configs
 from archlint.running.crashes import crash_of
+from archlint.running.plain_tokens import plain_tokens
 from archlint.running.reads import Use, idle_parts, watched
 from archlint.running.restore import restored
 from archlint.running.runner import MAX_SECONDS, Run, Runner, TooSlowError, batches
@@ -23,6 +24,7 @@ __all__ = [
     "crash_of",
     "idle_parts",
     "one_thread",
+    "plain_tokens",
     "restored",
     "small_copy",
     "step",

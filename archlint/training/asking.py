@@ -54,3 +54,5 @@ def lacks(training: Training) -> Iterator[Unchecked]:
         labels = " and ".join(trainer.label for trainer in training.fusing)
         why = f"it could not be compared with the model's own: {training.tail.reason}"
         yield Unchecked(f"the loss of {labels}", why)
+    if training.trained is not None and training.trained.reason:
+        yield Unchecked("a trial of SFTTrainer", training.trained.reason)

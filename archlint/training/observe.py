@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -15,7 +14,7 @@ from torch.nn import functional
 
 from archlint.core.training import TOLERANCE, OwnLoss, Tail, Training
 from archlint.core.trial import Crash
-from archlint.running import Batch, configs, crash_of, one_thread, restored
+from archlint.running import Batch, configs, crash_of, one_thread, plain_tokens, restored
 from archlint.training import fused_head, mending, reward_model
 from archlint.training.behaviour import Behaviour
 from archlint.training.fused_head import Logits
@@ -69,6 +68,8 @@ def observe(model: nn.Module, batch: Batch, trl: Behaviour) -> Training:
     if fused is None and training.has_router_logits:
         crash = attempt(lambda: fused_head.run(model, inputs, trl, auxiliary=True))
         training = replace(training, auxiliary=crash)
+    if training.checkpointing is None and fused is None:
+        training = replace(training, checkpointing=attempt(lambda: _checkpointed(model, inputs, trl)))
     if fused is None and batch.extra:
         bare = collated(model, batch.plain())
         training = replace(training, bare=attempt(lambda: fused_head.run(model, bare, trl, auxiliary=False)))
@@ -95,6 +96,17 @@ def _checkpoint(model: Any) -> None:
     enable = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
     with restored(model):
         enable()
+
+
+def _checkpointed(model: Any, inputs: Mapping[str, Any], trl: Behaviour) -> None:
+    """A step as gradient checkpointing needs it of a model with adapters: its embeddings ask for a gradient.
+
+    PEFT sees to that where checkpointing is on, and TRL where it turns it on; layers are not run twice here.
+    """
+    with restored(model):
+        model.requires_grad_(False)
+        model.enable_input_require_grads()
+        fused_head.run(model, inputs, trl, auxiliary=False)
 
 
 def _base(model: Any, inputs: Mapping[str, Any], trl: Behaviour, fused: Crash | None) -> str | None:
@@ -249,17 +261,6 @@ def collated(model: nn.Module, batch: Batch) -> dict[str, Any]:
     given = {name: value for name, value in batch.inputs.items() if name not in ("labels", "decoder_input_ids")}
     if all(value.ndim == 2 for value in given.values() if isinstance(value, Tensor)):
         given = {name: value[:, :_TOKENS] if isinstance(value, Tensor) else value for name, value in given.items()}
-        given["input_ids"] = torch.full_like(given["input_ids"], _plain_token(model))
+        given["input_ids"] = torch.full_like(given["input_ids"], next(plain_tokens(model)))
     device = next(model.parameters()).device
     return {name: value.to(device) if isinstance(value, Tensor) else value for name, value in given.items()}
-
-
-def _plain_token(model: nn.Module) -> int:
-    """A token that no config gives a meaning to, such as that of padding."""
-    special = {
-        value
-        for config in configs(model)
-        for name, value in vars(config).items()
-        if name.endswith(("_token_id", "_token_index")) and isinstance(value, int)
-    }
-    return next(token for token in itertools.count(1) if token not in special)

@@ -68,28 +68,29 @@ class TiedEmbeddings(Rule):
             if adapted:
                 touched, rest = _divided(adapted, trial.adapted)
                 shared = f", whose weight is also that of {_names(rest)}" if rest else ", which are one weight"
-                yield self._finding(
-                    trial, f"{who} adapts {_names(touched)}{shared}: merging changes both", touched, rest
-                )
+                message = f"{who} adapts {_names(touched)}{shared}: merging changes both"
+                yield self._finding(blueprint, trial, message, touched, rest)
             if copied:
                 touched, rest = _divided(copied, trial.saved)
                 is_dead = all(site.path in trial.saved_dead for site in touched)
                 verb, gets = ("saves", " that gets no gradient") if is_dead else ("trains", "")
                 copy = f"{who} {verb} a copy of {_names(touched)}{gets}"
                 message = f"{copy}, and {_names(rest)} keeps the weight that they share"
-                yield self._finding(trial, message, touched, rest)
+                yield self._finding(blueprint, trial, message, touched, rest)
             harmed += [*adapted, *copied]
         healthy = [ends for ends in groups if ends not in harmed]
         if healthy:
             message = "; ".join(f"{_names(ends)} are one weight" for ends in healthy[:_MOST_GROUPS])
             yield self.finding(message, sites=[site for ends in healthy for site in ends], severity=Severity.INFO)
 
-    def _finding(self, trial: Trial, message: str, touched: Sequence[Site], rest: Sequence[Site]) -> Finding:
+    def _finding(
+        self, blueprint: Blueprint, trial: Trial, message: str, touched: Sequence[Site], rest: Sequence[Site]
+    ) -> Finding:
         return self.finding(
             message,
             sites=[*rest, *touched],
             evidence=Evidence.INJECTED,
-            remedies=list(_remedies(trial, touched, rest)),
+            remedies=list(_remedies(blueprint, trial, touched, rest)),
             proof=[quote(trial)],
         )
 
@@ -117,7 +118,7 @@ def _tied(blueprint: Blueprint) -> Iterator[list[Site]]:
             yield ends
 
 
-def _remedies(trial: Trial, touched: Sequence[Site], rest: Sequence[Site]) -> Iterator[Remedy]:
+def _remedies(blueprint: Blueprint, trial: Trial, touched: Sequence[Site], rest: Sequence[Site]) -> Iterator[Remedy]:
     lora = trial.plan.lora
     leaves = {site.leaf for site in (*touched, *rest)}
     frozen = {key: _without(lora.get(key), leaves) for key in ("target_modules", "modules_to_save")}
@@ -127,7 +128,8 @@ def _remedies(trial: Trial, touched: Sequence[Site], rest: Sequence[Site]) -> It
         yield Remedy(changed[0], "leave both ends frozen", frozen[changed[0]], plan={**lora, **frozen})
     else:
         yield Remedy("target_modules", "leave both ends frozen: the recipe below", by_recipe=True)
-    yield Remedy("setting", "for added tokens: trainable_token_indices trains their rows at both ends")
+    if not blueprint.training.fusing:  # whose trainers do not take a head with rows of its own
+        yield Remedy("setting", "for added tokens: trainable_token_indices trains their rows at both ends")
     if has_targets and any("ensure_weight_tying" in notice for notice in trial.notices):
         saved = [*(frozen["modules_to_save"] or ()), *dict.fromkeys(site.leaf for site in touched)]
         text = "to train the whole embedding: modules_to_save with ensure_weight_tying=True, which keeps one weight"
