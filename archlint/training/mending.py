@@ -42,8 +42,11 @@ def settings(model: nn.Module, behaviour: Behaviour, logits: Tensor, product: Te
 
 def bases(model: nn.Module) -> Iterator[str]:
     """Parts of ``model`` that hold its embeddings and not its head: either of them may be its backbone."""
-    inputs: Any = model.get_input_embeddings()  # type: ignore[operator]
-    head: Any = model.get_output_embeddings()  # type: ignore[operator]
+    try:
+        inputs: Any = model.get_input_embeddings()  # type: ignore[operator]
+        head: Any = model.get_output_embeddings()  # type: ignore[operator]
+    except NotImplementedError:  # as transformers raises for what it finds no embeddings in
+        return
     for name, part in model.named_children():
         modules = set(part.modules())
         if inputs in modules and head not in modules:

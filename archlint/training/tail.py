@@ -46,7 +46,8 @@ class TailProbe(TorchFunctionMode):
     ``(rows, tokens, hidden size)``.
     """
 
-    def __init__(self, model: nn.Module, head: nn.Module) -> None:
+    def __init__(self, model: nn.Module, head: nn.Module, outputs: Mapping[nn.Module, Any] | None = None) -> None:
+        """``outputs`` are what sources gave, where they were run already."""
         super().__init__()
         self.hidden: Tensor | None = None
         self.steps: list[Step] = []
@@ -60,13 +61,13 @@ class TailProbe(TorchFunctionMode):
         self._live: dict[int, Tensor] = {}
         self._random = torch.Generator("cpu").manual_seed(_SEED)
         self._rows: Tensor | None = None
-        self._outputs: dict[int, Any] = {}
+        self._outputs = {id(source): self._with_numbers(given) for source, given in (outputs or {}).items()}
 
     @contextlib.contextmanager
     def beginning_at(self, sources: Sequence[nn.Module]) -> Iterator[None]:
         """Within the block, what ``sources`` return holds random numbers for the last hidden state.
 
-        They are run in the first block only; later ones get the same outputs.
+        They are run in the first block at most; later ones get the same outputs.
 
         Args:
             sources: the backbone, and modules inside it that return the same hidden state.
@@ -85,14 +86,17 @@ class TailProbe(TorchFunctionMode):
             if self not in _get_current_function_mode_stack():
                 stack.enter_context(torch.device("cpu"))
                 stack.enter_context(self)
-            return copy.copy(self._outputs[id(source)])
+            given = self._outputs[id(source)]
+            return given if isinstance(given, Tensor) else copy.copy(given)
 
         return forward
 
     def _with_numbers(self, outputs: Any) -> Any:
         if self.hidden is None:
-            shape = main_output(outputs).shape
+            shape = outputs.shape if isinstance(outputs, Tensor) else main_output(outputs).shape
             self.hidden = self._alive(torch.empty(shape, device="cpu").normal_(generator=self._random))
+        if isinstance(outputs, Tensor):
+            return self.hidden
         if isinstance(outputs, tuple):
             values = (self.hidden, *outputs[1:])
             return type(outputs)(*values) if hasattr(outputs, "_fields") else values

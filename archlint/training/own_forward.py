@@ -1,0 +1,172 @@
+"""A model's own logits beside those of a fused head, and its own loss: on real numbers from the hidden state on."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from archlint.core.training import TOLERANCE, OwnLoss, Tail
+from archlint.running import configs, restored
+from archlint.training import mending
+from archlint.training.behaviour import Behaviour
+from archlint.training.fused_head import Logits
+from archlint.training.handed_on import HandedOn
+from archlint.training.tail import NotMeasurableError, TailProbe
+
+_ITEMS = 1000
+"""A ``num_items_in_batch`` that no batch here has."""
+_CLOSE = 1e-3
+"""Relative difference of two losses that are the same."""
+
+
+def measured(
+    model: Any, inputs: Mapping[str, Any], trl: Behaviour, handed_on: HandedOn, *, passes_count: bool
+) -> tuple[Tail, OwnLoss]:
+    """How the model's own logits differ from those of a fused head, and what its own loss is.
+
+    Args:
+        inputs: what a collator gives, without labels; on the device of the model.
+        handed_on: what the backbone gave for them, where it was run.
+        passes_count: whether the Trainer gives the model ``num_items_in_batch``.
+    """
+    try:
+        head = model.get_output_embeddings()
+    except Exception:  # a model's code raises whatever it is led to
+        head = None
+    if not isinstance(head, nn.Module) or getattr(head, "weight", None) is None:
+        return Tail(reason="it has no head that can be told"), OwnLoss()
+    for config in configs(model):
+        if hasattr(config, "output_router_logits"):
+            config.output_router_logits = False
+    try:
+        own = _from_backbone(model, inputs, head, handed_on)
+        logits = own.logits()
+        tail = _compared(own, head, logits, trl)
+    except Exception as error:  # as above
+        reason = str(error) if isinstance(error, NotMeasurableError) else f"{type(error).__name__}: {error}"
+        tail = Tail(reason=" ".join(reason.split()))
+    if not tail.reason and not tail.other_state:
+        return tail, _own_loss(own, logits, passes_count=passes_count)
+    try:  # a loss can be told from the logits on
+        own = OwnForward(model, _with_decoder(model, inputs), TailProbe(model, head), [head])
+        return tail, _own_loss(own, own.logits(), passes_count=passes_count)
+    except Exception:  # as above
+        return tail, OwnLoss()
+
+
+def _from_backbone(model: Any, inputs: Mapping[str, Any], head: nn.Module, handed_on: HandedOn) -> OwnForward:
+    backbone = getattr(model, "base_model", model)
+    if backbone is model:
+        raise NotMeasurableError("it has no backbone and head that can be told apart")
+    sources = handed_on.sources()
+    if not sources:
+        handed_on = HandedOn(model)
+        with handed_on.recorded():
+            backbone(**inputs, use_cache=False)
+        sources = handed_on.sources()
+    return OwnForward(model, inputs, TailProbe(model, head, sources), list(sources))
+
+
+def _with_decoder(model: nn.Module, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """``inputs`` with those of a decoder, where the class takes some: it makes them of labels otherwise."""
+    takes = inspect.signature(type(model).forward).parameters
+    if "decoder_input_ids" not in takes or "input_ids" not in inputs:
+        return dict(inputs)
+    return {**inputs, "decoder_input_ids": inputs["input_ids"]}
+
+
+@dataclass(frozen=True)
+class OwnForward:
+    """A model's own forward on ``inputs``, real from the hidden state on."""
+
+    model: nn.Module
+    inputs: Mapping[str, Any]
+    probe: TailProbe
+    sources: Sequence[nn.Module]
+    """Modules that the numbers begin at."""
+
+    def logits(self) -> Tensor:
+        """``(rows, tokens, vocabulary)``."""
+        logits = getattr(self.outputs(), "logits", None)
+        if self.probe.hidden is None or logits is None:
+            raise NotMeasurableError("its forward does not go through its backbone, or gives no logits")
+        found: Tensor = logits
+        return found
+
+    def outputs(self, **more: Any) -> Any:
+        with self.probe.beginning_at(self.sources):
+            return self.model(**self.inputs, use_cache=False, **more)
+
+    def loss(self, labels: Tensor, **more: Any) -> Tensor | None:
+        """The loss for ``labels``; ``None`` where it raises, or its loss does not come of the hidden state."""
+        try:
+            loss = getattr(self.outputs(labels=labels, **more), "loss", None)
+        except Exception:  # a model's code raises whatever its inputs lead it to
+            return None
+        return loss if self.probe.depends(loss) else None
+
+
+def _compared(own: OwnForward, head: Any, logits: Tensor, trl: Behaviour) -> Tail:
+    """How the model's own logits differ from those of a fused head.
+
+    Args:
+        logits: ``(rows, tokens, vocabulary)``.
+    """
+    probe, config = own.probe, own.model.config
+    if not probe.depends(logits):
+        return Tail(other_state=True)
+    assert probe.hidden is not None
+    product = probe.product(probe.hidden, head.bias)
+    if product.shape != logits.shape:
+        raise NotMeasurableError(f"its logits are {tuple(logits.shape)}, and the head makes {tuple(product.shape)}")
+    fused = Logits.read(config, trl)
+    applied = dict(fused.settings) if _difference(fused.of(product), product) else {}
+    tail = Tail(_difference(logits, fused.of(product)), tuple(probe.steps), applied, head=probe.head)
+    if not tail.differs:
+        return tail
+    return replace(tail, mended_by=next(_mending(own, logits, product, trl), {}))
+
+
+def _mending(own: OwnForward, logits: Tensor, product: Tensor, trl: Behaviour) -> Iterator[dict[str, Any]]:
+    """Settings with which the fused head computes the logits that the model then computes itself."""
+    text = own.model.config.get_text_config()  # type: ignore[union-attr,operator]
+    for settings in mending.settings(own.model, trl, logits, product):
+        with restored(own.model):
+            for name, value in settings.items():
+                setattr(text, name, value)
+            if _difference(own.logits(), Logits.read(own.model.config, trl).of(product)) <= TOLERANCE:
+                yield settings
+
+
+def _difference(one: Tensor, other: Tensor) -> float:
+    """The largest difference of a token's log-probability."""
+    return float((one.float().log_softmax(-1) - other.float().log_softmax(-1)).abs().max())
+
+
+def _own_loss(own: OwnForward, logits: Tensor, *, passes_count: bool) -> OwnLoss:
+    """What the model's own loss is, for labels of all sorts."""
+    if "labels" not in inspect.signature(type(own.model).forward).parameters or not own.probe.depends(logits):
+        return OwnLoss()
+    rows, tokens, size = logits.shape
+    labels = torch.arange(rows * tokens, device="cpu").reshape(rows, tokens) * 7 % min(size, 100)
+    shifted = functional.cross_entropy(logits[:, :-1].flatten(0, 1).float(), labels[:, 1:].flatten())
+    plain = functional.cross_entropy(logits.flatten(0, 1).float(), labels.flatten())
+    loss = own.loss(labels)
+    if loss is None or not (_same(loss, shifted) or _same(loss, plain)):
+        return OwnLoss()
+    is_shifted = _same(loss, shifted)
+    if not passes_count:
+        return OwnLoss(shifted=is_shifted)
+    counted = own.loss(labels, num_items_in_batch=_ITEMS)
+    items = rows * (tokens - 1 if is_shifted else tokens)
+    return OwnLoss(is_shifted, None if counted is None else _same(counted * _ITEMS, loss * items))
+
+
+def _same(one: Tensor, other: Tensor) -> bool:
+    return abs(float(one) - float(other)) <= _CLOSE * abs(float(other))
