@@ -11,6 +11,7 @@ from archlint.core.blueprint import Blueprint
 from archlint.core.means import Means
 from archlint.core.trial import LORA
 from archlint.plans.document import Document, Section
+from archlint.plans.trainer_settings import TrainerSettings
 
 __all__ = ["Dialect", "Means", "Reading", "Remark"]
 
@@ -45,6 +46,8 @@ class Reading:
     """Whether it asks for every linear layer, whatever the tool makes of that."""
     hints: Mapping[str, Any] = field(default_factory=dict)
     """What :meth:`Dialect.choose` needs besides: values of keys that PEFT has no argument for."""
+    training: TrainerSettings = field(default_factory=TrainerSettings)
+    """What it says of the trainer."""
 
 
 class Dialect(ABC):
@@ -85,10 +88,27 @@ class Dialect(ABC):
         """
 
     @abstractmethod
-    def fragment(self, arguments: Mapping[str, Any], base_model: str) -> str:
-        """``arguments`` as text to paste into this tool's file, ending in a line break."""
+    def spell_training(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """``arguments`` of the trainer as keys and values of this tool's file.
 
-    def shorthands(self, arguments: Mapping[str, Any], base_model: str) -> Iterator[str]:
+        Raises:
+            PlanError: the tool has no key for one of them.
+        """
+
+    @abstractmethod
+    def fragment(self, arguments: Mapping[str, Any], base_model: str, training: Mapping[str, Any] | None = None) -> str:
+        """``arguments`` as text to paste into this tool's file, ending in a line break.
+
+        Those of the trainer in ``training`` are in it where they stand in the same file and the tool's trainer has a
+        use for them.
+
+        Raises:
+            PlanError: the tool has no key for one of them.
+        """
+
+    def shorthands(
+        self, arguments: Mapping[str, Any], base_model: str, training: Mapping[str, Any] | None = None
+    ) -> Iterator[str]:
         """Other texts than :meth:`fragment`'s, which this tool makes the same of on some models.
 
         They stand in for names of single layers, the plainest first, and each has to be tried on the model.

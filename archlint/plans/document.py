@@ -23,6 +23,9 @@ class _Computed:
 COMPUTED: Final = _Computed()
 """Stands for a value that only running the file would tell: an expression, a shell variable."""
 
+UNREAD: Final = "**"
+"""The key of the entry for arguments whose names only running the file would tell."""
+
 
 @dataclass(frozen=True, slots=True)
 class Value:

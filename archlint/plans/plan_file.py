@@ -10,10 +10,11 @@ from typing import Any
 
 from archlint.core.blueprint import Blueprint
 from archlint.core.finding import Edit, PlanLine
+from archlint.core.training import Trainer
 from archlint.core.trial import USER, Plan
 from archlint.plans.dialect import Dialect, Reading
 from archlint.plans.dialects import DIALECTS
-from archlint.plans.document import Document, Entry, PlanError, Section
+from archlint.plans.document import UNREAD, Document, Entry, PlanError, Section
 from archlint.plans.documents import open_document
 from archlint.plans.untouched import check_untouched
 
@@ -47,6 +48,16 @@ class PlanFile:
         return self.reading.base_model
 
     @property
+    def trainers(self) -> tuple[Trainer, ...] | None:
+        """With whom it trains: nobody where that is one that archlint knows nothing of, ``None`` if it does not say."""
+        return self.reading.training.trainers
+
+    @property
+    def trainer_arguments(self) -> Mapping[str, Any]:
+        """What its trainer is given (JSON values), by transformers' and TRL's names."""
+        return self.reading.training.arguments
+
+    @property
     def format(self) -> str:
         """What kind of file it is, in words."""
         what = f" ({self.section.about})" if self.section.about else ""
@@ -72,6 +83,15 @@ class PlanFile:
         for entry in (*said, *self._entries(PLACING)):
             return PlanLine(str(self.path), entry.line, entry.key)
         return PlanLine(str(self.path), self.section.line, self.section.about or self.dialect.title)
+
+    def training_line(self, arguments: Sequence[str]) -> PlanLine:
+        """Where the file gives one of ``arguments`` to the trainer; else where what it gives to that begins."""
+        section = self._training_section
+        for argument in arguments:
+            for key in self.reading.training.keys.get(argument, ()):
+                if key in section.entries:
+                    return PlanLine(str(self.path), section.entries[key].line, key)
+        return PlanLine(str(self.path), section.line, section.about or self.dialect.title)
 
     def _entries(self, arguments: Sequence[str]) -> list[Entry]:
         """The entries that give ``arguments``, in their order."""
@@ -120,17 +140,41 @@ class PlanFile:
     def edits(self, old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[Edit, ...]:
         """:meth:`changes` in words, each with its line; none where the tool has no way to say it."""
         try:
-            changes = self.changes(old, new)
+            return self._edits(self.section, self.changes(old, new))
         except PlanError:
             return ()
-        anchor = next((key for key in changes if key in self.section.entries), None)
-        after = self.section.entries[anchor].line if anchor is not None else self.section.line
+
+    def training_changes(self, changes: Mapping[str, Any]) -> dict[str, Any]:
+        """The keys to be changed, with their values, so that the trainer is given the arguments ``changes``.
+
+        Raises:
+            PlanError: the tool has no key for one, or the file no place for them.
+        """
+        given = self.trainer_arguments
+        wanted = self.dialect.spell_training({name: data for name, data in changes.items() if given.get(name) != data})
+        if self.reading.training.place is None:
+            raise PlanError(f"{self.path}: what the trainer is given does not stand in one place of this file")
+        entries = self._training_section.entries
+        if UNREAD in entries and not wanted.keys() <= entries.keys():
+            raise PlanError(f"{self.path}:{entries[UNREAD].line}: more arguments are computed; one may be among them")
+        return wanted
+
+    def training_edits(self, changes: Mapping[str, Any]) -> tuple[Edit, ...]:
+        """:meth:`training_changes` in words, each with its line; none where the file has no way to say it."""
+        try:
+            return self._edits(self._training_section, self.training_changes(changes))
+        except PlanError:
+            return ()
+
+    def _edits(self, section: Section, changes: Mapping[str, Any]) -> tuple[Edit, ...]:
+        anchor = next((key for key in changes if key in section.entries), None)
+        after = section.entries[anchor].line if anchor is not None else section.line
         return tuple(
             Edit(
                 file=str(self.path),
-                line=self.section.entries[key].line if key in self.section.entries else after,
+                line=section.entries[key].line if key in section.entries else after,
                 key=key,
-                text="" if data is None else self.document.spelled(self.section, key, data),
+                text="" if data is None else self.document.spelled(section, key, data),
             )
             for key, data in changes.items()
         )
@@ -141,13 +185,35 @@ class PlanFile:
         Raises:
             PlanError: the tool has no way to say it, or the file cannot be changed without touching something else.
         """
-        changes = self.changes(old, new)
-        changed = self._with(self.document.rewritten(self.section, changes))
+        return self._changed(self.section, self.changes(old, new))
+
+    def training_changed(self, changes: Mapping[str, Any]) -> PlanFile:
+        """The file that gives its trainer the arguments ``changes``, which is nowhere written yet.
+
+        Raises:
+            PlanError: the tool has no key for one, the file no place for them, or it cannot be changed without
+                touching something else.
+        """
+        wanted = self.training_changes(changes)
+        changed = self._changed(self._training_section, wanted) if wanted else self
+        if any(changed.trainer_arguments.get(name) != data for name, data in changes.items()):
+            raise PlanError(f"{self.path}: {', '.join(wanted)} would not become what was asked for")
+        return changed
+
+    @property
+    def _training_section(self) -> Section:
+        """Where the trainer's arguments stand, or this file's own section where that is not known."""
+        place = self.reading.training.place
+        return self.section if place is None else self.document.sections[place]
+
+    def _changed(self, section: Section, changes: Mapping[str, Any]) -> PlanFile:
+        changed = self._with(self.document.rewritten(section, changes))
+        there = changed.document.sections[self.document.sections.index(section)].entries
         for key, data in changes.items():
-            entry = changed.section.entries.get(key)
+            entry = there.get(key)
             if (entry is not None) if data is None else (entry is None or not changed.document.holds(entry, data)):
                 raise PlanError(f"{self.path}: {key} could not be changed without touching something else")
-        check_untouched(self.document, self.section, changes, changed.document)
+        check_untouched(self.document, section, changes, changed.document)
         return changed
 
     def _with(self, text: str) -> PlanFile:

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from archlint.core.blueprint import Blueprint
+from archlint.core.training import Trainer
 from archlint.plans.dialect import Means, Reading
 from archlint.plans.dialects import reading as take
 from archlint.plans.dialects.asking_peft import reaches_experts
-from archlint.plans.dialects.flat import FlatDialect, Key
+from archlint.plans.dialects.flat import FlatDialect, Key, Settings, trainer_keys
 from archlint.plans.dialects.linears import is_linear, modules, redirected
 from archlint.plans.dialects.yaml_text import yaml_lines
 from archlint.plans.document import Document, PlanError, Section
@@ -25,6 +26,19 @@ _WHERE_TRUE = {
 }
 """Keys that axolotl passes over where they are empty or false, and what they become otherwise."""
 _TASKS = {"SequenceClassification": "SEQ_CLS", "TokenClassification": "TOKEN_CLS"}
+_TRAINERS = {
+    "dpo": Trainer.DPO,
+    "ipo": Trainer.DPO,
+    "grpo": Trainer.GRPO,
+    "gdpo": Trainer.GRPO,
+    "kto": Trainer.KTO,
+}
+"""What ``rl`` stands for; ORPO, SimPO and EBFT have other trainers."""
+
+
+def _checkpointing(data: Any) -> bool:
+    """``offload`` and ``offload_disk`` turn it on as well."""
+    return bool(take.flag_or_text(data))
 
 
 class Axolotl(FlatDialect):
@@ -36,12 +50,19 @@ class Axolotl(FlatDialect):
     inside a wrapper of its own choice of classes; here that is any wrapper which calls its linear ``linear``. It is
     patched as well to give fused experts no dropout where it comes to them from names of modules; parameters that are
     named beside a dropout are refused. What is handed on only where it is true stays PEFT's default otherwise.
+
+    It trains with transformers' Trainer (``core/trainers/base.py``), which calls the model's own forward, or with
+    TRL's where ``rl`` or ``reward_model`` say so (``core/builders``). That is TRL 1.9.0, of which only SFTTrainer takes
+    the head's weight. Gradient checkpointing is off unless it is asked for, with TRL's trainers too
+    (``utils/schemas/config.py`` has the default, ``core/builders/base.py`` hands it on); there is no key for the
+    weight of TRL's auxiliary loss.
     """
 
     name = "axolotl"
     title = "axolotl"
     table = "axolotl"
     refuses_dropout = True
+    needless = frozenset({"router_aux_loss_coef"})
     means = Means(exclusion=False)
     signs = frozenset(
         {
@@ -89,6 +110,12 @@ class Axolotl(FlatDialect):
         Key("peft", None, take.table),
         Key("lora_model_dir", None, take.text),
         Key("lora_exclude_modules", None, take.anything),
+        Key("rl", None, take.anything),
+        Key("reward_model", None, take.flag, False),
+        Key("process_reward_model", None, take.flag, False),
+        Key("trainer_cls", None, take.anything),
+        Key("gradient_checkpointing", None, _checkpointing, False, trains="gradient_checkpointing"),
+        *trainer_keys("gradient_accumulation_steps", "weight_decay"),
     )
 
     def read(self, document: Document, section: Section) -> Reading:
@@ -124,6 +151,14 @@ class Axolotl(FlatDialect):
             hints={"linear": linear},
         )
 
+    def trainers(self, settings: Settings) -> tuple[Trainer, ...]:
+        if settings["rl"]:
+            trainer = None if settings["trainer_cls"] else _TRAINERS.get(str(settings["rl"]).lower())
+            return () if trainer is None else (trainer,)
+        if settings["reward_model"]:
+            return (Trainer.REWARD,)
+        return () if settings["process_reward_model"] or settings["trainer_cls"] else (Trainer.TRANSFORMERS,)
+
     def choose(self, reading: Reading, blueprint: Blueprint) -> dict[str, Any]:
         arguments = dict(reading.arguments)
         if reading.hints.get("linear"):
@@ -138,6 +173,6 @@ class Axolotl(FlatDialect):
         arguments["task_type"] = next((task for part, task in _TASKS.items() if part in root), "CAUSAL_LM")
         return redirected(arguments, blueprint)
 
-    def fragment(self, arguments: Mapping[str, Any], base_model: str) -> str:
+    def fragment(self, arguments: Mapping[str, Any], base_model: str, training: Mapping[str, Any] | None = None) -> str:
         settings = {"lora_r": 8, "lora_alpha": 8, **self.spell(arguments)}  # PEFT's: axolotl has no defaults
-        return yaml_lines({"base_model": base_model, "adapter": "lora", **settings})
+        return yaml_lines({"base_model": base_model, "adapter": "lora", **settings, **self.spell_needed(training)})

@@ -7,16 +7,18 @@ import json
 import re
 from bisect import bisect
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import resources
 from typing import Any, ClassVar
 
+from archlint.core.training import Trainer
 from archlint.core.trial import LORA
 from archlint.plans import peft_configs
 from archlint.plans.dialect import Dialect, Reading, Remark
-from archlint.plans.dialects.reading import anything
-from archlint.plans.document import COMPUTED, Document, Entry, PlanError, Section, Value
+from archlint.plans.dialects.reading import TRAINER_ARGUMENTS, anything
+from archlint.plans.document import COMPUTED, UNREAD, Document, Entry, PlanError, Section, Value
+from archlint.plans.trainer_settings import TrainerSettings
 
 _LAUNCHER = re.compile(r"(.*/)?(accelerate|torchrun|deepspeed|python[\d.]*)")
 """Programs that start a trainer's script and have options of their own."""
@@ -43,6 +45,13 @@ class Key:
     """Whether it decides where adapters go, so that nothing can be said without it."""
     write: Callable[[Any], Any] = anything
     """The value for the file of a value for PEFT."""
+    trains: str | None = None
+    """The argument of the trainer that it becomes."""
+
+
+def trainer_keys(*names: str) -> tuple[Key, ...]:
+    """Keys that are called like the arguments of the trainer that they become."""
+    return tuple(Key(name, None, TRAINER_ARGUMENTS[name], trains=name) for name in names)
 
 
 @cache
@@ -108,6 +117,8 @@ class FlatDialect(Dialect):
     """Arguments that the tool sets itself, each with the values that need no key."""
     refuses_dropout: ClassVar[bool] = False
     """Whether its own dropout, if none is given, is refused beside parameters: by PEFT, or by the tool itself."""
+    needless: ClassVar[frozenset[str]] = frozenset(TRAINER_ARGUMENTS)
+    """Arguments of trainers that the tool's own has no use for, so that a fragment does without them."""
 
     def claims(self, document: Document) -> list[tuple[int, Section]]:
         found = [(self._claim(document, section), section) for section in document.sections]
@@ -166,7 +177,7 @@ class FlatDialect(Dialect):
         is_launched = document.syntax == "command line" and _is_launched(section)
         script = _script(section) if is_launched else section.start
         for entry in section.entries.values():
-            if entry.key == "**":
+            if entry.key == UNREAD:
                 yield Remark(entry.line, "more arguments are computed; archlint reads literals only")
             elif entry.key not in names and script is not None and entry.start >= script:
                 cutoff = _VERY_NEAR if is_launched else _NEAR
@@ -211,7 +222,23 @@ class FlatDialect(Dialect):
             waits=waits,
             wants_all=wants_all,
             hints=hints or {},
+            training=self.training(settings),
         )
+
+    def training(self, settings: Settings) -> TrainerSettings:
+        """What ``settings`` say of the trainer, by the table and by :meth:`trainers`."""
+        keys = {key.trains: key.name for key in self.keys if key.trains is not None}
+        starts = [section.start for section in settings.document.sections]
+        return TrainerSettings(
+            self.trainers(settings),
+            {argument: settings[name] for argument, name in keys.items() if settings[name] is not None},
+            {argument: (settings.entries[name].key,) for argument, name in keys.items() if name in settings.entries},
+            starts.index(settings.section.start) if keys else None,
+        )
+
+    def trainers(self, settings: Settings) -> tuple[Trainer, ...]:
+        """With whom the tool trains: nobody where that is in a way of its own."""
+        return ()
 
     def spell(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         by_argument: dict[str, Key] = {}
@@ -229,6 +256,30 @@ class FlatDialect(Dialect):
         if self.refuses_dropout and arguments.get("target_parameters"):
             spelled.setdefault("lora_dropout", 0.0)
         return spelled
+
+    def spell_training(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        by_argument = {key.trains: key for key in self.keys if key.trains is not None}
+        for argument in arguments:
+            if argument not in by_argument:
+                raise PlanError(f"{self.title} has no key for {argument}")
+        return {by_argument[argument].name: by_argument[argument].write(data) for argument, data in arguments.items()}
+
+    def spell_needed(self, training: Mapping[str, Any] | None) -> dict[str, Any]:
+        """:meth:`spell_training` for a fragment, which does without what the tool's trainer has no use for."""
+        given = training or {}
+        return self.spell_training({name: given[name] for name in given if name not in self.needless})
+
+
+def affirmed(section: Section, table: str) -> Section:
+    """``section`` with ``--no-x`` as an ``x`` that is off, where only that is a key of the tool."""
+    names = known_keys(table)[1]
+    entries: dict[str, Entry] = {}
+    for entry in section.entries.values():
+        name = entry.key.removeprefix("no_")
+        if name in names and entry.key not in names and entry.data is True:
+            entry = replace(entry, key=name, value=replace(entry.value, data=False))
+        entries[entry.key] = entry
+    return replace(section, entries=entries)
 
 
 def _is_computed(data: Any) -> bool:

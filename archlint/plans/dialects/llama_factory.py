@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from archlint.core.blueprint import Blueprint, Kind, Role, Site
+from archlint.core.training import Trainer
 from archlint.core.trial import LORA
 from archlint.plans.dialect import Means, Reading, names_single_layers
 from archlint.plans.dialects import reading as take
-from archlint.plans.dialects.flat import FlatDialect, Key, Settings, facts
+from archlint.plans.dialects.flat import FlatDialect, Key, Settings, facts, trainer_keys
 from archlint.plans.dialects.linears import TOWERS, is_composite, modules, tops
 from archlint.plans.dialects.yaml_text import yaml_lines
 from archlint.plans.document import Document, PlanError, Section
@@ -31,6 +32,12 @@ class LlamaFactory(FlatDialect):
     are left out as the ``freeze_*`` keys say, and every module whose path holds one of the target names is listed by
     its full path. Which models these are is the tool's table; which parts they have is told by roles, not by it. A
     model that the tool does not know is adapted by the bare names, in its towers too.
+
+    The stages ``pt`` and ``sft`` are trained with transformers' Trainer (``train/pt``, ``train/sft``), and so with the
+    model's own forward and loss. The trainers of the others (``train/dpo``, ``train/kto``, ``train/rm``, ``train/ppo``)
+    take the model's own logits and a loss of their own: TRL's classes are not even initialised. Unless it is disabled,
+    gradient checkpointing is turned on past the Trainer, and only in a class that supports it
+    (``model/model_utils/checkpointing.py``): what the Trainer is given is ``gradient_checkpointing``.
     """
 
     name = "llama-factory"
@@ -55,6 +62,7 @@ class LlamaFactory(FlatDialect):
     pairs = (frozenset({"model_name_or_path", "template"}), frozenset({"model_name_or_path", "lora_rank"}))
     commands = ("llamafactory-cli", "lmf")
     settled = {"bias": ("none",), "task_type": ("CAUSAL_LM",)}
+    needless = frozenset({"router_aux_loss_coef"})
     keys = (
         Key("lora_rank", "r", take.integer, 8),
         Key("lora_alpha", "lora_alpha", take.integer),
@@ -78,6 +86,8 @@ class LlamaFactory(FlatDialect):
         Key("use_llama_pro", None, take.flag, False, places=True),
         Key("resize_vocab", None, take.flag, False),
         Key("use_unsloth", None, take.flag, False),
+        Key("stage", None, take.text, "sft"),
+        *trainer_keys("gradient_checkpointing", "gradient_accumulation_steps", "weight_decay"),
     )
 
     def read(self, document: Document, section: Section) -> Reading:
@@ -114,6 +124,10 @@ class LlamaFactory(FlatDialect):
             hints=hints,
         )
 
+    def trainers(self, settings: Settings) -> tuple[Trainer, ...]:
+        is_plain = settings["stage"] in ("pt", "sft") and not settings["use_unsloth"]
+        return (Trainer.TRANSFORMERS,) if is_plain else ()
+
     def choose(self, reading: Reading, blueprint: Blueprint) -> dict[str, Any]:
         arguments, hints = dict(reading.arguments), reading.hints
         names = arguments["target_modules"]
@@ -143,17 +157,19 @@ class LlamaFactory(FlatDialect):
             arguments["modules_to_save"] = sorted({*embeddings, *([head.rpartition(".")[2]] if head else [])})
         return arguments
 
-    def fragment(self, arguments: Mapping[str, Any], base_model: str) -> str:
+    def fragment(self, arguments: Mapping[str, Any], base_model: str, training: Mapping[str, Any] | None = None) -> str:
         switch = {"model_name_or_path": base_model, "stage": "sft", "do_train": True, "finetuning_type": "lora"}
-        return yaml_lines({**switch, **self.spell(arguments)})
+        return yaml_lines({**switch, **self.spell(arguments), **self.spell_needed(training)})
 
-    def shorthands(self, arguments: Mapping[str, Any], base_model: str) -> Iterator[str]:
+    def shorthands(
+        self, arguments: Mapping[str, Any], base_model: str, training: Mapping[str, Any] | None = None
+    ) -> Iterator[str]:
         targets = arguments.get("target_modules")
         if names_single_layers(targets):
             leaves = sorted({name.rpartition(".")[2] for name in targets or ()})
             for freezing in ({}, _ONLY_TOWERS):
                 for names in ("all-linear", leaves):
-                    text = self.fragment({**arguments, "target_modules": names}, base_model)
+                    text = self.fragment({**arguments, "target_modules": names}, base_model, training)
                     yield text + yaml_lines(freezing)
 
     def spell(self, arguments: Mapping[str, Any]) -> dict[str, Any]:

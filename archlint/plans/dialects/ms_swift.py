@@ -43,6 +43,11 @@ class MsSwift(FlatDialect):
 
     Of a list, names that PEFT refuses for the type of model are left out, and with VeRA those whose layers have not
     the shape of the first that has a ``v`` in its name. The tool has a table for the former, the same as PEFT's.
+
+    Its trainers take the model's own forward, but not as transformers' Trainer does: the loss is divided by the number
+    of labels outside the model (``compute_sft_loss`` of ``template/base.py``), and the layers of any class are wrapped
+    for gradient checkpointing, of which the Trainer is told nothing (``trainers/mixin.py``). Those of ``swift rlhf``
+    are subclasses of TRL's before 1.0, with a loss of their own (``rlhf_trainers``).
     """
 
     name = "ms-swift"
@@ -169,13 +174,16 @@ class MsSwift(FlatDialect):
                 spelled["target_regex"] = spelled.pop("target_modules")
         return spelled
 
-    def fragment(self, arguments: Mapping[str, Any], base_model: str) -> str:
-        return yaml_lines({"model": base_model, "tuner_type": "lora", **self.spell(arguments)})
+    def fragment(self, arguments: Mapping[str, Any], base_model: str, training: Mapping[str, Any] | None = None) -> str:
+        settings = {**self.spell(arguments), **self.spell_needed(training)}
+        return yaml_lines({"model": base_model, "tuner_type": "lora", **settings})
 
-    def shorthands(self, arguments: Mapping[str, Any], base_model: str) -> Iterator[str]:
+    def shorthands(
+        self, arguments: Mapping[str, Any], base_model: str, training: Mapping[str, Any] | None = None
+    ) -> Iterator[str]:
         targets = arguments.get("target_modules")
         if names_single_layers(targets) or (isinstance(targets, str) and targets != _ALL):
-            text = self.fragment({**arguments, "target_modules": _ALL}, base_model)
+            text = self.fragment({**arguments, "target_modules": _ALL}, base_model, training)
             yield from (text + yaml_lines(freezing) for freezing in ({}, _ONLY_TOWERS))
 
 

@@ -10,7 +10,8 @@ from typing import Any
 from archlint.core.trial import LORA
 from archlint.plans import peft_configs
 from archlint.plans.dialect import Dialect, Means, Reading, Remark
-from archlint.plans.document import COMPUTED, Document, Entry, PlanError, Section
+from archlint.plans.dialects.trainer_calls import trainer_of_script
+from archlint.plans.document import COMPUTED, UNREAD, Document, Entry, PlanError, Section
 
 _SIGNS = frozenset({"peft_type", "base_model_name_or_path", "r", "task_type", "peft_version", "init_lora_weights"})
 """Keys that no trainer has."""
@@ -59,19 +60,25 @@ class Peft(Dialect):
         for entry in entries.values():
             _check(document, config, entry)
         known = {key: entry for key, entry in entries.items() if key in config.arguments}
+        training, remarks = trainer_of_script(document)
+        unknown = (remark for entry in entries.values() if (remark := _remark(config, entry)) is not None)
         arguments = config.given({key: entry.data for key, entry in known.items() if entry.data is not COMPUTED})
         return Reading(
             arguments=arguments,
             tuner=config.tuner,
             base_model=_base_model(document, section),
             keys={key: (key,) for key in known},
-            unknown=tuple(remark for entry in entries.values() if (remark := _remark(config, entry)) is not None),
+            unknown=(*unknown, *remarks),
+            training=training,
         )
 
     def spell(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         return dict(arguments)
 
-    def fragment(self, arguments: Mapping[str, Any], base_model: str) -> str:
+    def spell_training(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        return dict(arguments)  # in a call of the trainer's own config: PEFT's has none of them
+
+    def fragment(self, arguments: Mapping[str, Any], base_model: str, training: Mapping[str, Any] | None = None) -> str:
         content = {"peft_type": LORA, "base_model_name_or_path": base_model, **arguments}
         return json.dumps(content, indent=2) + "\n"
 
@@ -104,7 +111,7 @@ def _check(document: Document, config: peft_configs.ConfigClass, entry: Entry) -
     """
     key, data = entry.key, entry.data
     place = f"{document.path}:{entry.line}"
-    if key == "**" or (data is COMPUTED and key in _PLACING):
+    if key == UNREAD or (data is COMPUTED and key in _PLACING):
         raise PlanError(f"{place}: {key} is computed; archlint reads literals only")
     if data is not COMPUTED and (wanted := config.lacking(key, data)) is not None:
         shown = json.dumps(data, ensure_ascii=False, default=repr)[:60]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
 from typing import Any
 
 _YES = frozenset({"yes", "true", "t", "y", "1", "on"})
@@ -106,3 +107,12 @@ def anything(data: Any) -> Any:
 def flag_or_text(data: Any) -> bool | str:
     """A yes or no where it reads as one, else a text."""
     return {"true": True, "false": False}.get(data.lower(), data) if isinstance(data, str) else flag(data)
+
+
+TRAINER_ARGUMENTS: Mapping[str, Callable[[Any], Any]] = {
+    "gradient_checkpointing": flag,
+    "gradient_accumulation_steps": integer,
+    "router_aux_loss_coef": number,
+    "weight_decay": number,
+}
+"""The arguments of transformers' TrainingArguments and of TRL's configs that rules go by, and what takes each."""

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
+from archlint.core.training import Trainer
 from archlint.plans.dialect import Means, Reading
 from archlint.plans.dialects import reading as take
-from archlint.plans.dialects.flat import FlatDialect, Key
+from archlint.plans.dialects.flat import FlatDialect, Key, Settings, affirmed, facts, trainer_keys
+from archlint.plans.dialects.trainer_calls import trainer_of_script
 from archlint.plans.dialects.yaml_text import yaml_lines
 from archlint.plans.document import Document, PlanError, Section
+
+_SCRIPT = re.compile(r"trl (\w+)|(?:.*/)?(sft|dpo_online|dpo|grpo|kto|reward|rloo)\w*\.py")
+"""The command of one trainer, and its script: TRL's own, or one that is called after it."""
 
 
 def _targets(value: Any) -> Any:
@@ -26,12 +32,16 @@ class Trl(FlatDialect):
     A list of one target becomes that target alone (``ModelConfig.__post_init__``), which PEFT takes for a regular
     expression, unless it is ``all-linear``. There is no key for an exclusion, single layers, patterns of ranks, or
     the initialisation.
+
+    Which trainer it is says the command or the script (``scripts/*.py``), else the keys: only some of the scripts have
+    all of them, as the table has it from their dataclasses. SFT is taken where it is one of these.
     """
 
     name = "trl"
     title = "TRL"
     table = "trl"
     refuses_dropout = True
+    needless = frozenset()
     means = Means(exclusion=False)
     signs = frozenset({"use_peft", "lora_task_type", "use_bnb_nested_quant", "bnb_4bit_quant_storage"})
     pairs = (
@@ -54,9 +64,12 @@ class Trl(FlatDialect):
         Key("use_dora", "use_dora", take.flag, False),
         Key("use_peft", None, take.flag, False, places=True),
         Key("model_name_or_path", None, take.text),
+        *trainer_keys(*take.TRAINER_ARGUMENTS),
     )
 
     def read(self, document: Document, section: Section) -> Reading:
+        if document.syntax == "command line":
+            section = affirmed(section, self.table)
         settings = self.settings(document, section)
         if not settings["use_peft"]:
             said = "use_peft is false" if "use_peft" in settings.entries else "use_peft is not there"
@@ -81,11 +94,37 @@ class Trl(FlatDialect):
                     f"TRL takes the only item of the list out, and PEFT takes {targets[0]!r} for a regular expression"
                 )
                 settings.note("lora_target_modules", text)
-        return self.reading(settings, base_model=settings["model_name_or_path"], arguments=arguments)
+        reading = self.reading(settings, base_model=settings["model_name_or_path"], arguments=arguments)
+        if document.syntax != "Python":
+            return reading
+        training, remarks = trainer_of_script(document)  # whose arguments are not ModelConfig's
+        return replace(reading, training=training, unknown=(*reading.unknown, *remarks))
 
-    def fragment(self, arguments: Mapping[str, Any], base_model: str) -> str:
-        return yaml_lines({"model_name_or_path": base_model, "use_peft": True, **self.spell(arguments)})
+    def trainers(self, settings: Settings) -> tuple[Trainer, ...]:
+        section = settings.section
+        words = (section.about, *(str(word.data) for word in section.words))
+        if found := next(filter(None, map(_SCRIPT.fullmatch, words)), None):
+            return _known([found[1] or found[2]])
+        return _known(_scripts_with(section.entries))
+
+    def fragment(self, arguments: Mapping[str, Any], base_model: str, training: Mapping[str, Any] | None = None) -> str:
+        settings = {**self.spell(arguments), **self.spell_needed(training)}
+        return yaml_lines({"model_name_or_path": base_model, "use_peft": True, **settings})
 
 
 def _is_expression(target: str) -> bool:
     return target == "all-linear" or re.search(r"[*+?^$|()\[\]{}\\]", target) is not None
+
+
+def _scripts_with(keys: Iterable[str]) -> list[str]:
+    """The scripts that have all of ``keys``, as far as these are keys of some only; SFT's alone where it is one."""
+    scripts = {name: frozenset(own) for name, own in facts("trl")["scripts"].items()}
+    telling = frozenset().union(*scripts.values()).intersection(keys)
+    found = [name for name, own in scripts.items() if telling <= own]
+    return ["sft"] if "sft" in found or not found else found
+
+
+def _known(scripts: Iterable[str]) -> tuple[Trainer, ...]:
+    """The trainers of ``scripts``, without those that archlint knows nothing of."""
+    trainers = {trainer.value: trainer for trainer in Trainer}
+    return tuple(trainers[f"trl-{name}"] for name in scripts if f"trl-{name}" in trainers)

@@ -11,10 +11,11 @@ from typing import Any
 from archlint.core.blueprint import Blueprint
 from archlint.plans.dialect import Means, Reading
 from archlint.plans.dialects import reading as take
-from archlint.plans.dialects.flat import FlatDialect, Key, Settings
+from archlint.plans.dialects.flat import FlatDialect, Key, Settings, affirmed
 from archlint.plans.dialects.linears import is_composite, is_linear, language_model, modules, reaches, redirected
+from archlint.plans.dialects.trainer_calls import loads_by_unsloth
 from archlint.plans.dialects.unsloth_layers import USUAL, Parts, expert_parameters, expression
-from archlint.plans.document import Document, Entry, PlanError, Section
+from archlint.plans.document import Document, PlanError, Section
 
 _EMBEDDINGS = frozenset({"embed_tokens", "lm_head"})
 _ALL = "all-linear"
@@ -38,6 +39,10 @@ class Unsloth(FlatDialect):
     the linear inside a wrapper. What the kernels of state-space models read is left out where unsloth chooses the
     names: what PEFT refuses for the type of model, or of a part of it. The linears that embed images, and those of
     audio towers, are taken for some model types only; here wherever they have the names that unsloth knows.
+
+    No trainer stays what it is beside unsloth: its compiler writes the models' forwards anew, with losses fused into
+    them (``compiler.py`` of unsloth_zoo), and so it does with TRL's trainers, of which SFTTrainer is kept from fusing
+    the head itself (``models/rl.py``); gradient checkpointing is unsloth's own.
     """
 
     name = "unsloth"
@@ -86,7 +91,7 @@ class Unsloth(FlatDialect):
     def choose(self, reading: Reading, blueprint: Blueprint) -> dict[str, Any]:
         return _chosen(reading, blueprint)
 
-    def fragment(self, arguments: Mapping[str, Any], base_model: str) -> str:
+    def fragment(self, arguments: Mapping[str, Any], base_model: str, training: Mapping[str, Any] | None = None) -> str:
         # FastModel takes every model, and gives PEFT the targets as they are
         settings = self.spell(arguments)
         lines = [
@@ -139,7 +144,7 @@ class UnslothCommand(FlatDialect):
     )
 
     def read(self, document: Document, section: Section) -> Reading:
-        settings = self.settings(document, _affirmed(section))
+        settings = self.settings(document, affirmed(section, self.table))
         if settings["training_type"] != "lora":
             place = settings.place("training_type")
             raise PlanError(f"{place}: training_type is {settings['training_type']}: unsloth trains the whole model")
@@ -157,21 +162,10 @@ class UnslothCommand(FlatDialect):
             reading = replace(reading, arguments={**reading.arguments, "target_modules": targets}, hints=hints)
         return _chosen(reading, blueprint)
 
-    def fragment(self, arguments: Mapping[str, Any], base_model: str) -> str:
+    def fragment(self, arguments: Mapping[str, Any], base_model: str, training: Mapping[str, Any] | None = None) -> str:
         spelled = {"model": base_model, "training_type": "lora", **self.spell(arguments)}
         options = [_option(key, value) for key, value in spelled.items() if value is not None]
         return " \\\n    ".join(["unsloth train", *options]) + "\n"
-
-
-def _affirmed(section: Section) -> Section:
-    """``section`` with ``--no-x`` as an ``x`` that is off."""
-    entries: dict[str, Entry] = {}
-    for entry in section.entries.values():
-        name = entry.key.removeprefix("no_")
-        if name != entry.key and entry.data is True:
-            entry = replace(entry, key=name, value=replace(entry.value, data=False))
-        entries[entry.key] = entry
-    return replace(section, entries=entries)
 
 
 def _option(key: str, value: Any) -> str:
@@ -262,8 +256,7 @@ def _layers(blueprint: Blueprint) -> int:
 def _base_model(document: Document) -> str | None:
     """What the file's first ``from_pretrained`` of unsloth loads."""
     for section in document.sections:
-        owner, _, call = section.about.rpartition(".")
-        if call == "from_pretrained" and owner.rpartition(".")[2].startswith("Fast"):
+        if loads_by_unsloth(section):
             given = section.entries.get("model_name")
             data = given.data if given is not None else next((word.data for word in section.words), None)
             return data if isinstance(data, str) else None

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import Any
 
-from archlint.plans.document import COMPUTED, Document, Entry, PlanError, Section, Value
+from archlint.plans.document import COMPUTED, UNREAD, Document, Entry, PlanError, Section, Value
 from archlint.plans.documents import shell
 from archlint.plans.documents.shell_arguments import Argument, programs
 from archlint.plans.documents.splicing import Lines, Splice, spliced
@@ -104,7 +104,7 @@ class CommandDocument(Document):
         unknown = next((argument for option in options for argument in option.rest if argument.is_several), None)
         if unknown:
             value = self._value(unknown)
-            entries["**"] = Entry("**", value.line, value.start, value)
+            entries[UNREAD] = Entry(UNREAD, value.line, value.start, value)
         start, end = arguments[0].word.start, arguments[-1].word.end
         self._options[start] = options
         about = " ".join(str(_data(argument)) for argument in plain)

@@ -10,14 +10,12 @@ from functools import cached_property
 from itertools import accumulate
 from typing import Any
 
-from archlint.plans.document import COMPUTED, Document, Entry, PlanError, Section, Value
+from archlint.plans.document import COMPUTED, UNREAD, Document, Entry, PlanError, Section, Value
 from archlint.plans.documents.items import successors
 from archlint.plans.documents.python_brackets import LINE_ENDS, Brackets, Tokens
 from archlint.plans.documents.python_names import Names
 from archlint.plans.documents.splicing import Lines, Splice, spliced
 
-_UNREAD = "**"
-"""The key of the entry for arguments that cannot be read."""
 _COLLECTIONS = (ast.List, ast.Tuple, ast.Set, ast.Dict)
 _Node = ast.expr | ast.keyword
 
@@ -65,7 +63,7 @@ class PythonDocument(Document):
         arguments = self._given(call, False)
         if about.rpartition(".")[2][:1].isupper():  # a class: what it is given becomes attributes of what it makes
             for name, place in self._names.attributes(call).items():
-                key = _UNREAD if name == "*" else name
+                key = UNREAD if name == "*" else name
                 start = self._start(place)
                 value = Value(COMPUTED, place.lineno, start, self._end(place))
                 arguments[key] = _Argument(Entry(key, place.lineno, start, value), place)
@@ -98,13 +96,13 @@ class PythonDocument(Document):
                 self._unpackings[place] = self._given(source, shared)
             if (given := self._unpackings[place]) is not None:
                 return given
-        return {_UNREAD: self._argument(_UNREAD, node, value, home, index, shared)}
+        return {UNREAD: self._argument(UNREAD, node, value, home, index, shared)}
 
     def _argument(
         self, key: str, node: _Node, value: ast.expr, home: ast.Call | ast.Dict, index: int, shared: bool
     ) -> _Argument:
         read = self._value(value, key)
-        if key == _UNREAD:
+        if key == UNREAD:
             read = Value(COMPUTED, read.line, read.start, read.end)
         return _Argument(Entry(key, node.lineno, self._start(node), read), value, home, index, shared)
 
@@ -292,7 +290,7 @@ def _members(home: ast.Call | ast.Dict) -> list[tuple[str | None, _Node, ast.exp
         return [(_key(key), key or value, value) for key, value in zip(home.keys, home.values, strict=True)]
     word = None if _name(home.func) == "dict" else ""
     members: list[tuple[str | None, _Node, ast.expr]] = [
-        *((_UNREAD if isinstance(node, ast.Starred) else word, node, node) for node in home.args),
+        *((UNREAD if isinstance(node, ast.Starred) else word, node, node) for node in home.args),
         *((keyword.arg, keyword, keyword.value) for keyword in home.keywords),
     ]
     return sorted(members, key=lambda member: (member[1].lineno, member[1].col_offset))
@@ -301,7 +299,7 @@ def _members(home: ast.Call | ast.Dict) -> list[tuple[str | None, _Node, ast.exp
 def _key(node: ast.expr | None) -> str | None:
     if node is None:
         return None
-    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else _UNREAD
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else UNREAD
 
 
 def _scalar(node: ast.expr, key: str) -> Any:

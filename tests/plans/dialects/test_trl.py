@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
 import pytest
 from peft import LoraConfig
 
+from archlint.plans.dialects.flat import facts
 from archlint.plans.dialects.trl import Trl
 from archlint.plans.documents.command_document import CommandDocument
 from archlint.plans.documents.python_document import PythonDocument
@@ -98,3 +100,24 @@ def test_a_call_in_a_script_is_found() -> None:
     document = PythonDocument(Path("f.py"), text)
     ((_, section),) = Trl().claims(document)
     assert Trl().read(document, section).arguments["target_modules"] == ["q_proj", "v_proj"]
+
+
+def test_the_table_of_scripts_is_that_of_their_dataclasses() -> None:
+    if trl.__version__ != facts("trl")["version"]:
+        pytest.skip("the table is of another version")
+    from trl.scripts import grpo, rloo
+
+    own = {"grpo": grpo.GRPOScriptArguments, "rloo": rloo.RLOOScriptArguments}
+    configs = {"sft": "SFT", "dpo": "DPO", "kto": "KTO", "reward": "Reward", "grpo": "GRPO", "rloo": "RLOO"}
+    fields = {
+        name: {
+            field.name
+            for part in (getattr(trl, f"{config}Config"), own.get(name, trl.ScriptArguments))
+            for field in dataclasses.fields(part)
+        }
+        for name, config in configs.items()
+    }
+    shared = set.intersection(*fields.values())
+    assert {name: set(keys) for name, keys in facts("trl")["scripts"].items()} == {
+        name: keys - shared for name, keys in fields.items()
+    }
