@@ -344,11 +344,20 @@ def _training(opened: _Opened, options: Options) -> Training:
     """What the trainers make of the model, those that it is checked for."""
     from archlint.training import usual_trainers
 
-    trainers = usual_trainers(opened.blueprint) if options.trainers is None else options.trainers
+    named = (
+        options.trainers if options.trainers is not None or options.plan_file is None else options.plan_file.trainers
+    )
+    trainers = usual_trainers(opened.blueprint) if named is None else named
     if not trainers:
         return Training()
-    training = opened.training.by(trainers, **options.trainer_arguments)
-    return dataclasses.replace(training, are_named=options.trainers is not None)
+    training = opened.training.by(trainers, **_trainer_arguments(options))
+    return dataclasses.replace(training, are_named=named is not None)
+
+
+def _trainer_arguments(options: Options) -> dict[str, Any]:
+    """What the trainer is given: by the plan's file, and over it by ``options``."""
+    written = {} if options.plan_file is None else options.plan_file.trainer_arguments
+    return {**written, **options.trainer_arguments}
 
 
 def _adapts(blueprint: Blueprint) -> tuple[Adapted, ...]:
@@ -364,7 +373,7 @@ def _trained(blueprint: Blueprint, prover: Prover, recipe: Trial | None, options
     from archlint.proving.real_training import train
 
     training = blueprint.training
-    trial, arguments = blueprint.plan, dict(options.trainer_arguments)
+    trial, arguments = blueprint.plan, _trainer_arguments(options)
     if trial is None:
         trial, arguments = recipe, {**arguments, **(training.needed_by(Trainer.SFT) or {})}
     if trial is None or trial.raised is not None:

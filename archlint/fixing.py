@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from archlint.core.finding import Finding, Remedy, Safety, Severity
 from archlint.core.report import Report
+from archlint.core.trial import Plan
 from archlint.engine import Options, checking
 from archlint.plans import PlanError, PlanFile
 
@@ -61,10 +62,10 @@ def _steps(judge: Callable[[Options], Report], options: Options, fixed: Fixed, u
     tried = set()
     for finding in _worth(fixed.report):
         for remedy in sorted(finding.remedies, key=lambda remedy: remedy.by_recipe):  # rather keep what is there
-            if remedy.plan is None or not remedy.edits or not (unsafe or _is_safe(remedy)):
+            if not remedy.edits or not (unsafe or _is_safe(remedy)):
                 continue
             try:
-                file = fixed.after.changed(trial.plan.lora, remedy.plan)
+                file = _changed(fixed.after, trial.plan, remedy)
             except PlanError:
                 continue
             if file.text in tried:
@@ -74,6 +75,18 @@ def _steps(judge: Callable[[Options], Report], options: Options, fixed: Fixed, u
             left = {other.fingerprint for other in report.findings if other.severity.rank <= finding.severity.rank}
             if finding.fingerprint not in left and _badness(report) <= _badness(fixed.report):
                 yield Fixed(fixed.before, file, report, (*fixed.done, (finding, remedy)))
+
+
+def _changed(file: PlanFile, plan: Plan, remedy: Remedy) -> PlanFile:
+    """``file`` with ``remedy`` in it.
+
+    Raises:
+        PlanError: the tool has no way to say it, or the file cannot be changed without touching something else.
+    """
+    if remedy.training is not None:
+        return file.training_changed(remedy.training)
+    assert remedy.plan is not None  # there are no other remedies with edits
+    return file.changed(plan.lora, remedy.plan)
 
 
 def _worth(report: Report) -> Iterator[Finding]:

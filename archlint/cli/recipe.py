@@ -35,7 +35,7 @@ Examples:
 
 Exit codes:
   0  a recipe was printed
-  1  there is none
+  1  there is none, or TRL cannot train the model and --for trl is given
   2  wrong usage or settings, or a recipe that cannot be written
   3  the source could not be checked
 """,
@@ -89,6 +89,7 @@ def recipe(
     options = engine.Options(
         scope=scope(settings.pop("scope")),
         preset=Preset(preset),
+        trainers=None if tool in (None, "peft", "trl") else (),
         means=ALL if tool is None else dialect(tool).means,
         source=source_settings(settings),
         **settings,
@@ -100,6 +101,7 @@ def recipe(
             report = judge(options)
             if report.recipe is not None and tool not in (None, "peft"):
                 shorter = _shorter(report, dialect(tool), with_rank(rank, report.recipe.plan.lora), judge, options)
+    needed = _needed(report)
     for note in report.notes:
         notice(f"note: {note}")
     if report.recipe is None:
@@ -111,11 +113,15 @@ def recipe(
     trial = report.recipe
     emit(shorter or _written(with_rank(rank, trial.plan.lora), report, style, tool))
     notice(f"{wording.injection(trial, report.scope)}; {wording.execution(trial)}")
+    if needed:
+        notice(f"TRL's SFTTrainer needs {', '.join(f'{name}={value!r}' for name, value in needed.items())}")
+    elif needed is None:
+        notice(f"TRL's SFTTrainer cannot train this model: archlint check {report.source} says why")
     for part in report.left_out:
         notice(f"without {', '.join(fold.pattern for fold in part.sites)}: {part.reason}")
     for lack in report.unchecked:
         notice(f"not checked: {lack.what}: {lack.why}")
-    if trial.forward != "unavailable" and not trial.is_sound:
+    if (trial.forward != "unavailable" and not trial.is_sound) or (tool == "trl" and needed is None):
         ctx.exit(1)
     ctx.exit(UNCHECKED if report.unchecked or not trial.is_sound else 0)
 
@@ -130,13 +136,20 @@ def _shorter(
     assert report.recipe is not None  # the caller looked
     wanted = report.recipe
     try:
-        for text in tool.shorthands(lora, _base_model(report)):
+        for text in tool.shorthands(lora, _base_model(report), _needed(report)):
             tried = judge(dataclasses.replace(options, plan_file=read_back(tool, text), rules=())).plan
             if tried is not None and tried.raised is None and _places(tried) == _places(wanted):
                 return text
     except PlanError:
         pass  # which is told where the recipe is written in full
     return None
+
+
+def _needed(report: Report) -> Mapping[str, Any] | None:
+    """What SFTTrainer needs beside the recipe; ``None`` where it cannot train the model at all."""
+    from archlint.core.training import Trainer
+
+    return report.training.needed_by(Trainer.SFT) if Trainer.SFT in report.training.trainers else {}
 
 
 def _places(trial: Trial) -> tuple[frozenset[str], frozenset[str]]:
@@ -148,7 +161,7 @@ def _written(lora: dict[str, Any], report: Report, style: str, tool: str | None)
 
     if tool not in (None, "peft"):
         try:
-            return dialect(tool).fragment(lora, _base_model(report))
+            return dialect(tool).fragment(lora, _base_model(report), _needed(report))
         except PlanError as error:
             raise click.ClickException(str(error)) from error
     if style == "python":

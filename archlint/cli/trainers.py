@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import json
 from collections.abc import Callable, Sequence
 from functools import reduce
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -11,7 +10,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from archlint.cli.commands import option
-from archlint.cli.output import notice
 
 if TYPE_CHECKING:
     from archlint.core.training import Trainer
@@ -20,8 +18,6 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _NONE = "none"
 _NAMES = ("trl-sft", "trl-dpo", "trl-grpo", "trl-kto", "trl-reward", "transformers", _NONE)
-_WORDS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False, "none": None, "null": None}
-"""What people write for values that JSON spells in one way only."""
 OF_PLAN = "modules_to_save"
 """The one of these arguments that is PEFT's."""
 
@@ -35,7 +31,7 @@ def trainer_options(section: str = "Trainers") -> Callable[[F], F]:
             multiple=True,
             callback=_trainers,
             metavar="TRAINER",
-            help=f"{', '.join(_NAMES[:-1])} or none.",
+            help="trl-sft, trl-dpo, …, transformers or none.",
             section=section,
         ),
         option(
@@ -43,10 +39,10 @@ def trainer_options(section: str = "Trainers") -> Callable[[F], F]:
             multiple=True,
             callback=_arguments,
             metavar="K=V",
-            help="What it is given: gradient_checkpointing=false",
+            help="gradient_checkpointing=false, …",
             section=section,
         ),
-        option("--trial-train", is_flag=True, help="Train a small copy with the real SFTTrainer.", section=section),
+        option("--trial-train", is_flag=True, help="Train a small copy with SFTTrainer.", section=section),
     )
     return lambda function: reduce(lambda inner, decorate: decorate(inner), reversed(decorators), function)
 
@@ -56,7 +52,9 @@ def _trainers(_: click.Context, __: click.Parameter, given: Sequence[str]) -> tu
     names = [name.strip() for value in given for name in value.split(",")]
     for name in names:
         if name not in _NAMES:
-            raise click.BadParameter(f"{name!r} is none of {', '.join(_NAMES)}.{_meant(name, _NAMES)}")
+            near = difflib.get_close_matches(name, _NAMES, 1)
+            meant = f" Did you mean {near[0]}?" if near else ""
+            raise click.BadParameter(f"{name!r} is none of {', '.join(_NAMES)}.{meant}")
     if _NONE in names and len(names) > 1:
         raise click.BadParameter("none stands alone.")
     from archlint.core.training import Trainer
@@ -78,32 +76,11 @@ def _arguments(_: click.Context, __: click.Parameter, given: Sequence[str]) -> d
 
 
 def _checked(name: str, text: str) -> Any:
-    from archlint.core.training import ARGUMENTS
-    from archlint.plans import trainer_keys
+    from archlint.plans import PlanError, trainer_argument
 
-    known = trainer_keys() | {OF_PLAN}
-    if name not in known:
-        raise click.BadParameter(f"no trainer of TRL has {name!r}.{_meant(name, sorted(known))}")
     if name == OF_PLAN:
         return text.split(",")
-    value = _value(text)
-    if name not in ARGUMENTS:
-        notice(f"note: {name} decides nothing that archlint checks; {', '.join((*ARGUMENTS, OF_PLAN))} do")
-    elif type(value) not in ARGUMENTS[name]:
-        kinds = " or ".join("none" if kind is type(None) else kind.__name__ for kind in ARGUMENTS[name])
-        raise click.BadParameter(f"{name} takes {kinds}, not {text!r}.")
-    return value
-
-
-def _value(text: str) -> Any:
-    if text.lower() in _WORDS:
-        return _WORDS[text.lower()]
     try:
-        return json.loads(text)
-    except ValueError:
-        return text
-
-
-def _meant(name: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(name, known, 1)
-    return f" Did you mean {near[0]}?" if near else ""
+        return trainer_argument(name, text)
+    except PlanError as error:
+        raise click.BadParameter(f"{error}.") from error

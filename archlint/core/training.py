@@ -44,14 +44,6 @@ _LABELS = {
     Trainer.TRANSFORMERS: "transformers' Trainer",
 }
 
-ARGUMENTS: Mapping[str, tuple[type, ...]] = {
-    "gradient_checkpointing": (bool,),
-    "router_aux_loss_coef": (float, int, type(None)),
-    "gradient_accumulation_steps": (int,),
-    "weight_decay": (float, int),
-}
-"""The arguments of trainers that decide what is said of a model, and what they take."""
-
 DEFAULT_TRAINERS = (Trainer.SFT, Trainer.TRANSFORMERS)
 
 

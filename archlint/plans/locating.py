@@ -19,12 +19,18 @@ def located(findings: Iterable[Finding], file: PlanFile, trial: Trial) -> Iterat
 
 
 def _edited(remedy: Remedy, file: PlanFile, trial: Trial) -> Remedy:
+    if remedy.training is not None:
+        return dataclasses.replace(remedy, edits=file.training_edits(remedy.training))
     if remedy.plan is None or remedy.scope is not None:
         return remedy
     return dataclasses.replace(remedy, edits=file.edits(trial.plan.lora, remedy.plan))
 
 
 def _line(finding: Finding, file: PlanFile, trial: Trial) -> PlanLine | None:
+    if any(remedy.training is not None for remedy in finding.remedies):
+        return file.training_line(finding.settings)
+    if finding.trainers and not finding.settings and not finding.sites:
+        return None  # it is about the model, with any plan
     if finding.settings:
         return file.line(finding.settings, finding.values)
     paths = {path for fold in finding.sites for path in unfold(fold.pattern)}

@@ -26,14 +26,6 @@ _WHERE_TRUE = {
 }
 """Keys that axolotl passes over where they are empty or false, and what they become otherwise."""
 _TASKS = {"SequenceClassification": "SEQ_CLS", "TokenClassification": "TOKEN_CLS"}
-_TRAINERS = {
-    "dpo": Trainer.DPO,
-    "ipo": Trainer.DPO,
-    "grpo": Trainer.GRPO,
-    "gdpo": Trainer.GRPO,
-    "kto": Trainer.KTO,
-}
-"""What ``rl`` stands for; ORPO, SimPO and EBFT have other trainers."""
 
 
 def _checkpointing(data: Any) -> bool:
@@ -51,11 +43,11 @@ class Axolotl(FlatDialect):
     patched as well to give fused experts no dropout where it comes to them from names of modules; parameters that are
     named beside a dropout are refused. What is handed on only where it is true stays PEFT's default otherwise.
 
-    It trains with transformers' Trainer (``core/trainers/base.py``), which calls the model's own forward, or with
-    TRL's where ``rl`` or ``reward_model`` say so (``core/builders``). That is TRL 1.9.0, of which only SFTTrainer takes
-    the head's weight. Gradient checkpointing is off unless it is asked for, with TRL's trainers too
-    (``utils/schemas/config.py`` has the default, ``core/builders/base.py`` hands it on); there is no key for the
-    weight of TRL's auxiliary loss.
+    It trains with transformers' Trainer (``core/trainers/base.py``), which calls the model's own forward, with TRL's
+    RewardTrainer where ``reward_model`` says so, and with trainers of its own where ``rl`` does (``core/builders``):
+    those build on TRL 1.9.0, whose trainers, but for SFTTrainer, call the model's own forward too. Gradient
+    checkpointing is off unless it is asked for (``utils/schemas/config.py`` has the default, ``core/builders/base.py``
+    hands it on); there is no key for the weight of TRL's auxiliary loss.
     """
 
     name = "axolotl"
@@ -153,8 +145,7 @@ class Axolotl(FlatDialect):
 
     def trainers(self, settings: Settings) -> tuple[Trainer, ...]:
         if settings["rl"]:
-            trainer = None if settings["trainer_cls"] else _TRAINERS.get(str(settings["rl"]).lower())
-            return () if trainer is None else (trainer,)
+            return ()
         if settings["reward_model"]:
             return (Trainer.REWARD,)
         return () if settings["process_reward_model"] or settings["trainer_cls"] else (Trainer.TRANSFORMERS,)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -10,7 +12,7 @@ from typing import Any
 from archlint.core.training import Trainer
 from archlint.plans.dialect import Means, Reading
 from archlint.plans.dialects import reading as take
-from archlint.plans.dialects.flat import FlatDialect, Key, Settings, affirmed, facts, trainer_keys
+from archlint.plans.dialects.flat import FlatDialect, Key, Settings, affirmed, facts, known_keys, trainer_keys
 from archlint.plans.dialects.trainer_calls import trainer_of_script
 from archlint.plans.dialects.yaml_text import yaml_lines
 from archlint.plans.document import Document, PlanError, Section
@@ -128,3 +130,29 @@ def _known(scripts: Iterable[str]) -> tuple[Trainer, ...]:
     """The trainers of ``scripts``, without those that archlint knows nothing of."""
     trainers = {trainer.value: trainer for trainer in Trainer}
     return tuple(trainers[f"trl-{name}"] for name in scripts if f"trl-{name}" in trainers)
+
+
+def trainer_argument(name: str, text: str) -> Any:
+    """The value that the words ``text`` give an argument of TRL's trainers, as their command line takes them.
+
+    Raises:
+        PlanError: TRL has no such argument, or the value is none of its kind.
+    """
+    version, keys = known_keys(Trl.table)
+    if name not in keys:
+        near = difflib.get_close_matches(name, sorted(keys), 1)
+        raise PlanError(f"TRL {version} has no {name!r}{f'; did you mean {near[0]}?' if near else ''}")
+    if text.lower() in ("none", "null"):
+        return None
+    read: Callable[[str], Any] = take.TRAINER_ARGUMENTS.get(name, _anything)
+    try:
+        return read(text)
+    except ValueError as error:
+        raise PlanError(f"{name} takes {error}, not {text!r}") from error
+
+
+def _anything(text: str) -> Any:
+    try:
+        return json.loads(text.lower() if text in ("True", "False") else text)
+    except ValueError:
+        return text
