@@ -108,7 +108,7 @@ def test_a_structure_that_was_not_proven_is_not_clean() -> None:
     "source", ["meta-llama/Llama-4-Scout-17B-16E-Instruct", "google/gemma-4-E2B-it", "openai/gpt-oss-20b"]
 )
 def test_what_is_proven_mends_and_breaks_nothing_else(source: str) -> None:
-    """Each proven fix of a real model is taken as the user's plan: no error is left, and no new warning."""
+    """Each proven fix of a real model is taken as the user's plan: no error of the plan is left, and no new warning."""
     report = archlint.lint(source, offline=True)
     known = {finding.code for finding in report.findings if finding.severity is not Severity.INFO}
     tried = 0
@@ -120,7 +120,7 @@ def test_what_is_proven_mends_and_breaks_nothing_else(source: str) -> None:
             tried += 1
             scope = "auto" if remedy.scope is None else remedy.scope.value
             after = archlint.lint(source, offline=True, plan=plan, scope=scope)
-            assert not after.of(Severity.ERROR)
+            assert all(other.trainers for other in after.of(Severity.ERROR))  # which no plan mends
             assert {other.code for other in after.of(Severity.WARNING)} <= known - {finding.code}
     assert tried
 
