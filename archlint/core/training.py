@@ -72,6 +72,8 @@ class Tail:
     """Operations of the model's own forward that the fused head does without."""
     applied: Mapping[str, float] = field(default_factory=dict)
     """Settings of the config that the fused head applies, and their values."""
+    left_off: int = 0
+    """Columns of the product with the head that the model's own logits do without, such as padding."""
     other_state: bool = False
     """Whether the model computes its logits from something else than the last hidden state."""
     head: Step | None = None

@@ -123,12 +123,14 @@ def _compared(own: OwnForward, head: Any, logits: Tensor, trl: Behaviour) -> Tai
         return Tail(other_state=True)
     assert probe.hidden is not None
     product = probe.product(probe.hidden, head.bias)
-    if product.shape != logits.shape:
+    left_off = product.shape[-1] - logits.shape[-1]
+    if product.shape[:-1] != logits.shape[:-1] or left_off < 0:
         raise NotMeasurableError(f"its logits are {tuple(logits.shape)}, and the head makes {tuple(product.shape)}")
     fused = Logits.read(config, trl)
     applied = dict(fused.settings) if _difference(fused.of(product), product) else {}
-    tail = Tail(_difference(logits, fused.of(product)), tuple(probe.steps), applied, head=probe.head)
-    if not tail.differs:
+    difference = _difference(logits, fused.of(product))
+    tail = Tail(difference, tuple(probe.steps), applied, left_off, head=probe.head)
+    if not tail.differs or left_off:
         return tail
     return replace(tail, mended_by=next(_mending(own, logits, product, trl), {}))
 
@@ -145,8 +147,9 @@ def _mending(own: OwnForward, logits: Tensor, product: Tensor, trl: Behaviour) -
 
 
 def _difference(one: Tensor, other: Tensor) -> float:
-    """The largest difference of a token's log-probability."""
-    return float((one.float().log_softmax(-1) - other.float().log_softmax(-1)).abs().max())
+    """The largest difference of a token's log-probability, for the tokens that both have."""
+    size = min(one.shape[-1], other.shape[-1])
+    return float((one.float().log_softmax(-1)[..., :size] - other.float().log_softmax(-1)[..., :size]).abs().max())
 
 
 def _own_loss(own: OwnForward, logits: Tensor, *, passes_count: bool) -> OwnLoss:

@@ -42,6 +42,7 @@ class HeadBypass(Rule):
         Example("toy:trainers.Capped", at="lm_head", severity=Severity.WARNING, trainers=[Trainer.SFT]),
         Example("toy:trainers.Unscaled", at="lm_head", severity=Severity.WARNING, trainers=[Trainer.DPO]),
         Example("toy:trainers.Transformed", at="lm_head", severity=Severity.WARNING, trainers=[Trainer.GRPO]),
+        Example("toy:trainers.Padded", at="lm_head", severity=Severity.WARNING, trainers=[Trainer.SFT]),
     )
     silent = (
         Example("toy:trainers.Plain", trainers=[Trainer.SFT]),
@@ -83,6 +84,8 @@ def _told(tail: Tail) -> Iterator[str]:
         for step in tail.skipped:
             places[step.file, step.line].append(step.name)
         yield f"skips {listed(f'{listed(names)} at {file}:{line}' for (file, line), names in places.items())}"
+    if tail.left_off:
+        yield f"takes {tail.left_off} rows of the head into account that the model's own logits leave off"
     if tail.applied:
         applied = ", ".join(f"{name}={value:g}" for name, value in tail.applied.items())
         also = "also " if tail.skipped else ""
