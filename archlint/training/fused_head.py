@@ -46,12 +46,15 @@ class Logits:
         return logits if self.cap is None else self.cap * torch.tanh(logits / self.cap)
 
 
-def run(model: nn.Module, inputs: Mapping[str, Any], behaviour: Behaviour, *, auxiliary: bool) -> None:
+def run(model: nn.Module, inputs: Mapping[str, Any], *, auxiliary: bool) -> Any:
     """One forward pass as the trainer does it, up to the product with the head's weight.
 
     Args:
         inputs: what the collator gives, without labels; on the device of the model.
-        auxiliary: with the load-balancing loss of experts.
+        auxiliary: with what the load-balancing loss of experts is computed from.
+
+    Returns:
+        What the backbone gave.
 
     Raises:
         Exception: whatever the trainer's or the model's code raises.
@@ -70,8 +73,16 @@ def run(model: nn.Module, inputs: Mapping[str, Any], behaviour: Behaviour, *, au
     weight, _ = head.weight, head.bias
     scores = torch.mm(hidden.reshape(-1, hidden.size(-1)), weight.to(hidden.dtype).t())[:, 0]
     scores.view(given["input_ids"][:, 1:].shape)
-    if given.get("output_router_logits"):
-        balancing = pkgutil.resolve_name(behaviour.balancing)
-        mask = given.get("attention_mask")
-        loss: Any = balancing(outputs.router_logits, text.num_experts, text.num_experts_per_tok, mask)
-        loss.mean()  # a number where the backbone has no router logits, which the trainer's log does not expect
+    return outputs
+
+
+def balance(config: Any, outputs: Any, inputs: Mapping[str, Any], behaviour: Behaviour) -> None:
+    """The load-balancing loss of experts, from what the backbone gave.
+
+    Raises:
+        Exception: whatever the trainer's code raises.
+    """
+    text = config.get_text_config()
+    compute = pkgutil.resolve_name(behaviour.balancing)
+    loss = compute(outputs.router_logits, text.num_experts, text.num_experts_per_tok, inputs.get("attention_mask"))
+    loss.mean()  # a number where the backbone has no router logits, which the trainer's log does not expect

@@ -32,6 +32,11 @@ class HandedOn:
             for handle in handles:
                 handle.remove()
 
+    @property
+    def last(self) -> Any:
+        """What the backbone gave back."""
+        return self._outputs[-1][1]
+
     def sources(self) -> dict[nn.Module, Any]:
         """The backbone, and the modules inside it whose hidden state it hands on, each with what it gave back.
 

@@ -19,7 +19,7 @@ from archlint.training.behaviour import Behaviour
 from archlint.training.handed_on import HandedOn
 from archlint.training.own_forward import measured
 
-_TOKENS = 6
+_TOKENS = 3
 """Length of the rows that are computed on real numbers."""
 
 
@@ -57,7 +57,7 @@ def observe(model: nn.Module, batch: Batch, trl: Behaviour) -> Training:
     training = replace(training, classifier=attempt(lambda: reward_model.run(model, inputs)))
     if training.fused is None and batch.extra:
         bare = collated(model, batch.plain())
-        training = replace(training, bare=attempt(lambda: fused_head.run(model, bare, trl, auxiliary=False)))
+        training = replace(training, bare=attempt(lambda: fused_head.run(model, bare, auxiliary=False)))
     base = _base(model, inputs, trl) if training.fused is not None else None
     with one_thread():
         tail, loss = measured(model, inputs, trl, handed_on, passes_count=training.passes_count)
@@ -68,7 +68,7 @@ def observe(model: nn.Module, batch: Batch, trl: Behaviour) -> Training:
     return replace(training, tail=Tail(), loss=loss)
 
 
-Attempt = Callable[[Callable[[], None]], "Crash | None"]
+Attempt = Callable[[Callable[[], object]], "Crash | None"]
 """Calls something, and gives back the crash that came of it."""
 
 
@@ -77,28 +77,32 @@ def _fused(model: Any, batch: Batch, trl: Behaviour, attempt: Attempt) -> tuple[
     training = inspect_model(model, trl)
     inputs = collated(model, batch)
     handed_on = HandedOn(model)
+    supported, balanced = training.checkpointing is None, training.has_router_logits
 
     def run(*, auxiliary: bool = False, checkpointed: bool = False) -> Crash | None:
-        step = partial(fused_head.run, model, inputs, trl, auxiliary=auxiliary)
+        step = partial(fused_head.run, model, inputs, auxiliary=auxiliary)
         with handed_on.recorded():
             return attempt(partial(_asking_for_gradients, model, step) if checkpointed else step)
 
-    supported = training.checkpointing is None
-    if run(auxiliary=training.has_router_logits, checkpointed=supported) is None:  # all at once: backbones are costly
-        return training, inputs, handed_on
+    def balance() -> Crash | None:
+        return attempt(lambda: fused_head.balance(model.config, handed_on.last, inputs, trl))
+
+    if run(auxiliary=balanced, checkpointed=supported) is None:  # all at once: to run a backbone takes its time
+        return replace(training, auxiliary=balance() if balanced else None), inputs, handed_on
     if (fused := run()) is not None:
         inputs = collated(model, batch, cut=False)  # there are models for rows of a certain length
         fused = fused if run() is not None else None
     training = replace(training, fused=fused)
     if fused is None:
-        auxiliary = run(auxiliary=True) if training.has_router_logits else None
-        checkpointing = run(checkpointed=True) if supported else training.checkpointing
-        training = replace(training, auxiliary=auxiliary, checkpointing=checkpointing)
+        if balanced:
+            training = replace(training, auxiliary=run(auxiliary=True) or balance())
+        if supported:
+            training = replace(training, checkpointing=run(checkpointed=True))
         run()  # for what it hands on
     return training, inputs, handed_on
 
 
-def _crash(paths: Mapping[int, str], attempt: Callable[[], None]) -> Crash | None:
+def _crash(paths: Mapping[int, str], attempt: Callable[[], object]) -> Crash | None:
     try:
         attempt()
     except Exception as error:  # a model's code raises whatever its inputs lead it to
@@ -113,7 +117,7 @@ def _checkpoint(model: Any) -> None:
         enable()
 
 
-def _asking_for_gradients(model: Any, step: Callable[[], None]) -> None:
+def _asking_for_gradients(model: Any, step: Callable[[], object]) -> None:
     """``step`` as gradient checkpointing has it of a model with adapters: the embeddings ask for a gradient.
 
     PEFT sees to that where checkpointing is on, and TRL where it turns it on; layers are not run twice here.
@@ -130,7 +134,7 @@ def _base(model: Any, inputs: Mapping[str, Any], trl: Behaviour) -> str | None:
         return None
     for name in mending.bases(model):
         model.base_model_prefix = name
-        if _crash({}, lambda: fused_head.run(model, inputs, trl, auxiliary=False)) is None:
+        if _crash({}, lambda: fused_head.run(model, inputs, auxiliary=False)) is None:
             return name
         del model.base_model_prefix
     return None
