@@ -130,7 +130,7 @@ def _asking_for_gradients(model: Any, step: Callable[[], object]) -> None:
 
 def _base(model: Any, inputs: Mapping[str, Any], trl: Behaviour) -> str | None:
     """Where the fused head raises, an attribute of ``model`` with which it does not: that is its base model then."""
-    if model.base_model is not model:
+    if model.base_model is not model or getattr(model.config, "is_encoder_decoder", False):
         return None
     for name in mending.bases(model):
         model.base_model_prefix = name
