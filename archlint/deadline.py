@@ -13,6 +13,9 @@ from typing import Any
 
 _AT_ONCE = 1e-6
 """Seconds: a timer that is set to 0 is off."""
+_AGAIN = 1.0
+"""Seconds until an error is raised again that got lost: what Python calls by itself, as it does ``__del__``, drops all.
+As long as that no code takes to tidy up after the first."""
 _EARLY = 0.005
 """Seconds by which an alarm may come before its time."""
 
@@ -40,10 +43,10 @@ def _by_signal(seconds: float, error: type[BaseException]) -> Iterator[None]:
     delay, _ = signal.getitimer(signal.ITIMER_REAL)
     other = began + delay if delay else None
     before: Any = signal.getsignal(signal.SIGALRM)
-    running = True
+    running, rang = True, False
 
     def ring(number: int, frame: FrameType | None) -> None:
-        nonlocal other
+        nonlocal other, rang
         if not running:  # too late to be of use
             return
         now = time.monotonic() + _EARLY
@@ -51,6 +54,8 @@ def _by_signal(seconds: float, error: type[BaseException]) -> Iterator[None]:
             other = None
             _set(until)
         elif until <= now:
+            rang = True
+            _set(now + _AGAIN)
             raise error
         if callable(before):
             before(number, frame)
@@ -59,6 +64,9 @@ def _by_signal(seconds: float, error: type[BaseException]) -> Iterator[None]:
         signal.signal(signal.SIGALRM, ring)
         _set(until if other is None else min(until, other))
         yield
+        running = False
+        if rang:
+            raise error
     finally:
         running = False
         signal.setitimer(signal.ITIMER_REAL, 0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import signal
 import threading
+import time
 from collections.abc import Callable
 
 import pytest
@@ -33,6 +34,21 @@ def backtracking() -> None:
 def test_the_main_thread_is_stopped(work: Callable[[], None]) -> None:
     with pytest.raises(LateError), deadline(0.1, LateError):
         work()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_an_error_that_python_drops_is_not_lost() -> None:
+    class Slow:
+        def __del__(self) -> None:
+            until = time.monotonic() + 0.3
+            while time.monotonic() < until:
+                pass
+
+    ended = False
+    with pytest.raises(LateError), deadline(0.1, LateError):
+        Slow()
+        ended = True
+    assert ended
 
 
 def test_another_thread_is_stopped() -> None:
