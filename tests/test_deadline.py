@@ -38,16 +38,20 @@ def test_the_main_thread_is_stopped(work: Callable[[], None]) -> None:
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_an_error_that_python_drops_is_not_lost() -> None:
+    ended: list[bool] = []
+
     class Slow:
         def __del__(self) -> None:
             until = time.monotonic() + 0.3
             while time.monotonic() < until:
                 pass
 
-    ended = False
-    with pytest.raises(LateError), deadline(0.1, LateError):
+    def dropped() -> None:
         Slow()
-        ended = True
+        ended.append(True)
+
+    with pytest.raises(LateError), deadline(0.1, LateError):
+        dropped()
     assert ended
 
 
