@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -10,8 +11,11 @@ from torch import nn
 
 import archlint
 from archlint import engine
+from archlint.core.catalog import Catalog
 from archlint.core.finding import Severity
 from archlint.core.report import Environment, Report, Run
+from archlint.core.trial import USER, Plan
+from archlint.sources import SourceOptions
 
 
 def code(report: Report) -> int:
@@ -109,19 +113,23 @@ def test_a_structure_that_was_not_proven_is_not_clean() -> None:
 )
 def test_what_is_proven_mends_and_breaks_nothing_else(source: str) -> None:
     """Each proven fix of a real model is taken as the user's plan: no error of the plan is left, and no new warning."""
-    report = archlint.lint(source, offline=True)
-    known = {finding.code for finding in report.findings if finding.severity is not Severity.INFO}
-    tried = 0
-    for finding in report.findings:
-        for remedy in finding.remedies:
-            plan = remedy.value if remedy.by_recipe else remedy.plan
-            if not remedy.proven or plan is None:
-                continue
-            tried += 1
-            scope = "auto" if remedy.scope is None else remedy.scope.value
-            after = archlint.lint(source, offline=True, plan=plan, scope=scope)
-            assert all(other.trainers for other in after.of(Severity.ERROR))  # which no plan mends
-            assert {other.code for other in after.of(Severity.WARNING)} <= known - {finding.code}
+    options = engine.Options(rules=Catalog.load().select(None), source=SourceOptions(offline=True))
+    with engine.checking(source, options) as judge:
+        report = judge(options)
+        known = {finding.code for finding in report.findings if finding.severity is not Severity.INFO}
+        tried = 0
+        for finding in report.findings:
+            for remedy in finding.remedies:
+                plan = remedy.value if remedy.by_recipe else remedy.plan
+                if not remedy.proven or plan is None:
+                    continue
+                tried += 1
+                if remedy.scope is None:
+                    after = judge(dataclasses.replace(options, plan=Plan(USER, plan)))
+                else:
+                    after = archlint.lint(source, offline=True, plan=plan, scope=remedy.scope.value)
+                assert all(other.trainers for other in after.of(Severity.ERROR))  # which no plan mends
+                assert {other.code for other in after.of(Severity.WARNING)} <= known - {finding.code}
     assert tried
 
 
