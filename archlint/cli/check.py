@@ -51,6 +51,9 @@ Examples:
   archlint Qwen/Qwen3-8B --trainer trl-dpo    what TRL's DPOTrainer makes of it
   archlint google/gemma-4 Qwen/Qwen3-8B --format jsonl --output reports.jsonl
 
+Trainers (trl-sft and transformers, unless the plan's file says otherwise):
+  trl-sft, trl-dpo, trl-grpo, trl-kto, trl-reward, transformers, none
+
 Exit codes:
   0  nothing at or above --fail-on (error)
   1  findings, or a --diff that is not empty
@@ -121,7 +124,7 @@ Exit codes:
 @source_options()
 @click.pass_context
 def check(ctx: click.Context, /, sources: Sequence[str], style: str, output: Path | None, **settings: Any) -> None:
-    """Check the architecture of each SOURCE for what breaks when it is fine-tuned with PEFT.
+    """Check the architecture of each SOURCE for what breaks when it is fine-tuned with PEFT, and by its trainer.
 
     SOURCE is a hub id, a folder with config.json, a JSON file, type:NAME for a model type's default
     configuration, the name of a bundled snapshot, or a published adapter, which is checked on its base model. No
