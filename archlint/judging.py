@@ -130,11 +130,12 @@ class _Court:
         others = [remedy.trainer] if remedy.trainer is not None else []
         training = self.blueprint.training.by(others, **(remedy.training or {}))
         findings, crashes = run_rules(dataclasses.replace(self.blueprint, training=training), self.rules)
-        bad = [other for other in findings if other.severity.rank <= finding.severity.rank and other.trainers]
         known = {other.code for other in self.known} - {finding.code}
-        if not any(other.code not in known for other in bad):
+        new = [other for other in findings if other.trainers and other.code not in known]
+        if not any(other.severity.rank <= finding.severity.rank for other in new):
+            harmless = not crashes and all(other.severity is Severity.INFO for other in new)
             ran = self.blueprint.baseline.ground is not None
-            yield dataclasses.replace(remedy, proven=ran and not crashes)
+            yield dataclasses.replace(remedy, proven=ran and harmless)
 
     def _by_recipe(self, remedy: Remedy) -> Iterator[Remedy]:
         """What a remedy comes to that points to the recipe: of a user's plan, first what can be kept."""

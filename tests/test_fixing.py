@@ -207,3 +207,81 @@ def test_a_file_that_cannot_be_read_stays_as_it_is(tmp_path: Path, content: str)
     assert result.exit_code == 2
     assert len(result.stderr.splitlines()) == 2
     assert file.read_text() == content
+
+
+MOE = """\
+model_name_or_path: type:granitemoe
+use_peft: true
+# what trains
+lora_target_modules: [q_proj, v_proj]
+lora_dropout: 0.0  # none
+packing: true
+"""
+SCRIPT = """\
+from peft import LoraConfig
+from trl import SFTConfig, SFTTrainer
+
+peft_config = LoraConfig(r=8, target_modules=["Wq", "Wv"])
+args = SFTConfig(output_dir="out", learning_rate=1e-4)  # as ever
+trainer = SFTTrainer(model="ctrl", args=args, peft_config=peft_config)
+"""
+
+
+class TestTrainers:
+    """What a trainer needs is put into its file as well."""
+
+    def file(self, folder: Path, name: str, text: str) -> Path:
+        file = folder / name
+        file.write_text(text)
+        return file
+
+    def test_an_argument_is_one_line_more(self, tmp_path: Path) -> None:
+        file = self.file(tmp_path, "moe.yml", MOE)
+        done = run("--adapter-config", str(file), "--fix", "--format", "concise")
+        assert done.exit_code == 0
+        assert "ARC705 aux-loss-config fixed" in done.stderr
+        assert "ARC705" not in done.stdout
+        assert file.read_text() == f"{MOE}router_aux_loss_coef: 0.0\n"
+
+    def test_an_argument_in_a_script(self, tmp_path: Path) -> None:
+        file = self.file(tmp_path, "train.py", SCRIPT)
+        fixed = fix("type:ctrl", options(file))
+        assert [finding.code for finding, _ in fixed.done] == ["ARC704"]
+        assert fixed.after.text == SCRIPT.replace("1e-4)", "1e-4, gradient_checkpointing=False)")
+        assert fixed.report.training.needs == {}
+        assert fixed.report.ok
+
+    def test_an_argument_that_is_wrong_is_changed_where_it_stands(self, tmp_path: Path) -> None:
+        text = MOE.replace("packing: true", "router_aux_loss_coef: 0.01  # as published\npacking: true")
+        fixed = fix("type:granitemoe", options(self.file(tmp_path, "moe.yml", text)))
+        assert fixed.after.text == text.replace("0.01", "0.0")
+        (before,) = [finding for finding, _ in fixed.done]
+        assert before.plan_line is not None
+        assert (before.plan_line.line, before.plan_line.key) == (6, "router_aux_loss_coef")
+
+    @pytest.mark.parametrize(
+        ("model", "name", "text"),
+        [
+            ("type:granitemoe", "moe.yml", f"{MOE}router_aux_loss_coef: 0.0\n"),
+            ("type:ctrl", "train.py", SCRIPT.replace("1e-4)", "1e-4, gradient_checkpointing=False)")),
+        ],
+    )
+    def test_a_file_that_has_it_gives_no_finding(self, tmp_path: Path, model: str, name: str, text: str) -> None:
+        fixed = fix(model, options(self.file(tmp_path, name, text)))
+        assert (fixed.done, fixed.after.text) == ((), text)
+        assert not [finding for finding in fixed.report.findings if finding.trainers]
+
+    def test_what_no_argument_mends_has_no_line_and_is_left(self, tmp_path: Path) -> None:
+        text = MOE.replace("granitemoe", "llama4_text")
+        fixed = fix("type:llama4_text", options(self.file(tmp_path, "moe.yml", text)))
+        assert (fixed.done, fixed.after.text) == ((), text)
+        (finding,) = [finding for finding in fixed.report.findings if finding.code == "ARC706"]
+        assert finding.plan_line is None
+        assert not any(remedy.edits for remedy in finding.remedies)
+
+    @pytest.mark.parametrize("model", ["type:granitemoe", "type:llama4_text"])
+    def test_a_tool_with_its_own_forward_gives_no_finding_about_trls(self, tmp_path: Path, model: str) -> None:
+        text = f"base_model: {model}\nadapter: lora\nlora_target_modules: [q_proj, v_proj]\n"
+        fixed = fix(model, options(self.file(tmp_path, "train.yml", text)))
+        assert not {"ARC705", "ARC706"} & {finding.code for finding in fixed.report.findings}
+        assert [trainer.value for trainer in fixed.report.training.trainers] == ["transformers"]

@@ -10,7 +10,8 @@ import pytest
 from archlint.core.blueprint import Blueprint, ModelInfo, Scope
 from archlint.core.finding import Finding, Remedy, Severity
 from archlint.core.rule import Rule
-from archlint.core.trial import Baseline, Plan, Refusal, Trial
+from archlint.core.training import Trainer, Training
+from archlint.core.trial import Baseline, Ground, Plan, Refusal, Trial
 from archlint.judging import prove_remedies, run_rules
 
 
@@ -134,3 +135,82 @@ def test_what_was_not_run_proves_nothing() -> None:
     plan = {"target_modules": ["o_proj", "unrun"]}
     (remedy,) = proven(Remedy("target_modules", "name it", plan=plan))
     assert not remedy.proven
+
+
+class NeedsGrace(Rule):
+    """A rule that wants SFTTrainer to do without checkpointing."""
+
+    code, name, severity, why = "OWN003", "needs-grace", Severity.ERROR, "It does."
+
+    def check(self, blueprint: Blueprint) -> Iterable[Finding]:
+        training = blueprint.training
+        if trainers := [trainer for trainer in training.checkpointed if trainer is Trainer.SFT]:
+            yield self.finding("it checkpoints", trainers=trainers)
+        if training.arguments.get("weight_decay"):
+            yield self.finding("it decays", severity=Severity.WARNING, trainers=training.trainers)
+
+
+class ObjectsToOthers(Rule):
+    """A rule that has something against transformers' Trainer."""
+
+    code, name, severity, why = "OWN004", "objects-to-others", Severity.ERROR, "It does."
+
+    def check(self, blueprint: Blueprint) -> Iterable[Finding]:
+        if Trainer.TRANSFORMERS in blueprint.training.trainers:
+            yield self.finding("it is another", trainers=[Trainer.TRANSFORMERS])
+
+
+class TestTrainers:
+    """Remedies that change the trainer or its arguments are held to the same."""
+
+    def remedies(self, remedy: Remedy, *rules: type[Rule], ran: bool = True) -> list[bool]:
+        baseline = Baseline(Ground.META if ran else None)
+        training = Training(fused_by=(Trainer.SFT,)).by([Trainer.SFT])
+        blueprint = dataclasses.replace(BLUEPRINT, training=training, baseline=baseline)
+        asked: list[type[Rule]] = [NeedsGrace, *rules]
+        first, *others = (finding for rule in asked for finding in rule().check(blueprint))
+        first = dataclasses.replace(first, remedies=(remedy,))
+        judged = prove_remedies([first, *others], blueprint, asked, None, Judge())
+        return [remedy.proven for remedy in judged[0].remedies]
+
+    def test_an_argument_that_mends_is_proven(self) -> None:
+        assert self.remedies(Remedy("setting", "off", training={"gradient_checkpointing": False})) == [True]
+
+    @pytest.mark.parametrize("arguments", [{"gradient_checkpointing": True}, {"max_steps": 2}])
+    def test_an_argument_that_mends_nothing_is_dropped(self, arguments: dict[str, object]) -> None:
+        assert self.remedies(Remedy("setting", "on", training=arguments)) == []
+
+    def test_another_trainer_that_mends_is_proven(self) -> None:
+        assert self.remedies(Remedy("other", "another", trainer=Trainer.TRANSFORMERS)) == [True]
+
+    def test_another_trainer_that_raises_as_well_is_dropped(self) -> None:
+        assert self.remedies(Remedy("other", "another", trainer=Trainer.TRANSFORMERS), ObjectsToOthers) == []
+
+    def test_both_at_once(self) -> None:
+        on = {"gradient_checkpointing": True}
+        assert self.remedies(Remedy("other", "both", trainer=Trainer.TRANSFORMERS, training=on)) == [True]
+        assert self.remedies(Remedy("other", "both", trainer=Trainer.SFT, training=on)) == []
+
+    def test_a_new_warning_leaves_it_unproven(self) -> None:
+        arguments = {"gradient_checkpointing": False, "weight_decay": 0.1}
+        assert self.remedies(Remedy("setting", "off", training=arguments)) == [False]
+
+    def test_on_a_model_that_was_not_run_nothing_is_proven(self) -> None:
+        assert self.remedies(Remedy("setting", "off", training={"gradient_checkpointing": False}), ran=False) == [False]
+
+    def test_a_rule_that_crashes_with_it_proves_nothing(self) -> None:
+        class CrashesLater(ObjectsToOthers):
+            def check(self, blueprint: Blueprint) -> Iterable[Finding]:
+                if not blueprint.training.checkpointed:
+                    raise RuntimeError("no")
+                return ()
+
+        off = Remedy("setting", "off", training={"gradient_checkpointing": False})
+        assert self.remedies(off, CrashesLater) == [False]
+
+    def test_an_error_about_the_plan_stands_in_nobodys_way(self) -> None:
+        class Plans(ObjectsToOthers):
+            def check(self, blueprint: Blueprint) -> Iterable[Finding]:
+                yield self.finding("the plan is bad")
+
+        assert self.remedies(Remedy("setting", "off", training={"gradient_checkpointing": False}), Plans) == [True]

@@ -148,6 +148,8 @@ def check(ctx: click.Context, /, sources: Sequence[str], style: str, output: Pat
     if saved is not None:
         plan = _saving(plan, plan_file, saved)
     fix, diff, unsafe = (settings.pop(name) for name in ("fix", "diff", "unsafe_fixes"))
+    if settings["trial_train"] and settings["no_prove"]:
+        raise click.UsageError("--trial-train needs what --no-prove leaves out.")
     if fix or diff:
         _check_fixable(sources, plan_file, plan)
     elif unsafe:
@@ -243,7 +245,7 @@ def _check_fixable(sources: Sequence[str], file: PlanFile | None, plan: Plan | N
     if len(sources) > 1:
         raise click.UsageError("--fix and --diff mend a file for one SOURCE, and several are given.")
     if plan is not None:
-        names = ", ".join(f"--{name.replace('_', '-')}" for name in plan.lora)
+        names = ", ".join(name if name == OF_PLAN else f"--{name.replace('_', '-')}" for name in plan.lora)
         raise click.UsageError(f"--fix and --diff mend what is in the file, and {names} is not.")
 
 

@@ -79,7 +79,7 @@ def _checked(name: str, text: str) -> Any:
     from archlint.plans import PlanError, trainer_argument
 
     if name == OF_PLAN:
-        return text.split(",")
+        return [part.strip() for part in text.split(",")]
     try:
         return trainer_argument(name, text)
     except PlanError as error:

@@ -156,8 +156,10 @@ class Report:
         training = self.training
         for trainer in training.trainers:
             bad = [f for f in self.findings if trainer in f.trainers and f.severity is not Severity.INFO]
-            unknown = (trainer.is_trl and bool(training.unknown)) or (
-                trainer in training.fusing and bool(training.tail.reason)
+            unknown = (
+                training.is_static
+                or (trainer.is_trl and bool(training.unknown))
+                or (trainer in training.fusing and bool(training.tail.reason))
             )
             is_error = any(finding.severity is Severity.ERROR for finding in bad)
             if is_error or training.needed_by(trainer) is None:
@@ -165,7 +167,8 @@ class Report:
             else:
                 status = "unknown" if unknown else "differs" if bad else "runs"
             version, is_installed = (training.trl, training.is_installed) if trainer.is_trl else (transformers, True)
-            codes = tuple(dict.fromkeys(finding.code for finding in bad))
+            said = bad or [f for f in self.findings if status == "raises" and trainer in f.trainers]
+            codes = tuple(dict.fromkeys(finding.code for finding in said))
             yield Verdict(trainer, version or "", is_installed, status, codes)
 
     @property

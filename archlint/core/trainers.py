@@ -15,6 +15,11 @@ def named(trainers: Sequence[Trainer]) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
+def doing(trainers: Sequence[Trainer], verb: str) -> str:
+    """``SFTTrainer turns``, ``SFTTrainer and DPOTrainer turn``."""
+    return f"{named(trainers)} {verb}{'s' if len(trainers) == 1 else ''}"
+
+
 def version(training: Training) -> str:
     """The version of TRL whose behaviour is told, and how it is known."""
     return f"TRL {training.trl}" if training.is_installed else f"TRL {training.trl}, the newest known"
@@ -33,5 +38,5 @@ def own_forward(training: Training) -> Iterator[Remedy]:
         text = f"or train with {label}, which takes the model's own forward and loss"
         yield Remedy("other", text, trainer=Trainer.TRANSFORMERS)
     elif training.fusing:
-        text = f"or install trl<{training.fused_since}, whose {named(training.fusing)} calls the model's own forward"
+        text = f"or install trl<{training.fused_since}, whose {doing(training.fusing, 'call')} the model's own forward"
         yield Remedy("upgrade", text)

@@ -148,6 +148,8 @@ class Training:
     """Whether the text config has ``output_router_logits``, without which TRL adds no auxiliary loss."""
     coefficient: float = 0.0
     """The weight of the auxiliary loss that TRL takes by default."""
+    refuses_coefficient: bool = True
+    """Whether TRL raises for a weight of the auxiliary loss where the text config has no router logits."""
     auxiliary: Crash | None = None
     """What the fused head raises beyond ``fused`` with the auxiliary loss of experts."""
     base: str = ""
@@ -160,6 +162,8 @@ class Training:
     """Whether the Trainer leaves the division by the number of accumulated batches to the model's loss."""
     checkpointing: Crash | None = None
     """What turning gradient checkpointing on raises."""
+    is_static: bool = False
+    """Whether the model could not be run: there is nothing but what its classes say."""
     trained: Trained | None = None
     """What came of a real trial, where one was asked for."""
 
@@ -210,7 +214,7 @@ class Training:
         """Whether TRL raises for the weight of the auxiliary loss that it is given, or takes by default."""
         if self.has_router_logits:
             return self.balances and self.auxiliary is not None
-        return bool(self.arguments.get("router_aux_loss_coef"))
+        return self.refuses_coefficient and bool(self.arguments.get("router_aux_loss_coef"))
 
     def by(self, trainers: Sequence[Trainer] = (), **arguments: Any) -> Training:
         """The same with more ``arguments``, and for other ``trainers`` where some are given."""

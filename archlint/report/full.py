@@ -67,7 +67,7 @@ def _report(report: Report, environment: Environment) -> Iterator[RenderableType
     if report.plan is not None or report.stock:
         yield _BLANK
         yield from _trials(report)
-    if report.training.trainers:
+    if report.training.trainers or report.training.trained is not None or report.dying:
         yield _BLANK
         yield from _trainers(report, environment)
     if report.model is not None and not _needs_no_recipe(report):
@@ -213,7 +213,7 @@ def _extent(report: Report, plan: Trial) -> Iterator[RenderableType]:
 def _trainers(report: Report, environment: Environment) -> Iterator[RenderableType]:
     """What each trainer makes of the model, and which adapters it leaves as they are."""
     verdicts = list(report.verdicts(environment.transformers))
-    column = max(len(verdict.trainer.value) for verdict in verdicts)
+    column = max((len(verdict.trainer.value) for verdict in verdicts), default=0)
     for n, verdict in enumerate(verdicts):
         label = Text("" if n else "trainers", "bold")
         text = Text(wording.verdict(verdict), _VERDICTS.get(verdict.status, ""))

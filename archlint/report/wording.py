@@ -93,12 +93,14 @@ _STATUSES = {
     "runs": "runs",
     "differs": "runs, and its loss is not the model's own",
     "raises": "raises",
-    "unknown": "runs; whether its loss is the model's own is not known",
+    "unknown": "not known, or not whether its loss is the model's own",
 }
 
 
 def verdict(found: Verdict) -> str:
     """What a trainer makes of the model: ``TRL 1.16.0: raises (ARC706)``."""
+    if not found.version:
+        return _STATUSES[found.status]
     package = "TRL " if found.trainer.is_trl else ""
     known = "" if found.is_installed else " (not installed, the newest known)"
     codes = f" ({', '.join(found.codes)})" if found.codes else ""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Protocol, TypeVar
 
 from torch import nn
+from transformers import PreTrainedConfig
 
 from archlint.core.blueprint import Blueprint
 from archlint.core.report import Unchecked
@@ -37,13 +39,14 @@ def usual_trainers(blueprint: Blueprint) -> tuple[Trainer, ...]:
 
 def ask(model: Model) -> Training:
     """What any trainer makes of ``model``, yet without trainers; little is known where the model cannot be run."""
-    if not hasattr(model.model, "config"):
-        return Training(unknown="the model is none of transformers': it has no config")
+    if not isinstance(getattr(model.model, "config", None), PreTrainedConfig):
+        return Training(unknown="the model is none of transformers': it has no config of theirs")
     try:
         trl = behaviour()
     except UnknownVersionError as error:
         return Training(unknown=str(error))
-    return model.observe(lambda model, batch: observe(model, batch, trl)) or inspect_model(model.model, trl)
+    seen = model.observe(lambda model, batch: observe(model, batch, trl))
+    return seen or replace(inspect_model(model.model, trl), is_static=True)
 
 
 def lacks(training: Training) -> Iterator[Unchecked]:

@@ -52,6 +52,8 @@ class Behaviour:
     """The version before which only SFTTrainer did, if any."""
     coefficient: float | None
     """The weight of the auxiliary loss that is its own default; ``None`` where that is the config's."""
+    refuses_coefficient: bool
+    """Whether it raises for such a weight where the text config has no router logits."""
     scales: tuple[Scale, ...]
     """The first that the text config has counts."""
     cap: str
@@ -91,6 +93,7 @@ def behaviour_of(trl: str, *, is_installed: bool = True) -> Behaviour:
         tuple(map(Trainer, latest["fusing"])),
         known["fused_since"],
         latest.get("coefficient"),
+        latest.get("refuses_coefficient", False),
         tuple(
             Scale(one["setting"], one.get("divides", False), tuple(one.get("multiplies_for", ())))
             for one in latest["scales"]

@@ -39,6 +39,7 @@ def inspect_model(model: nn.Module, trl: Behaviour) -> Training:
         is_installed=trl.is_installed,
         has_router_logits=hasattr(text, "output_router_logits"),
         coefficient=own if trl.coefficient is None else trl.coefficient,
+        refuses_coefficient=trl.refuses_coefficient,
         checkpointing=_crash({}, lambda: _checkpoint(model)),
         passes_count=_passes_count(model),
         tail=Tail(reason="the model cannot be run here"),

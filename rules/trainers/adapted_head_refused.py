@@ -9,7 +9,7 @@ from archlint.core import amending
 from archlint.core.blueprint import Blueprint
 from archlint.core.finding import Evidence, Finding, Remedy, Safety, Severity
 from archlint.core.rule import Example, Rule, spell
-from archlint.core.trainers import named, own_forward, version
+from archlint.core.trainers import doing, own_forward, version
 from archlint.core.training import Trainer
 from archlint.core.trial import Trial
 
@@ -73,7 +73,7 @@ class AdaptedHeadRefused(Rule):
                 continue
             by_rows = trial.head.at not in trial.adapted
             yield self.finding(
-                f"{named(training.fusing)} refuses the head as the plan leaves it: {trial.head.at}",
+                f"{doing(training.fusing, 'refuse')} the head as the plan leaves it: {trial.head.at}",
                 sites=[blueprint.by_path[path] for path in [trial.head.at or ""] if path in blueprint.by_path],
                 evidence=Evidence.INJECTED,
                 remedies=[*(_without_rows(blueprint, trial) if by_rows else _without(trial)), *own_forward(training)],

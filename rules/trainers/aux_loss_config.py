@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from archlint.core.blueprint import Blueprint
 from archlint.core.finding import Evidence, Finding, Remedy, Severity
 from archlint.core.rule import Example, Rule
-from archlint.core.trainers import argument, named, own_forward, version
+from archlint.core.trainers import argument, doing, own_forward, version
 from archlint.core.training import Trainer, Training
 
 
@@ -56,7 +56,7 @@ class AuxLossConfig(Rule):
         name = blueprint.model.class_name
         if not training.has_router_logits:
             yield self.finding(
-                f"{named(training.fusing)} refuses router_aux_loss_coef={training.balancing:g}: "
+                f"{doing(training.fusing, 'refuse')} router_aux_loss_coef={training.balancing:g}: "
                 f"{name} has no output_router_logits in its text config",
                 remedies=[argument("the model gives no router logits to balance", router_aux_loss_coef=0.0)],
                 proof=[f"{version(training)} raises ValueError for it when the trainer is made"],
@@ -66,7 +66,7 @@ class AuxLossConfig(Rule):
         else:
             source = "given" if _is_given(training) else "its default here"
             yield self.finding(
-                f"{named(training.fusing)} adds an auxiliary loss that it cannot compute for {name}",
+                f"{doing(training.fusing, 'add')} an auxiliary loss that it cannot compute for {name}",
                 evidence=Evidence.FORWARDED,
                 remedies=_remedies(training),
                 proof=[

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from archlint.core.blueprint import Blueprint
 from archlint.core.finding import Evidence, Finding, Severity
 from archlint.core.rule import Example, Rule
-from archlint.core.trainers import argument, named
+from archlint.core.trainers import argument, doing
 from archlint.core.training import Trainer
 
 
@@ -53,7 +53,7 @@ class NoGradientCheckpointing(Rule):
             return
         by_default = "" if "gradient_checkpointing" in training.arguments else " by default"
         yield self.finding(
-            f"{named(trainers)} turns gradient checkpointing on{by_default}, "
+            f"{doing(trainers, 'turn')} gradient checkpointing on{by_default}, "
             f"and {blueprint.model.class_name} does not support it",
             evidence=Evidence.FORWARDED,
             remedies=[argument("train without it", gradient_checkpointing=False)],

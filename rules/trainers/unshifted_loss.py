@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from archlint.core.blueprint import Blueprint
 from archlint.core.finding import Evidence, Finding, Remedy, Severity
 from archlint.core.rule import Example, Rule
-from archlint.core.trainers import named, own_forward, version
+from archlint.core.trainers import doing, own_forward, version
 from archlint.core.training import Trainer
 
 
@@ -48,8 +48,9 @@ class UnshiftedLoss(Rule):
         name = blueprint.model.class_name
         if blueprint.facts.is_encoder_decoder:
             if training.fusing and training.fused is None:
+                who = doing(training.fusing, "shift")
                 yield self.finding(
-                    f"{named(training.fusing)} shifts the labels of {name}, whose decoder's inputs are shifted already",
+                    f"{who} the labels of {name}, whose decoder's inputs are shifted already",
                     evidence=Evidence.FORWARDED,
                     remedies=list(own_forward(training)),
                     proof=[f"the model's own loss is that of unshifted labels; {version(training)} shifts any"],

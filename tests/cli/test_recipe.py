@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import json
 
+import pytest
+
 from .conftest import RECIPE, Call, Engine
 
 
@@ -96,3 +98,47 @@ def test_a_recipe_that_was_not_run_is_printed_and_not_clean(call: Call, engine: 
     assert arguments_of(result.stdout) == RECIPE
     assert "forward and backward not run" in result.stderr
     assert result.exit_code == 3
+
+
+class TestTrainers:
+    """What SFTTrainer needs beside the recipe, told by the engine itself."""
+
+    def test_what_trl_needs_is_printed_for_trl(self, call: Call) -> None:
+        result = call("recipe", "type:granitemoe", "--for", "trl", "--offline")
+        assert result.exit_code == 0
+        assert result.stdout.endswith("\nrouter_aux_loss_coef: 0.0\n")
+        assert "TRL's SFTTrainer needs router_aux_loss_coef=0.0" in result.stderr
+
+    def test_checkpointing_is_turned_off_for_trl(self, call: Call) -> None:
+        result = call("recipe", "type:ctrl", "--for", "trl", "--offline")
+        assert result.exit_code == 0
+        assert "\ngradient_checkpointing: false\n" in result.stdout
+        assert "TRL's SFTTrainer needs gradient_checkpointing=False" in result.stderr
+
+    def test_a_model_that_needs_nothing_gets_nothing(self, call: Call) -> None:
+        result = call("recipe", "type:gpt2", "--for", "trl", "--offline")
+        assert result.exit_code == 0
+        assert not {"router_aux_loss_coef", "gradient_checkpointing", "SFTTrainer"} & {
+            *result.stdout.replace(":", "").split(),
+            *result.stderr.split(),
+        }
+
+    @pytest.mark.parametrize("source", ["type:granitemoe", "type:ctrl"])
+    def test_a_tool_with_its_own_forward_needs_nothing(self, call: Call, source: str) -> None:
+        result = call("recipe", source, "--for", "axolotl", "--offline")
+        assert result.exit_code == 0
+        assert "router_aux_loss_coef" not in result.stdout
+        assert "gradient_checkpointing" not in result.stdout
+        assert "SFTTrainer" not in result.stderr
+
+    def test_a_config_for_peft_holds_nothing_of_it(self, call: Call) -> None:
+        result = call("recipe", "type:granitemoe", "--offline")
+        assert result.exit_code == 0
+        assert "router_aux_loss_coef" not in arguments_of(result.stdout)
+        assert "TRL's SFTTrainer needs router_aux_loss_coef=0.0" in result.stderr
+
+    @pytest.mark.parametrize(("tool", "code"), [("trl", 1), ("peft", 0), ("axolotl", 0)])
+    def test_a_model_that_trl_cannot_train(self, call: Call, tool: str, code: int) -> None:
+        result = call("recipe", "type:t5", "--for", tool, "--offline")
+        assert (result.exit_code, bool(result.stdout)) == (code, True)
+        assert ("TRL's SFTTrainer cannot train this model" in result.stderr) is (tool != "axolotl")

@@ -11,9 +11,13 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
 from archlint.core.blueprint import Kind, Role, Scope
-from archlint.core.finding import Evidence, Remedy, Safety, Severity
-from archlint.core.report import Run
+from archlint.core.finding import Evidence, Finding, FoldedSites, Remedy, Safety, Severity
+from archlint.core.report import Dying, Run
+from archlint.core.training import Trained, Trainer, Training
+from archlint.core.trial import Crash
 from archlint.report import contract, json_document, json_lines
+
+from .conftest import ENVIRONMENT
 
 VALIDATOR = Draft202012Validator(contract.schema())
 
@@ -199,3 +203,119 @@ def test_the_bytes_are_ascii_and_strict_json(hostile: Run) -> None:
         "b": [1, 2],
         "c": [None, "<class 'object'>"],
     }
+
+
+class TestTrainers:
+    """What trainers make of a model, in every field that tells of it."""
+
+    TRAINED = Trained(Trainer.SFT, "1.16.0", (0.5, float("nan")), ("model.layers.0.q",), Crash("E", "no", "own.py", 7))
+    TRAINING = Training(
+        trainers=(Trainer.SFT, Trainer.REWARD, Trainer.TRANSFORMERS),
+        fused_by=(Trainer.SFT,),
+        trl="1.16.0",
+        is_installed=True,
+        has_router_logits=True,
+        coefficient=0.01,
+        auxiliary=Crash("E", "no"),
+        trained=TRAINED,
+    )
+
+    def report(self, run: Run, training: Training = TRAINING, **fields: Any) -> Any:
+        (report,) = run.reports
+        document = json.loads(
+            json_document.render(Run(ENVIRONMENT, (dataclasses.replace(report, training=training, **fields),)))
+        )
+        VALIDATOR.validate(document)
+        return document["reports"][0]
+
+    def test_each_trainer_has_a_verdict(self, clean: Run) -> None:
+        balancing = Finding("ARC705", "x", Severity.ERROR, "it raises", "", trainers=(Trainer.SFT,))
+        odd = Finding("ARC707", "y", Severity.WARNING, "it copies", "", trainers=(Trainer.TRANSFORMERS,))
+        said = Finding("ARC708", "z", Severity.INFO, "it counts", "", trainers=(Trainer.REWARD,))
+        assert self.report(clean, findings=(balancing, odd, said))["trainers"] == [
+            verdict("trl-sft", "1.16.0", "raises", "ARC705"),
+            verdict("trl-reward", "1.16.0", "runs"),
+            verdict("transformers", ENVIRONMENT.transformers, "differs", "ARC707"),
+        ]
+
+    def test_what_a_real_trial_came_to(self, clean: Run) -> None:
+        assert self.report(clean)["trial_train"] == {
+            "trainer": "trl-sft",
+            "version": "1.16.0",
+            "raised": "E: no (own.py:7)",
+            "losses": [0.5, "nan"],
+            "dead": ["model.layers.0.q"],
+            "not_tried": None,
+        }
+        untried = dataclasses.replace(self.TRAINING, trained=Trained(reason="TRL is not installed"))
+        assert self.report(clean, untried)["trial_train"]["not_tried"] == "TRL is not installed"
+        assert self.report(clean, Training())["trial_train"] is None
+
+    @pytest.mark.parametrize(
+        ("training", "needs"),
+        [
+            (TRAINING, {"router_aux_loss_coef": 0.0}),
+            (Training(), {}),
+            (dataclasses.replace(TRAINING, fused=Crash("E", "no")), None),
+        ],
+    )
+    def test_what_is_needed_beside_the_recipe(self, clean: Run, training: Training, needs: Any) -> None:
+        assert self.report(clean, training)["recipe"]["trainer"] == needs
+
+    def test_whom_a_finding_concerns_and_what_its_remedies_change(self, clean: Run) -> None:
+        remedies = (
+            Remedy("setting", "off", training={"gradient_checkpointing": False}, proven=True),
+            Remedy("other", "another", trainer=Trainer.TRANSFORMERS),
+            Remedy("other", "neither"),
+        )
+        finding = Finding(
+            "ARC704", "x", Severity.ERROR, "m", "", remedies=remedies, trainers=(Trainer.SFT, Trainer.DPO)
+        )
+        (found,) = self.report(clean, findings=(finding,))["findings"]
+        assert found["trainers"] == ["trl-sft", "trl-dpo"]
+        assert [(remedy["trainer_args"], remedy["trainer"]) for remedy in found["remedies"]] == [
+            ({"gradient_checkpointing": False}, None),
+            (None, "transformers"),
+            (None, None),
+        ]
+
+    def test_adapters_that_die_in_training(self, gemma: Run) -> None:
+        fold = FoldedSites("layers.{0..1}.q_proj", 2, "Linear", "linear", "text")
+        assert self.report(gemma, dying=(Dying("all-linear", (fold,)),))["dead_in_training"] == [
+            {
+                "plan": "all-linear",
+                "sites": [
+                    {"pattern": fold.pattern, "count": 2, "class": "Linear", "kind": "linear", "role": "text"},
+                ],
+            }
+        ]
+
+    def test_the_schema_knows_every_trainer(self) -> None:
+        assert contract.schema()["$defs"]["trainer"]["enum"] == [trainer.value for trainer in Trainer]
+
+    @pytest.mark.parametrize(
+        ("place", "wrong"),
+        [
+            (("trainers", 0, "trainer"), "trl-ppo"),
+            (("trainers", 0, "status"), "fine"),
+            (("trainers", 0, "installed"), "yes"),
+            (("trainers", 0, "codes"), "ARC705"),
+            (("trial_train", "losses"), 0.5),
+            (("trial_train", "trainer"), None),
+            (("recipe", "trainer"), []),
+        ],
+    )
+    def test_the_schema_catches_mistakes(self, clean: Run, place: tuple[Any, ...], wrong: object) -> None:
+        (report,) = clean.reports
+        document: Any = contract.document(Run(ENVIRONMENT, (dataclasses.replace(report, training=self.TRAINING),)))
+        *way, last = place
+        part = document["reports"][0]
+        for step in way:
+            part = part[step]
+        part[last] = wrong
+        with pytest.raises(ValidationError):
+            VALIDATOR.validate(json.loads(json.dumps(document)))
+
+
+def verdict(trainer: str, version: str | None, status: str, *codes: str) -> dict[str, Any]:
+    return {"trainer": trainer, "version": version, "installed": True, "status": status, "codes": list(codes)}

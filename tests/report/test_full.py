@@ -10,7 +10,8 @@ from collections.abc import Callable
 import pytest
 
 from archlint.core.finding import Finding, FoldedSites, Remedy, Severity
-from archlint.core.report import Report, Run
+from archlint.core.report import Dying, Report, Run
+from archlint.core.training import Trained, Trainer, Training
 from archlint.core.trial import Crash, Plan, Refusal, Trial
 from archlint.report import full
 from archlint.report.layout import draw
@@ -250,3 +251,80 @@ def test_all_classes_are_named_and_the_first_is_located(gemma: Run) -> None:
     assert "One in transformers/models/gemma4/modeling_gemma4.py:175, and Two, Three" in text
     nowhere = dataclasses.replace(first, sites=sites[:1], location=None)
     assert "  class  One\n" in shown(changed(gemma, findings=(nowhere,)), 140)
+
+
+class TestTrainers:
+    """What trainers make of the model, below what was tried, and beside the recipe."""
+
+    TRAINING = Training(
+        trainers=(Trainer.SFT, Trainer.DPO, Trainer.TRANSFORMERS),
+        fused_by=(Trainer.SFT, Trainer.DPO),
+        trl="1.16.0",
+        is_installed=True,
+    )
+    NEEDY = dataclasses.replace(TRAINING, checkpointing=Crash("ValueError", "no"))
+    DYING = Dying("all-linear", (FoldedSites("layers.{0..3}.q_proj", 4, "Linear", "linear", "text"),))
+
+    def test_each_has_a_line(self, clean: Run) -> None:
+        warning = Finding("ARC701", "x", Severity.WARNING, "m", "w", trainers=(Trainer.DPO,))
+        text = shown(changed(clean, training=self.TRAINING, findings=(warning,)), 140)
+        assert [line.split(maxsplit=1) for line in text.splitlines() if line.startswith("trainers")] == [
+            ["trainers", "trl-sft       TRL 1.16.0: runs"]
+        ]
+        assert "         trl-dpo       TRL 1.16.0: runs, and its loss is not the model's own (ARC701)\n" in text
+        assert "         transformers  5.23.0: runs\n" in text
+
+    def test_without_trl_the_newest_is_told(self, clean: Run) -> None:
+        training = dataclasses.replace(self.TRAINING, is_installed=False)
+        text = shown(changed(clean, training=training), 140)
+        assert text.count("TRL 1.16.0 (not installed, the newest known): runs") == 2
+
+    def test_what_is_not_known_is_not_said_to_run(self, clean: Run) -> None:
+        training = Training(trainers=(Trainer.SFT,), unknown="TRL 0.9.0 is installed, and nobody knows it")
+        (line,) = [line for line in shown(changed(clean, training=training), 140).splitlines() if "trl-sft" in line]
+        assert "runs" not in line
+        assert "not installed" not in line
+
+    def test_nobody_has_none(self, clean: Run) -> None:
+        assert "trainers" not in shown(clean, 140)
+
+    def test_arguments_stand_beside_the_recipe(self, gemma: Run) -> None:
+        text = shown(changed(gemma, training=self.NEEDY), 100)
+        for config in ("SFTConfig", "DPOConfig"):
+            assert f"\n{config}(\n    gradient_checkpointing=False,\n)\n" in text
+        assert "TrainingArguments(" not in text
+        assert text.index("LoraConfig(") < text.index("SFTConfig(")
+
+    def test_what_needs_nothing_has_no_arguments(self, gemma: Run) -> None:
+        assert "Config(" not in shown(changed(gemma, training=self.TRAINING), 100).replace("LoraConfig(", "")
+        hopeless = dataclasses.replace(self.NEEDY, fused=Crash("ValueError", "no"))
+        assert "SFTConfig(" not in shown(changed(gemma, training=hopeless), 100)
+
+    @pytest.mark.parametrize(
+        ("trained", "says"),
+        [
+            (Trained(losses=(1.5, 1.25)), "2 steps on a small copy, loss 1.5, 1.25, every adapter trained"),
+            (Trained(losses=(1.0,), dead=("a", "b")), "1 step on a small copy, loss 1, 2 adapters without a gradient"),
+            (Trained(raised=Crash("ValueError", "no", "own.py", 7)), "raises ValueError: no (own.py:7)"),
+            (Trained(reason="TRL is not installed"), "not tried: TRL is not installed"),
+        ],
+    )
+    def test_what_a_real_trial_came_to(self, clean: Run, trained: Trained, says: str) -> None:
+        text = shown(changed(clean, training=dataclasses.replace(self.TRAINING, trained=trained)), 140)
+        assert f"\ntrained  trl-sft       {says}\n" in text
+
+    @pytest.mark.parametrize("training", [TRAINING, Training()], ids=["somebody", "nobody"])
+    def test_adapters_without_a_gradient_are_told(self, clean: Run, training: Training) -> None:
+        text = shown(changed(clean, training=training, dying=(self.DYING,)), 140)
+        assert "all-linear: 4 adapters get no gradient" in text
+        assert "layers.{0..3}.q_proj" in text
+
+    def test_a_real_trial_is_told_where_nobody_is_checked_for(self, clean: Run) -> None:
+        assert "1 step on a small copy" in shown(changed(clean, training=Training(trained=Trained(losses=(1.0,)))), 140)
+
+    def test_what_they_say_keeps_to_a_terminal(self, gemma: Run) -> None:
+        crash = Crash("ValueError", "no " * 200, "own.py", 7)
+        training = dataclasses.replace(self.NEEDY, trained=Trained(raised=crash))
+        text = shown(changed(gemma, training=training, dying=(self.DYING,)), 80, terminal=True)
+        plain = re.sub("\x1b\\[[0-9;]*m", "", text)
+        assert max(map(len, plain.splitlines())) <= 80
