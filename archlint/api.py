@@ -13,9 +13,11 @@ from archlint.core.blueprint import Scope
 from archlint.core.catalog import Catalog
 from archlint.core.report import Report
 from archlint.core.serial import default
+from archlint.core.trainer_names import trainers_named
 from archlint.core.training import Trainer
 from archlint.core.trial import LORA, USER, Plan
 from archlint.engine import Options, check
+from archlint.plans import PlanError, trainer_argument
 from archlint.solving import Preset, with_rank
 from archlint.sources import SourceOptions
 
@@ -38,7 +40,7 @@ def lint(
     extend_select: Sequence[str] = (),
     load: Iterable[str | Path] = (),
     prove: bool = True,
-    trainers: Sequence[str] | None = None,
+    trainers: str | Sequence[str] | None = None,
     trainer_args: Mapping[str, Any] | None = None,
     class_name: str | None = None,
     offline: bool = False,
@@ -60,9 +62,10 @@ def lint(
         extend_select: codes to run besides those of ``select``.
         load: files with further rules.
         prove: run PEFT on the model; without it only the structure is judged.
-        trainers: whom it is checked for, such as ``["trl-dpo"]``; nobody where empty, and by default ``trl-sft``
-            and ``transformers`` where the model generates text.
-        trainer_args: what the trainer is given, such as ``{"gradient_checkpointing": False}``.
+        trainers: whom it is checked for, one as in ``"trl-dpo"`` or several; nobody where empty, and by default
+            ``trl-sft`` and ``transformers`` where the model generates text.
+        trainer_args: what the trainer is given, such as ``{"gradient_checkpointing": False}``; texts are read as on
+            the command line.
         class_name: the model class, where the config's own choice is not wanted.
         offline: do not ask the hub.
         revision: branch, tag or commit of a hub repository.
@@ -74,9 +77,10 @@ def lint(
         The report. A source that cannot be loaded gives a report whose status is ``unchecked``.
 
     Raises:
-        TypeError: a source that is neither text, a path nor a module, or a plan that is neither a mapping nor a
-            config of adapters which PEFT places by module.
-        ValueError: an unknown scope or trainer, or a selection that leaves no rule.
+        TypeError: a source that is neither text, a path nor a module, a plan that is neither a mapping nor a
+            config of adapters which PEFT places by module, or arguments of trainers that are no mapping.
+        ValueError: an unknown scope or trainer, an argument that trainers do not have or a value that they do not
+            take, or a selection that leaves no rule.
         UnknownRuleError: a code that no rule has.
         RuleLoadError: a file of ``load`` that cannot be loaded.
     """
@@ -90,8 +94,8 @@ def lint(
         rules=rules,
         missing_rules=catalog.failures,
         prove=prove,
-        trainers=None if trainers is None else tuple(map(Trainer, trainers)),
-        trainer_arguments=trainer_args or {},
+        trainers=None if trainers is None else _trainers(trainers),
+        trainer_arguments=_trainer_arguments(trainer_args),
         source=_source_options(class_name, offline, revision, subfolder, cache_dir, trust_remote_code),
     )
     return check(_source_or_module(model_or_source), options)
@@ -106,7 +110,7 @@ def check_plan(
     ignore: Sequence[str] = (),
     extend_select: Sequence[str] = (),
     load: Iterable[str | Path] = (),
-    trainers: Sequence[str] | None = None,
+    trainers: str | Sequence[str] | None = None,
     trainer_args: Mapping[str, Any] | None = None,
     class_name: str | None = None,
     offline: bool = False,
@@ -123,7 +127,10 @@ def check_plan(
     Args:
         model_or_source: as for :func:`lint`.
         plan: a LoraConfig, its arguments, or the config of another adapter that PEFT places by module.
-        scope: and the rest, as for :func:`lint`.
+        scope: what is to be trained: ``auto``, ``text``, ``vision``, ``audio`` or ``all``.
+        trainers: whom it is checked for: ``"trl-sft"``, or several.
+        trainer_args: what the trainer is given, such as ``{"gradient_checkpointing": False}``.
+        class_name: and the rest, as for :func:`lint`.
 
     Returns:
         The report; its ``plan`` is what came of trying the plan.
@@ -221,6 +228,23 @@ def _source_or_module(given: object) -> str | nn.Module:
 
 def _scope(word: str) -> Scope | None:
     return None if word == "auto" else Scope(word)
+
+
+def _trainers(given: str | Sequence[str]) -> tuple[Trainer, ...]:
+    return trainers_named([given] if isinstance(given, str) else given)
+
+
+def _trainer_arguments(given: Mapping[str, Any] | None) -> dict[str, Any]:
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
+        raise TypeError(f"a mapping of the trainer's arguments is expected, not {type(given).__name__}")
+    if "modules_to_save" in given:
+        raise ValueError("modules_to_save is an argument of the plan, not of the trainer")
+    try:
+        return {name: trainer_argument(name, value) for name, value in given.items()}
+    except PlanError as error:
+        raise ValueError(str(error)) from error
 
 
 def _source_options(

@@ -324,6 +324,7 @@ def _judge(opened: _Opened, options: Options) -> Report:
         recipe=recipe,
         left_out=left_out,
         training=blueprint.training,
+        facts=blueprint.facts,
         dying=tuple(_dying(blueprint)),
         plan=blueprint.plan,
         adapts=_adapts(blueprint),

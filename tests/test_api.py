@@ -146,3 +146,60 @@ def test_a_preset_shapes_the_recipe() -> None:
     }
     with pytest.raises(ValueError, match="nothing"):
         archlint.recipe("type:llama", preset="nothing")
+
+
+class TestTrainers:
+    """Whom a model is checked for, and what the trainer is given, in the words of the command line."""
+
+    @pytest.mark.parametrize("given", ["trl-sft,transformers", ["trl-sft", "transformers"], ("trl-sft,transformers",)])
+    def test_one_text_or_several(self, llama: LlamaForCausalLM, given: Any) -> None:
+        report = archlint.lint(llama, select=["ARC7"], trainers=given)
+        assert [trainer.value for trainer in report.training.trainers] == ["trl-sft", "transformers"]
+
+    @pytest.mark.parametrize("given", ["none", [], ()])
+    def test_nobody(self, llama: LlamaForCausalLM, given: Any) -> None:
+        assert archlint.lint(llama, select=["ARC7"], trainers=given).training.trainers == ()
+
+    @pytest.mark.parametrize(
+        ("given", "says"),
+        [
+            ("trl-stf", "is none of trl-sft, .*; did you mean trl-sft"),
+            (["SFTTrainer"], "did you mean trl-sft"),
+            (["trl-reward", "trl-sft"], "stands alone"),
+            ("", "is none of"),
+        ],
+    )
+    def test_wrong_names(self, llama: LlamaForCausalLM, given: Any, says: str) -> None:
+        with pytest.raises(ValueError, match=says):
+            archlint.check_plan(llama, {"target_modules": ["q_proj"]}, trainers=given)
+
+    def test_texts_are_read_as_on_the_command_line(self, llama: LlamaForCausalLM) -> None:
+        arguments = {"gradient_checkpointing": "false", "weight_decay": "0.1", "router_aux_loss_coef": None}
+        report = archlint.lint(llama, select=["ARC7"], trainers="trl-sft", trainer_args=arguments)
+        assert report.training.arguments == {
+            "gradient_checkpointing": False,
+            "weight_decay": 0.1,
+            "router_aux_loss_coef": None,
+        }
+
+    @pytest.mark.parametrize(
+        ("arguments", "says"),
+        [
+            ({"gradient_checkpointng": False}, "did you mean gradient_checkpointing"),
+            ({3: False}, "has no 3"),
+            ({"gradient_checkpointing": []}, "takes true or false"),
+            ({"gradient_accumulation_steps": 0}, "at least 1"),
+            ({"gradient_accumulation_steps": 1.5}, "at least 1"),
+            ({"router_aux_loss_coef": float("nan")}, "at least 0"),
+            ({"weight_decay": -0.1}, "at least 0"),
+            ({"modules_to_save": ["lm_head"]}, "an argument of the plan"),
+        ],
+    )
+    def test_wrong_arguments(self, llama: LlamaForCausalLM, arguments: Any, says: str) -> None:
+        with pytest.raises(ValueError, match=says):
+            archlint.lint(llama, trainer_args=arguments)
+
+    def test_arguments_are_a_mapping(self, llama: LlamaForCausalLM) -> None:
+        wrong: Any = "gradient_checkpointing=false"
+        with pytest.raises(TypeError, match="a mapping"):
+            archlint.lint(llama, trainer_args=wrong)

@@ -25,7 +25,7 @@ KNOWS = {
     "skeleton": "deadline",
     "survey": "core skeleton",
     "running": "core deadline survey",
-    "training": "core running survey",
+    "training": "core running skeleton survey",
     "proving": "core deadline running",
     "solving": "core",
     "judging": "core rules solving",
@@ -33,7 +33,7 @@ KNOWS = {
     "engine": "core deadline plans published quiet report rules skeleton sources survey proving solving training "
     "judging",
     "fixing": "core plans engine",
-    "api": "core sources engine solving",
+    "api": "core plans sources engine solving",
     "pytest_plugin": "core plans report engine api",
     "cli": "core plans sources report engine fixing solving",
     "__main__": "cli",

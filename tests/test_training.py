@@ -15,8 +15,9 @@ import archlint
 from archlint import engine
 from archlint.core.catalog import Catalog
 from archlint.core.finding import Finding, Severity
-from archlint.core.report import Report, Verdict
+from archlint.core.report import Report
 from archlint.core.trial import Plan
+from archlint.core.verdicts import Flaw, Verdict
 from archlint.engine import Options
 from archlint.fixtures.toys import trainers as toys
 from archlint.fixtures.toys.running import CacheBound
@@ -120,9 +121,18 @@ class TestWhom:
         assert (codes(report), report.trainer) == (["ARC706"], None)
         assert checked("toy:rewarding", "trl-reward").status == "clean"
 
+    def test_a_type_without_a_classifier_is_no_reward_model(self) -> None:
+        (finding,) = about_trainers(checked("type:cohere", "trl-reward"))
+        assert (finding.code, finding.remedies) == ("ARC706", ())
+        assert "no class for cohere" in finding.message
+
     def test_an_unknown_trainer(self) -> None:
         with pytest.raises(ValueError, match="trl-stf"):
             archlint.lint("type:gpt2", trainers=["trl-stf"], offline=True)
+
+    def test_what_all_need_is_nothing_where_one_cannot_be_helped(self) -> None:
+        assert checked("toy:Baseless", "trl-sft", "transformers").trainer is None
+        assert checked("toy:Baseless", "transformers").trainer == {}
 
     def test_what_takes_no_text_is_no_error_where_nobody_names_a_trainer_of_text(self) -> None:
         report = checked("type:whisper")
@@ -196,10 +206,47 @@ class TestVerdicts:
         found = verdicts(checked("type:whisper"))["trl-sft"]
         assert (found.status, found.codes) == ("raises", ("ARC706",))
 
-    def test_what_is_not_selected_is_still_known(self) -> None:
+    @pytest.mark.parametrize(
+        ("source", "plan", "arguments", "trainer", "status", "flaws"),
+        [
+            ("Baseless", None, {}, "trl-sft", "raises", ()),
+            ("Capped", None, {}, "trl-sft", "differs", (Flaw.LOSS,)),
+            ("Plain", {"target_modules": ["q_proj", "lm_head"]}, {}, "trl-sft", "raises", ()),
+            ("Unbalanced", None, {}, "trl-dpo", "raises", ()),
+            ("Unsupporting", None, {}, "trl-sft", "raises", ()),
+            ("Typed", None, {}, "trl-sft", "raises", ()),
+            ("Unshifted", None, {}, "transformers", "differs", (Flaw.LOSS,)),
+            ("Uncounting", None, {"gradient_accumulation_steps": 8}, "transformers", "differs", (Flaw.SCALE,)),
+            (
+                "Transformed",
+                {"target_modules": ["q_proj", "dense"]},
+                {},
+                "trl-sft",
+                "differs",
+                (Flaw.LOSS, Flaw.ADAPTERS),
+            ),
+            ("Transformed", {"target_modules": ["q_proj"]}, {}, "trl-sft", "differs", (Flaw.LOSS,)),
+            ("Plain", {"target_modules": ["q_proj"]}, {}, "trl-sft", "runs", ()),
+        ],
+    )
+    def test_what_is_not_selected_is_still_known(
+        self, source: str, plan: Any, arguments: Any, trainer: str, status: str, flaws: tuple[Flaw, ...]
+    ) -> None:
+        model = getattr(toys, source)()
+        for choice in ({"select": ["ARC104"]}, {"select": ["ARC6", "ARC7"]}):
+            report = archlint.lint(model, plan=plan, trainers=trainer, trainer_args=arguments, **choice)
+            found = verdicts(report)[trainer]
+            assert (found.status, found.flaws) == (status, flaws)
+            assert bool(found.codes) is (choice["select"] != ["ARC104"] and status != "runs")
+
+    def test_what_is_not_selected_is_needed_all_the_same(self) -> None:
         report = archlint.lint(toys.Baseless(), select=["ARC5"])
         assert (about_trainers(report), report.trainer) == ([], None)
-        assert verdicts(report)["trl-sft"].status == "raises"
+
+    def test_a_model_of_no_text_raises_and_is_excused_unless_a_trainer_is_named(self) -> None:
+        assert verdicts(checked("type:whisper"))["trl-sft"].takes == "input_features"
+        assert verdicts(checked("type:whisper", "trl-sft"))["trl-sft"].takes == ""
+        assert verdicts(checked("toy:Baseless"))["trl-sft"].takes == ""
 
     def test_a_module_that_is_not_transformers_is_unknown_and_not_clean(self) -> None:
         report = archlint.lint(Net(), select=["ARC7"], trainers=["trl-sft"])
@@ -212,6 +259,39 @@ class TestVerdicts:
         report = archlint.lint(Broken(), select=["ARC7"], trainers=[trainer])
         assert report.status == "unchecked"
         assert statuses(report) == {trainer: "unknown"}
+
+
+def test_a_buffer_that_is_mostly_zero_is_an_info_and_no_difference() -> None:
+    report = checked("toy:Biased", "trl-sft")
+    (finding,) = about_trainers(report)
+    assert (finding.code, finding.severity) == ("ARC701", Severity.INFO)
+    assert "final_logits_bias" in finding.message
+    assert not any(character.isdigit() for character in finding.message)
+    assert (report.status, statuses(report)) == ("clean", {"trl-sft": "runs"})
+
+
+def test_a_smoothed_loss_is_the_models_own_and_still_runs_the_head() -> None:
+    assert checked("toy:Capped", "trl-sft", label_smoothing_factor=0.1).status == "clean"
+    assert statuses(checked("toy:Baseless", "trl-sft", label_smoothing_factor=0.1)) == {"trl-sft": "raises"}
+    assert codes(checked("toy:Capped", "trl-sft", label_smoothing_factor=0.1, loss_type="dft")) == ["ARC701"]
+
+
+def test_a_config_that_asks_for_router_logits_is_mended_by_the_config() -> None:
+    report = checked("toy:AlwaysBalanced", "trl-sft", router_aux_loss_coef=0.0)
+    (finding,) = about_trainers(report)
+    assert (finding.code, finding.remedies[0].value) == ("ARC705", {"output_router_logits": False})
+    assert finding.remedies[0].proven
+    assert (statuses(report), report.trainer) == ({"trl-sft": "raises"}, None)
+
+
+@pytest.mark.parametrize("source", ["toy:Overwriting", "type:blt"])
+def test_a_model_that_supports_checkpointing_but_not_with_adapters(source: str) -> None:
+    report = checked(source, "trl-sft")
+    (finding,) = about_trainers(report)
+    assert finding.code == "ARC704"
+    assert "with adapters, gradient checkpointing has the embeddings ask for gradients" in finding.message
+    assert "does not support" not in finding.message
+    assert report.trainer == {"gradient_checkpointing": False}
 
 
 class TestVersions:
@@ -242,6 +322,16 @@ class TestVersions:
         arguments = {"router_aux_loss_coef": 0.01}  # which is refused since 1.14
         report = archlint.lint(toys.Plain(), select=["ARC7"], trainers=["trl-sft"], trainer_args=arguments)
         assert codes(report) == []
+
+    @pytest.mark.parametrize("installed", ["1.10.0"], indirect=True)
+    @pytest.mark.parametrize(("model", "code"), [(toys.Capped, "ARC701"), (toys.Baseless, "ARC706")])
+    def test_a_version_with_a_loss_of_the_models_own(self, installed: None, model: type[nn.Module], code: str) -> None:
+        (finding,) = about_trainers(archlint.lint(model(), select=["ARC7"], trainers=["trl-sft"]))
+        assert finding.code == code
+        remedy = next(remedy for remedy in finding.remedies if remedy.training is not None)
+        assert (remedy.training, remedy.proven) == ({"loss_type": "nll"}, True)
+        mended = archlint.lint(model(), select=["ARC7"], trainers=["trl-sft"], trainer_args=remedy.training)
+        assert (mended.status, statuses(mended)) == ("clean", {"trl-sft": "runs"})
 
     @pytest.mark.parametrize("installed", [None], indirect=True)
     def test_without_trl_the_newest_known_is_told(self, installed: None) -> None:

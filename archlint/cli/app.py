@@ -19,7 +19,7 @@ def _print_versions(ctx: click.Context, _: click.Parameter, wanted: bool) -> Non
     from importlib.metadata import PackageNotFoundError, version
 
     lines = [f"archlint {__version__}", f"python {platform.python_version()}"]
-    for package in ("torch", "transformers", "accelerate", "peft"):
+    for package in ("torch", "transformers", "accelerate", "peft", "trl"):
         try:
             lines.append(f"{package} {version(package)}")
         except PackageNotFoundError:

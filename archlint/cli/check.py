@@ -30,6 +30,7 @@ from archlint.cli.trainers import OF_PLAN, trainer_options
 if TYPE_CHECKING:
     from archlint.core.finding import Remedy, Severity
     from archlint.core.report import Run
+    from archlint.core.training import Trainer
     from archlint.core.trial import Plan
     from archlint.engine import Options
     from archlint.fixing import Fixed
@@ -52,7 +53,11 @@ Examples:
   archlint google/gemma-4 Qwen/Qwen3-8B --format jsonl --output reports.jsonl
 
 Trainers (trl-sft and transformers, unless the plan's file says otherwise):
-  trl-sft, trl-dpo, trl-grpo, trl-kto, trl-reward, transformers, none
+  trl-sft, trl-dpo, trl-grpo, trl-kto, transformers; trl-reward or none alone
+
+Arguments of trainers that matter (--trainer-args, once for each):
+  gradient_checkpointing, gradient_accumulation_steps, router_aux_loss_coef,
+  loss_type, label_smoothing_factor, weight_decay; modules_to_save of a plan
 
 Exit codes:
   0  nothing at or above --fail-on (error)
@@ -150,6 +155,8 @@ def check(ctx: click.Context, /, sources: Sequence[str], style: str, output: Pat
     fix, diff, unsafe = (settings.pop(name) for name in ("fix", "diff", "unsafe_fixes"))
     if settings["trial_train"] and settings["no_prove"]:
         raise click.UsageError("--trial-train needs what --no-prove leaves out.")
+    if settings["trial_train"]:
+        _check_trial(settings["trainers"])
     if fix or diff:
         _check_fixable(sources, plan_file, plan)
     elif unsafe:
@@ -186,6 +193,7 @@ def check(ctx: click.Context, /, sources: Sequence[str], style: str, output: Pat
         catalog=catalog,
         file=plan_file,
         alone=plan is None,
+        given=arguments,
         to_file=output is not None,
     )
     _deliver(text, run, output)
@@ -237,6 +245,13 @@ def _saving(plan: Plan | None, file: PlanFile | None, modules: Sequence[str]) ->
     if plan is None and file is None:
         raise click.UsageError(f"--trainer-args {OF_PLAN} is part of a plan: give --target-modules as well.")
     return Plan(USER, {**({} if plan is None else plan.lora), OF_PLAN: modules})
+
+
+def _check_trial(trainers: Sequence[Trainer] | None) -> None:
+    from archlint.core.training import Trainer
+
+    if trainers is not None and Trainer.SFT not in trainers:
+        raise click.UsageError(f"--trial-train tries {Trainer.SFT.label} alone, and --trainer leaves trl-sft out.")
 
 
 def _check_fixable(sources: Sequence[str], file: PlanFile | None, plan: Plan | None) -> None:

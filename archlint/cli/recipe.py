@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -101,7 +101,6 @@ def recipe(
             report = judge(options)
             if report.recipe is not None and tool not in (None, "peft"):
                 shorter = _shorter(report, dialect(tool), with_rank(rank, report.recipe.plan.lora), judge, options)
-    needed = _needed(report)
     for note in report.notes:
         notice(f"note: {note}")
     if report.recipe is None:
@@ -113,15 +112,13 @@ def recipe(
     trial = report.recipe
     emit(shorter or _written(with_rank(rank, trial.plan.lora), report, style, tool))
     notice(f"{wording.injection(trial, report.scope)}; {wording.execution(trial)}")
-    if needed:
-        notice(f"TRL's SFTTrainer needs {', '.join(f'{name}={value!r}' for name, value in needed.items())}")
-    elif needed is None:
-        notice(f"TRL's SFTTrainer cannot train this model: archlint check {report.source} says why")
+    for line in _about_trl(report):
+        notice(line)
     for part in report.left_out:
         notice(f"without {', '.join(fold.pattern for fold in part.sites)}: {part.reason}")
     for lack in report.unchecked:
         notice(f"not checked: {lack.what}: {lack.why}")
-    if (trial.forward != "unavailable" and not trial.is_sound) or (tool == "trl" and needed is None):
+    if (trial.forward != "unavailable" and not trial.is_sound) or (tool == "trl" and report.trainer is None):
         ctx.exit(1)
     ctx.exit(UNCHECKED if report.unchecked or not trial.is_sound else 0)
 
@@ -136,7 +133,7 @@ def _shorter(
     assert report.recipe is not None  # the caller looked
     wanted = report.recipe
     try:
-        for text in tool.shorthands(lora, _base_model(report), _needed(report)):
+        for text in tool.shorthands(lora, _base_model(report), report.trainer):
             tried = judge(dataclasses.replace(options, plan_file=read_back(tool, text), rules=())).plan
             if tried is not None and tried.raised is None and _places(tried) == _places(wanted):
                 return text
@@ -145,11 +142,19 @@ def _shorter(
     return None
 
 
-def _needed(report: Report) -> Mapping[str, Any] | None:
-    """What SFTTrainer needs beside the recipe; ``None`` where it cannot train the model at all."""
+def _about_trl(report: Report) -> Iterator[str]:
+    """What SFTTrainer needs beside the recipe, and what becomes of its loss."""
     from archlint.core.training import Trainer
 
-    return report.training.needed_by(Trainer.SFT) if Trainer.SFT in report.training.trainers else {}
+    if report.trainer is None:
+        yield f"TRL's SFTTrainer cannot train this model: archlint check {report.source} says why"
+    elif report.trainer:
+        yield f"TRL's SFTTrainer needs {', '.join(f'{name}={value!r}' for name, value in report.trainer.items())}"
+    training = report.training
+    if Trainer.SFT in training.bypassing and training.fused is None and training.tail.differs:
+        mended = ", ".join(f"{name}={value!r}" for name, value in training.tail.mended_by.items())
+        way = f"set {mended} in the text config first" if mended else f"archlint check {report.source} tells more"
+        yield f"TRL's SFTTrainer trains this model towards another loss than its own (ARC701): {way}"
 
 
 def _places(trial: Trial) -> tuple[frozenset[str], frozenset[str]]:
@@ -161,7 +166,7 @@ def _written(lora: dict[str, Any], report: Report, style: str, tool: str | None)
 
     if tool not in (None, "peft"):
         try:
-            return dialect(tool).fragment(lora, _base_model(report), _needed(report))
+            return dialect(tool).fragment(lora, _base_model(report), report.trainer)
         except PlanError as error:
             raise click.ClickException(str(error)) from error
     if style == "python":

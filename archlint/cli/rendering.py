@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,15 @@ FORMATS = ("full", "concise", "json", "jsonl", "sarif", "github")
 
 
 def render(
-    run: Run, style: str, *, code: int, catalog: Catalog, file: PlanFile | None, alone: bool, to_file: bool
+    run: Run,
+    style: str,
+    *,
+    code: int,
+    catalog: Catalog,
+    file: PlanFile | None,
+    alone: bool,
+    given: Collection[str] = (),
+    to_file: bool,
 ) -> str:
     """``run`` in one of :data:`FORMATS`.
 
@@ -29,6 +38,7 @@ def render(
         catalog: all rules.
         file: where the user's plan comes from.
         alone: whether all of it does; what options say cannot be mended in the file.
+        given: arguments of the trainer that options say, which win over the file.
         to_file: whether it goes to a file, not to standard output.
     """
     if style == "json":
@@ -50,7 +60,7 @@ def render(
     if style == "sarif":
         from archlint.report import sarif
 
-        plan = None if file is None else _plan_text(file, alone=alone)
+        plan = None if file is None else _plan_text(file, alone=alone, given=given)
         return sarif.render(run, rules=list(catalog.rules.values()), root=Path.cwd(), plan=plan)
     from archlint.report import full
     from archlint.report.layout import draw
@@ -59,14 +69,18 @@ def render(
     return draw(full.render(run, exit_code=code), width=width(), terminal=screen, color=screen and wants_color())
 
 
-def _plan_text(file: PlanFile, *, alone: bool) -> PlanText:
+def _plan_text(file: PlanFile, *, alone: bool, given: Collection[str]) -> PlanText:
     from archlint.plans import PlanError
     from archlint.report.sarif import PlanText
 
     def text_with(report: Report, remedy: Remedy) -> str | None:
-        if report.plan is None or remedy.plan is None or not alone:
+        if report.plan is None or not alone:
             return None
         try:
+            if remedy.training is not None:
+                return None if set(remedy.training) & set(given) else file.training_changed(remedy.training).text
+            if remedy.plan is None:
+                return None
             return file.changed(report.plan.plan.lora, remedy.plan).text
         except PlanError:
             return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
+import re
 from collections.abc import Callable, Sequence
 from functools import reduce
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -16,8 +16,10 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_NONE = "none"
-_NAMES = ("trl-sft", "trl-dpo", "trl-grpo", "trl-kto", "trl-reward", "transformers", _NONE)
+_SEVERAL = re.compile(r",\s*[a-z_]+\s*=")
+"""A second argument behind the first one's value."""
+_QUOTES = ("{", "[", '"')
+"""How JSON begins that may hold a comma."""
 OF_PLAN = "modules_to_save"
 """The one of these arguments that is PEFT's."""
 
@@ -42,27 +44,19 @@ def trainer_options(section: str = "Trainers") -> Callable[[F], F]:
             help="gradient_checkpointing=false, …",
             section=section,
         ),
-        option("--trial-train", is_flag=True, help="Train a small copy with SFTTrainer.", section=section),
+        option("--trial-train", is_flag=True, help="Train a small copy with TRL's SFTTrainer.", section=section),
     )
     return lambda function: reduce(lambda inner, decorate: decorate(inner), reversed(decorators), function)
 
 
 def _trainers(_: click.Context, __: click.Parameter, given: Sequence[str]) -> tuple[Trainer, ...] | None:
     """Trainers by name; ``None`` where none is given, and nobody where that is what is asked for."""
-    names = [name.strip() for value in given for name in value.split(",")]
-    for name in names:
-        if name not in _NAMES:
-            near = difflib.get_close_matches(name, _NAMES, 1)
-            meant = f" Did you mean {near[0]}?" if near else ""
-            raise click.BadParameter(f"{name!r} is none of {', '.join(_NAMES)}.{meant}")
-    if _NONE in names and len(names) > 1:
-        raise click.BadParameter("none stands alone.")
-    from archlint.core.training import Trainer
+    from archlint.core.trainer_names import trainers_named
 
-    trainers = tuple(dict.fromkeys(Trainer(name) for name in names if name != _NONE))
-    if Trainer.REWARD in trainers and len(trainers) > 1:
-        raise click.BadParameter(f"{Trainer.REWARD.value} trains a classifier, which others do not: it stands alone.")
-    return trainers if names else None
+    try:
+        return trainers_named(given) if given else None
+    except ValueError as error:
+        raise click.BadParameter(_sentence(error)) from error
 
 
 def _arguments(_: click.Context, __: click.Parameter, given: Sequence[str]) -> dict[str, Any]:
@@ -71,6 +65,8 @@ def _arguments(_: click.Context, __: click.Parameter, given: Sequence[str]) -> d
         name, equals, text = (part.strip() for part in pair.partition("="))
         if not equals or not name:
             raise click.BadParameter(f"{pair!r} is not of the form name=value.")
+        if _SEVERAL.search(text) and not text.startswith(_QUOTES):
+            raise click.BadParameter(f"{pair!r} holds several: give --trainer-args once for each.")
         arguments[name] = _checked(name, text)
     return arguments
 
@@ -83,4 +79,9 @@ def _checked(name: str, text: str) -> Any:
     try:
         return trainer_argument(name, text)
     except PlanError as error:
-        raise click.BadParameter(f"{error}.") from error
+        raise click.BadParameter(_sentence(error)) from error
+
+
+def _sentence(error: Exception) -> str:
+    text = str(error)
+    return text if text.endswith("?") else f"{text}."

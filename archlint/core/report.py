@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from archlint.core.blueprint import ModelInfo, Scope
+from archlint.core.blueprint import Facts, ModelInfo, Scope
 from archlint.core.finding import Finding, FoldedSites, LeftOut, Severity
-from archlint.core.training import Trainer, Training
+from archlint.core.training import Training
 from archlint.core.trial import Trial
+from archlint.core.verdicts import Known, Verdict, verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,21 +32,6 @@ class Dying:
     def count(self) -> int:
         """Number of sites."""
         return sum(fold.count for fold in self.sites)
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What one trainer makes of the model."""
-
-    trainer: Trainer
-    version: str
-    """Of the package that it is from, whose behaviour is told."""
-    is_installed: bool
-    """Whether that version is installed; otherwise it is the newest one known."""
-    status: str
-    """``runs``, ``differs`` (it runs, and its loss is not the model's), ``raises`` or ``unknown``."""
-    codes: tuple[str, ...] = ()
-    """Of the findings that say why it does not just run."""
 
 
 class FindingsError(Exception):
@@ -90,6 +76,8 @@ class Report:
     """What the recipe does not adapt, though it belongs to what is to be trained."""
     training: Training = field(default_factory=Training)
     """What the trainers make of the model, those that it was checked for."""
+    facts: Facts = field(default_factory=Facts)
+    """What concerns the model as a whole."""
     dying: tuple[Dying, ...] = ()
     """Adapters of the plans tried that get no gradient on the batch for the scope."""
     plan: Trial | None = None
@@ -154,26 +142,19 @@ class Report:
             transformers: its installed version.
         """
         training = self.training
+        trials = self.stock if self.plan is None else (self.plan,)
+        tried = self.recipe if self.plan is None else self.plan
+        known = Known(training, self.facts, trials, tried, self.findings)
         for trainer in training.trainers:
-            bad = [f for f in self.findings if trainer in f.trainers and f.severity is not Severity.INFO]
-            unknown = (
-                training.is_static
-                or (trainer.is_trl and bool(training.unknown))
-                or (trainer in training.fusing and bool(training.tail.reason))
-            )
-            is_error = any(finding.severity is Severity.ERROR for finding in bad)
-            if is_error or training.needed_by(trainer) is None:
-                status = "raises"
-            else:
-                status = "unknown" if unknown else "differs" if bad else "runs"
             version, is_installed = (training.trl, training.is_installed) if trainer.is_trl else (transformers, True)
-            said = bad or [f for f in self.findings if status == "raises" and trainer in f.trainers]
-            codes = tuple(dict.fromkeys(finding.code for finding in said))
-            yield Verdict(trainer, version or "", is_installed, status, codes)
+            yield verdict(trainer, known, version or "", is_installed=is_installed)
 
     @property
     def trainer(self) -> Mapping[str, Any] | None:
-        """Arguments that the trainers need beside the recipe; ``None`` where they cannot train the model at all."""
+        """Arguments that the trainers it was checked for need beside the recipe, all of them together.
+
+        ``None`` where one of them cannot train the model whatever it is given.
+        """
         return self.training.needs
 
     @property

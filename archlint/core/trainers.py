@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from archlint.core.finding import Remedy
-from archlint.core.training import Trainer, Training
+from archlint.core.training import NLL, Trainer, Training
 
 
 def named(trainers: Sequence[Trainer]) -> str:
@@ -34,6 +34,8 @@ def argument(text: str, **arguments: Any) -> Remedy:
 def own_forward(training: Training) -> Iterator[Remedy]:
     """Remedies that compute the loss by the model's own forward: another trainer, or TRL as it was."""
     if Trainer.SFT in training.fusing:
+        if NLL in training.own_loss_types:
+            yield argument("the loss is then that of the model's own forward", loss_type=NLL)
         label = Trainer.TRANSFORMERS.label
         text = f"or train with {label}, which takes the model's own forward and loss"
         yield Remedy("other", text, trainer=Trainer.TRANSFORMERS)

@@ -74,6 +74,8 @@ class Tail:
     """Settings of the config that the fused head applies, and their values."""
     left_off: int = 0
     """Columns of the product with the head that the model's own logits do without, such as padding."""
+    buffers: tuple[str, ...] = ()
+    """Buffers that are skipped, and without which nothing differs: their content is the checkpoint's, often zero."""
     other_state: bool = False
     """Whether the model computes its logits from something else than the last hidden state."""
     head: Step | None = None
@@ -88,6 +90,9 @@ class Tail:
         return self.other_state or self.difference > TOLERANCE
 
 
+NLL = "nll"
+"""The ``loss_type`` of SFTTrainer that is the model's own loss, in versions that have another by default."""
+
 TOLERANCE = 1e-3
 """Difference of a log-probability that rounding in single precision does not explain."""
 
@@ -100,6 +105,8 @@ class OwnLoss:
     """Whether the label of a token is compared with what the model says of the token before."""
     counts_items: bool | None = None
     """Whether ``num_items_in_batch`` is what it is divided by."""
+    reason: str = ""
+    """Why it could not be computed, where something was raised."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,12 +147,18 @@ class Training:
     """Why TRL's behaviour is not known, where it is not."""
     is_installed: bool = False
     """Whether that version is installed; otherwise it is the newest one known."""
+    own_loss_types: tuple[str, ...] = ()
+    """Values of SFTTrainer's ``loss_type`` with which it takes the model's own forward, and nothing else."""
+    smooths_own: bool = False
+    """Whether label smoothing has SFTTrainer take its loss from the model's own forward, beside the fused pass."""
     fused: Crash | None = None
     """What the fused head raises, without an auxiliary loss."""
     bare: Crash | None = None
     """What it raises on what a collator for text gives, where the model asks for more and it was given that."""
     has_router_logits: bool = False
     """Whether the text config has ``output_router_logits``, without which TRL adds no auxiliary loss."""
+    always_balances: bool = False
+    """Whether the text config asks for the auxiliary loss where no argument turns that off."""
     coefficient: float = 0.0
     """The weight of the auxiliary loss that TRL takes by default."""
     refuses_coefficient: bool = True
@@ -156,12 +169,16 @@ class Training:
     """Of a model whose fused head raises: an attribute which, taken for its base model, makes it run as its own."""
     classifier: Crash | None = None
     """What a trainer of reward models raises."""
+    has_classifier: bool = True
+    """Whether there is a class for classifying sequences, as which reward models are loaded."""
     tail: Tail = field(default_factory=Tail)
     loss: OwnLoss = field(default_factory=OwnLoss)
     passes_count: bool = False
     """Whether the Trainer leaves the division by the number of accumulated batches to the model's loss."""
     checkpointing: Crash | None = None
     """What turning gradient checkpointing on raises."""
+    input_gradients: Crash | None = None
+    """What a forward pass raises where the embeddings ask for gradients, as TRL has it of a model with adapters."""
     is_static: bool = False
     """Whether the model could not be run: there is nothing but what its classes say."""
     trained: Trained | None = None
@@ -170,7 +187,19 @@ class Training:
     @property
     def fusing(self) -> tuple[Trainer, ...]:
         """Those of the trainers that compute log-probabilities from the head's weight."""
-        return tuple(trainer for trainer in self.trainers if trainer in self.fused_by)
+        return tuple(trainer for trainer in self.trainers if self.fuses(trainer))
+
+    @property
+    def bypassing(self) -> tuple[Trainer, ...]:
+        """Those of them whose loss comes of that: with label smoothing, SFTTrainer's is of the model's own logits."""
+        smooths = self.smooths_own and bool(self.arguments.get("label_smoothing_factor"))
+        own = {Trainer.SFT} if smooths and self.arguments.get("loss_type") != "dft" else set()
+        return tuple(trainer for trainer in self.fusing if trainer not in own)
+
+    def fuses(self, trainer: Trainer) -> bool:
+        """Whether ``trainer`` computes log-probabilities from the head's weight, with the arguments it has."""
+        is_own = trainer is Trainer.SFT and self.arguments.get("loss_type") in self.own_loss_types
+        return trainer in self.fused_by and not is_own
 
     @property
     def checkpointed(self) -> tuple[Trainer, ...]:
@@ -186,8 +215,8 @@ class Training:
 
     @property
     def balances(self) -> bool:
-        """Whether TRL adds the auxiliary loss of experts."""
-        return self.has_router_logits and self.balancing != 0.0
+        """Whether TRL computes the auxiliary loss of experts."""
+        return self.has_router_logits and (self.balancing != 0.0 or self.always_balances)
 
     @property
     def needs(self) -> Mapping[str, Any] | None:
@@ -199,13 +228,20 @@ class Training:
 
     def needed_by(self, trainer: Trainer) -> Mapping[str, Any] | None:
         """The arguments with which ``trainer`` runs where it does not without; ``None`` where no argument helps."""
-        fuses = trainer in self.fused_by
-        if (self.fused if fuses else self.classifier if trainer is Trainer.REWARD else None) is not None:
+        if trainer is Trainer.REWARD and self.classifier is not None:
             return None
         needed: dict[str, Any] = {}
         if trainer in self.checkpointed and self.checkpointing is not None:
             needed["gradient_checkpointing"] = False
-        if fuses and self.refuses_balance:
+        if trainer in self.checkpointed and trainer.is_trl and self.input_gradients is not None:
+            needed["gradient_checkpointing"] = False
+        if not self.fuses(trainer):
+            return needed
+        if self.fused is not None:
+            return {**needed, "loss_type": NLL} if NLL in self.own_loss_types else None
+        if self.refuses_balance:
+            if self.always_balances:
+                return None
             needed["router_aux_loss_coef"] = 0.0
         return needed
 

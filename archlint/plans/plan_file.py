@@ -61,7 +61,9 @@ class PlanFile:
     def format(self) -> str:
         """What kind of file it is, in words."""
         what = f" ({self.section.about})" if self.section.about else ""
-        return f"{self.dialect.title} settings in {self.document.syntax}{what}"
+        training = self._training_section
+        also = f", and {training.about} in line {training.line} for the trainer" if training is not self.section else ""
+        return f"{self.dialect.title} settings in {self.document.syntax}{what}{also}"
 
     def plan(self, blueprint: Blueprint) -> Plan:
         """What the tool gives PEFT on the model of ``blueprint``."""

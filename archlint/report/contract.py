@@ -15,9 +15,10 @@ from typing import Any
 from archlint import __version__
 from archlint.core.blueprint import ModelInfo
 from archlint.core.finding import Finding, FoldedSites, Remedy, Severity
-from archlint.core.report import Environment, Report, Run, Verdict
+from archlint.core.report import Environment, Report, Run
 from archlint.core.training import Trained
 from archlint.core.trial import Trial
+from archlint.core.verdicts import Verdict
 
 SCHEMA = "archlint/report/v1"
 

@@ -221,11 +221,13 @@ def _trainers(report: Report, environment: Environment) -> Iterator[RenderableTy
     if (trained := report.training.trained) is not None:
         text = Text(wording.trial_of(trained), "red" if trained.raised is not None else "")
         yield Entry(Text("trained", "bold"), Text(trained.trainer.value), column, text, quoted=True)
-    for part in report.dying:
+    for n, part in enumerate(report.dying):
         shown = ", ".join(visible(fold.pattern) for fold in part.sites[:_MOST_DYING])
         more = ", …" if len(part.sites) > _MOST_DYING else ""
-        count = f"{part.plan}: {wording.plural(part.count, 'adapter')} get no gradient{wording.occasion(report)}: "
-        yield Row(Text(), Text.assemble(count, (f"{shown}{more}", "cyan")), quoted=True)
+        verb = "get" if part.count > 1 else "gets"
+        count = f"{part.plan}: {wording.plural(part.count, 'adapter')} {verb} no gradient{wording.occasion(report)}: "
+        body = Text.assemble(count, (f"{shown}{more}", "cyan"))
+        yield Row(Text("" if n else "dead", "bold"), body, quoted=True)
 
 
 def _outcome(trial: Trial, report: Report) -> Text:

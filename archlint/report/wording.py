@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from archlint.core.blueprint import Scope
 from archlint.core.finding import Edit, PlanLine, Severity
-from archlint.core.report import Report, Run, Verdict
+from archlint.core.report import Report, Run
 from archlint.core.training import Trained
 from archlint.core.trial import Ground, Trial
+from archlint.core.verdicts import Flaw, Verdict
 from archlint.report.quoting import gist, visible
 
 _MAGNITUDES = ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "K"))
@@ -89,22 +90,34 @@ def outcome(trial: Trial, scope: Scope) -> str:
     return done if trial.raised is not None else f"{done}; {execution(trial)}"
 
 
-_STATUSES = {
-    "runs": "runs",
-    "differs": "runs, and its loss is not the model's own",
-    "raises": "raises",
-    "unknown": "not known, or not whether its loss is the model's own",
+_STATUSES = {"unknown": "not known, or not whether its loss is the model's own"}
+_FLAWS = {
+    Flaw.LOSS: "its loss is not the model's own",
+    Flaw.SCALE: "its loss is too large where batches are accumulated",
+    Flaw.ADAPTERS: "some adapters get no gradient",
+    Flaw.OTHER: "there is a warning",
 }
 
 
 def verdict(found: Verdict) -> str:
     """What a trainer makes of the model: ``TRL 1.16.0: raises (ARC706)``."""
+    says = _STATUSES.get(found.status, found.status)
+    if found.status == "differs":
+        says = ", and ".join(["runs", *(_FLAWS[flaw] for flaw in found.flaws)])
     if not found.version:
-        return _STATUSES[found.status]
+        return says
     package = "TRL " if found.trainer.is_trl else ""
     known = "" if found.is_installed else " (not installed, the newest known)"
     codes = f" ({', '.join(found.codes)})" if found.codes else ""
-    return f"{package}{found.version}{known}: {_STATUSES[found.status]}{codes}"
+    return f"{package}{found.version}{known}: {says}{codes}{_excuse(found)}"
+
+
+def _excuse(found: Verdict) -> str:
+    """Why a trainer that raises is no error."""
+    if not found.takes:
+        return ""
+    name = found.trainer.value
+    return f": an info, as it is trained on {visible(found.takes)} and not on text; --trainer {name} makes it an error"
 
 
 def trial_of(trained: Trained) -> str:

@@ -81,6 +81,17 @@ def class_for_task(config: Mapping[str, Any], task: str) -> str | None:
     return found if isinstance(found, str) else None
 
 
+def classifies(config: PretrainedConfig) -> bool:
+    """Whether ``AutoModelForSequenceClassification`` has a class for ``config``."""
+    from transformers.models.auto.modeling_auto import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES
+
+    own = getattr(config, "auto_map", None) or {}
+    return (
+        "AutoModelForSequenceClassification" in own
+        or config.model_type in MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES
+    )
+
+
 def exported_class(name: str | None) -> type[PreTrainedModel] | None:
     """The model class that transformers exports as ``name``."""
     import transformers

@@ -50,12 +50,15 @@ def ask(model: Model) -> Training:
 
 
 def lacks(training: Training) -> Iterator[Unchecked]:
-    """What could not be found out for the trainers of ``training``."""
+    """What could not be found out about the trainers of ``training``."""
     if training.unknown and any(trainer.is_trl for trainer in training.trainers):
         yield Unchecked("TRL's trainers", training.unknown)
-    if training.fusing and training.fused is None and training.tail.reason:
-        labels = " and ".join(trainer.label for trainer in training.fusing)
+    if training.bypassing and training.fused is None and training.tail.reason:
+        labels = " and ".join(trainer.label for trainer in training.bypassing)
         why = f"it could not be compared with the model's own: {training.tail.reason}"
         yield Unchecked(f"the loss of {labels}", why)
+    if training.loss.reason and Trainer.TRANSFORMERS in training.trainers:
+        why = f"it could not be computed: {training.loss.reason}"
+        yield Unchecked("the model's own loss, as transformers' Trainer takes it", why)
     if training.trained is not None and training.trained.reason:
         yield Unchecked("a trial of SFTTrainer", training.trained.reason)

@@ -30,7 +30,7 @@ class Scale:
     def factor(self, text_config: Any) -> float | None:
         """The factor; ``None`` where the config has no such setting."""
         value = getattr(text_config, self.name, None)
-        return None if value is None else self.read(float(value), text_config)
+        return None if value is None else self.read(value, text_config)
 
     def read(self, value: float, text_config: Any) -> float:
         """The factor that ``value`` of the setting stands for; and the value for a factor, as it is its own inverse."""
@@ -54,6 +54,10 @@ class Behaviour:
     """The weight of the auxiliary loss that is its own default; ``None`` where that is the config's."""
     refuses_coefficient: bool
     """Whether it raises for such a weight where the text config has no router logits."""
+    own_loss_types: tuple[str, ...]
+    """Values of SFTTrainer's ``loss_type`` with which it takes the model's own forward, and nothing else."""
+    smooths_own: bool
+    """Whether label smoothing has SFTTrainer take its loss from the model's own forward, beside the fused pass."""
     scales: tuple[Scale, ...]
     """The first that the text config has counts."""
     cap: str
@@ -94,6 +98,8 @@ def behaviour_of(trl: str, *, is_installed: bool = True) -> Behaviour:
         known["fused_since"],
         latest.get("coefficient"),
         latest.get("refuses_coefficient", False),
+        tuple(latest.get("own_loss_types", ())),
+        latest.get("smooths_own", False),
         tuple(
             Scale(one["setting"], one.get("divides", False), tuple(one.get("multiplies_for", ())))
             for one in latest["scales"]

@@ -24,11 +24,15 @@ class Logits:
     scale: float = 1.0
     cap: float | None = None
     settings: tuple[tuple[str, float], ...] = ()
-    """Where in the text config the two come from."""
+    """Where in the text config the two come from; a config may hold no number there, and then nothing is computed."""
 
     @classmethod
     def read(cls, config: Any, behaviour: Behaviour) -> Logits:
-        """What the trainer reads from a model's config when it patches the model."""
+        """What the trainer reads from a model's config when it patches the model.
+
+        Raises:
+            Exception: whatever the trainer's code raises for a setting that is no number it can take.
+        """
         text = config.get_text_config()
         found: dict[str, float] = {}
         factors = ((scale, scale.factor(text)) for scale in behaviour.scales)
@@ -43,37 +47,45 @@ class Logits:
     def of(self, product: Tensor) -> Tensor:
         """The logits, of the shape of ``product``."""
         logits = product * self.scale
-        return logits if self.cap is None else self.cap * torch.tanh(logits / self.cap)
+        if self.cap is None:
+            return logits
+        cap = self.cap or 1.0  # as the trainer takes a cap of 0
+        return cap * torch.tanh(logits / cap)
 
 
-def run(model: nn.Module, inputs: Mapping[str, Any], *, auxiliary: bool) -> Any:
-    """One forward pass as the trainer does it, up to the product with the head's weight.
+def run(model: nn.Module, inputs: Mapping[str, Any], behaviour: Behaviour, *, auxiliary: bool) -> None:
+    """One forward pass as the trainer does it, up to the logits.
 
     Args:
         inputs: what the collator gives, without labels; on the device of the model.
         auxiliary: with what the load-balancing loss of experts is computed from.
-
-    Returns:
-        What the backbone gave.
 
     Raises:
         Exception: whatever the trainer's or the model's code raises.
     """
     config: Any = model.config
     _ = model.generation_config.pad_token_id  # type: ignore[union-attr]  # which the trainer sets
+    Logits.read(config, behaviour)
     text = config.get_text_config()
-    if hasattr(text, "router_aux_loss_coef"):
+    if hasattr(text, "router_aux_loss_coef") or getattr(text, "output_router_logits", False):
         text.output_router_logits = auxiliary
     given: dict[str, Any] = {**inputs, "use_cache": False}
     if auxiliary or getattr(text, "output_router_logits", False):
         given["output_router_logits"] = True
-    outputs = model.base_model(**given)  # type: ignore[operator]
+    score(model, model.base_model(**given), inputs, behaviour)  # type: ignore[operator]
+
+
+def score(model: Any, outputs: Any, inputs: Mapping[str, Any], behaviour: Behaviour) -> None:
+    """What the trainer does with the ``outputs`` of the backbone.
+
+    Raises:
+        Exception: whatever the trainer's code raises.
+    """
     hidden = outputs.last_hidden_state[:, :-1]
-    head = model.get_output_embeddings()  # type: ignore[operator]
+    head = model.get_output_embeddings()
     weight, _ = head.weight, head.bias
     scores = torch.mm(hidden.reshape(-1, hidden.size(-1)), weight.to(hidden.dtype).t())[:, 0]
-    scores.view(given["input_ids"][:, 1:].shape)
-    return outputs
+    Logits.read(model.config, behaviour).of(scores).view(inputs["input_ids"][:, 1:].shape)
 
 
 def balance(config: Any, outputs: Any, inputs: Mapping[str, Any], behaviour: Behaviour) -> None:

@@ -10,9 +10,10 @@ from torch import Tensor, nn
 from archlint.running import configs
 from archlint.training.behaviour import Behaviour
 from archlint.training.fused_head import Logits
+from archlint.training.tail import ROWS
 
-_COLUMNS = 512
-"""Of the vocabulary, that are looked at: the head's rows repeat after fewer."""
+_COLUMNS = 2 * ROWS
+"""Of the vocabulary, that are looked at: the head's rows repeat after half of them."""
 _CLOSE = 1e-4
 """Relative difference that rounding explains."""
 _DIGITS = 6
@@ -58,6 +59,6 @@ def _close(one: Tensor, other: Tensor) -> bool:
 
 
 def _numbers(model: nn.Module) -> set[float]:
-    """The positive numbers among the settings of the model's configs."""
+    """The numbers above 1 among the settings of the model's configs: a cap below flattens everything."""
     values = (value for config in configs(model) for value in vars(config).values())
-    return {float(value) for value in values if isinstance(value, (int, float)) and value > 1}
+    return {float(value) for value in values if type(value) in (int, float) and value > 1}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -12,27 +12,36 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from archlint.core.training import TOLERANCE, OwnLoss, Tail
-from archlint.running import configs, restored
+from archlint.running import configs, plain_tokens, restored
 from archlint.training import mending
+from archlint.training.backbone_outputs import BackboneOutputs
 from archlint.training.behaviour import Behaviour
 from archlint.training.fused_head import Logits
-from archlint.training.handed_on import HandedOn
 from archlint.training.tail import NotMeasurableError, TailProbe
 
 _ITEMS = 1000
 """A ``num_items_in_batch`` that no batch here has."""
+_TOKENS = 3
+"""Of a decoder, where the inputs are no text."""
 _CLOSE = 1e-3
 """Relative difference of two losses that are the same."""
 
 
 def measured(
-    model: Any, inputs: Mapping[str, Any], trl: Behaviour, handed_on: HandedOn, *, passes_count: bool
+    model: Any,
+    inputs: Mapping[str, Any],
+    trl: Behaviour,
+    run: BackboneOutputs,
+    sources: Mapping[nn.Module, Any],
+    *,
+    passes_count: bool,
 ) -> tuple[Tail, OwnLoss]:
     """How the model's own logits differ from those of a fused head, and what its own loss is.
 
     Args:
         inputs: what a collator gives, without labels; on the device of the model.
-        handed_on: what the backbone gave for them, where it was run.
+        run: what the modules of the model gave for them, as far as they were run.
+        sources: of these the backbone and what hands on the same hidden state; empty where it was not run to its end.
         passes_count: whether the Trainer gives the model ``num_items_in_batch``.
     """
     try:
@@ -45,40 +54,57 @@ def measured(
         if hasattr(config, "output_router_logits"):
             config.output_router_logits = False
     try:
-        own = _from_backbone(model, inputs, head, handed_on)
+        if not sources:
+            raise NotMeasurableError("it has no backbone that can be run by itself")
+        own = OwnForward(model, inputs, TailProbe(model, head, sources), list(sources))
         logits = own.logits()
         tail = _compared(own, head, logits, trl)
     except Exception as error:  # as above
-        reason = str(error) if isinstance(error, NotMeasurableError) else f"{type(error).__name__}: {error}"
-        tail = Tail(reason=" ".join(reason.split()))
+        tail = Tail(reason=_told(error))
     if not tail.reason and not tail.other_state:
         return tail, _own_loss(own, logits, passes_count=passes_count)
     try:  # a loss can be told from the logits on
-        own = OwnForward(model, _with_decoder(model, inputs), TailProbe(model, head), [head])
-        return tail, _own_loss(own, own.logits(), passes_count=passes_count)
-    except Exception:  # as above
-        return tail, OwnLoss()
+        return tail, _loss_from_head(model, inputs, head, run, passes_count=passes_count)
+    except Exception as error:  # as above
+        return tail, OwnLoss(reason=_told(error) if _takes_labels(model) else "")
 
 
-def _from_backbone(model: Any, inputs: Mapping[str, Any], head: nn.Module, handed_on: HandedOn) -> OwnForward:
-    backbone = getattr(model, "base_model", model)
-    if backbone is model:
-        raise NotMeasurableError("it has no backbone and head that can be told apart")
-    sources = handed_on.sources()
-    if not sources:
-        handed_on = HandedOn(model)
-        with handed_on.recorded():
-            backbone(**inputs, use_cache=False)
-        sources = handed_on.sources()
-    return OwnForward(model, inputs, TailProbe(model, head, sources), list(sources))
+def _loss_from_head(
+    model: nn.Module, inputs: Mapping[str, Any], head: nn.Module, run: BackboneOutputs, *, passes_count: bool
+) -> OwnLoss:
+    if not _takes_labels(model):
+        return OwnLoss()
+    given = _with_decoder(model, inputs)
+    if given.keys() == inputs.keys():
+        repeated = run.before(head)
+    else:
+        repeated, run = {}, BackboneOutputs(model)
+    own = OwnForward(model, given, TailProbe(model, head), [head], repeated)
+    if repeated:
+        return _own_loss(own, own.logits(), passes_count=passes_count)
+    with run.recorded():
+        logits = own.logits()
+    return _own_loss(replace(own, repeated=run.before(head)), logits, passes_count=passes_count)
+
+
+def _told(error: Exception) -> str:
+    reason = str(error) if isinstance(error, NotMeasurableError) else f"{type(error).__name__}: {error}"
+    return " ".join(reason.split())
+
+
+def _takes_labels(model: nn.Module) -> bool:
+    return "labels" in inspect.signature(type(model).forward).parameters
 
 
 def _with_decoder(model: nn.Module, inputs: Mapping[str, Any]) -> dict[str, Any]:
     """``inputs`` with those of a decoder, where the class takes some: it makes them of labels otherwise."""
-    takes = inspect.signature(type(model).forward).parameters
-    if "decoder_input_ids" not in takes or "input_ids" not in inputs:
+    if "decoder_input_ids" not in inspect.signature(type(model).forward).parameters:
         return dict(inputs)
-    return {**inputs, "decoder_input_ids": inputs["input_ids"]}
+    ids = inputs.get("input_ids")
+    if ids is None:
+        rows = next(len(value) for value in inputs.values() if isinstance(value, Tensor))
+        ids = torch.full((rows, _TOKENS), next(plain_tokens(model)))
+    return {**inputs, "decoder_input_ids": ids}
 
 
 @dataclass(frozen=True)
@@ -90,6 +116,8 @@ class OwnForward:
     probe: TailProbe
     sources: Sequence[nn.Module]
     """Modules that the numbers begin at."""
+    repeated: Mapping[nn.Module, Any] = field(default_factory=dict)
+    """Modules before them that need not be run again, with what they gave back."""
 
     def logits(self) -> Tensor:
         """``(rows, tokens, vocabulary)``."""
@@ -100,15 +128,16 @@ class OwnForward:
         return found
 
     def outputs(self, **more: Any) -> Any:
-        with self.probe.beginning_at(self.sources):
+        with self.probe.beginning_at(self.sources, self.repeated):
             return self.model(**self.inputs, use_cache=False, **more)
 
     def loss(self, labels: Tensor, **more: Any) -> Tensor | None:
-        """The loss for ``labels``; ``None`` where it raises, or its loss does not come of the hidden state."""
-        try:
-            loss = getattr(self.outputs(labels=labels, **more), "loss", None)
-        except Exception:  # a model's code raises whatever its inputs lead it to
-            return None
+        """The loss for ``labels``; ``None`` where it is not computed from the hidden state.
+
+        Raises:
+            Exception: whatever the model's code raises.
+        """
+        loss = getattr(self.outputs(labels=labels, **more), "loss", None)
         return loss if self.probe.depends(loss) else None
 
 
@@ -132,6 +161,11 @@ def _compared(own: OwnForward, head: Any, logits: Tensor, trl: Behaviour) -> Tai
     tail = Tail(difference, tuple(probe.steps), applied, left_off, head=probe.head)
     if not tail.differs or left_off:
         return tail
+    if buffers := probe.buffers:
+        with probe.at_zero(buffers):
+            difference = _difference(own.logits(), fused.of(product))
+        if difference <= TOLERANCE:
+            return replace(tail, difference=difference, buffers=buffers)
     return replace(tail, mended_by=next(_mending(own, logits, product, trl), {}))
 
 
@@ -154,19 +188,25 @@ def _difference(one: Tensor, other: Tensor) -> float:
 
 def _own_loss(own: OwnForward, logits: Tensor, *, passes_count: bool) -> OwnLoss:
     """What the model's own loss is, for labels of all sorts."""
-    if "labels" not in inspect.signature(type(own.model).forward).parameters or not own.probe.depends(logits):
+    if not _takes_labels(own.model) or not own.probe.depends(logits):
         return OwnLoss()
     rows, tokens, size = logits.shape
     labels = torch.arange(rows * tokens, device="cpu").reshape(rows, tokens) * 7 % min(size, 100)
     shifted = functional.cross_entropy(logits[:, :-1].flatten(0, 1).float(), labels[:, 1:].flatten())
     plain = functional.cross_entropy(logits.flatten(0, 1).float(), labels.flatten())
-    loss = own.loss(labels)
+    try:
+        loss = own.loss(labels)
+    except Exception as error:  # a model's code raises whatever its inputs lead it to
+        return OwnLoss(reason=_told(error))
     if loss is None or not (_same(loss, shifted) or _same(loss, plain)):
         return OwnLoss()
     is_shifted = _same(loss, shifted)
     if not passes_count:
         return OwnLoss(shifted=is_shifted)
-    counted = own.loss(labels, num_items_in_batch=_ITEMS)
+    try:
+        counted = own.loss(labels, num_items_in_batch=_ITEMS)
+    except Exception as error:  # as above
+        return OwnLoss(is_shifted, reason=_told(error))
     items = rows * (tokens - 1 if is_shifted else tokens)
     return OwnLoss(is_shifted, None if counted is None else _same(counted * _ITEMS, loss * items))
 

@@ -23,13 +23,14 @@ from torch.utils._pytree import tree_flatten, tree_map_only
 from archlint.core.training import Step
 from archlint.survey.source_code import shown_path
 
-_ROWS = 256
+ROWS = 256
 """Rows of the head that differ; the others repeat them."""
 _SPREAD = 2.0
 """Standard deviation of the logits: that of trained language models, roughly."""
 _MOST = 2**24
 """Elements of a weight that is made up: 64 MB in single precision."""
 _SEED = 0
+_NOTHING: Mapping[nn.Module, Any] = {}
 _SELECTING = frozenset({"__getitem__", "contiguous", "float", "to", "view", "reshape", "clone"})
 """Functions that change no number."""
 
@@ -57,6 +58,13 @@ class TailProbe(TorchFunctionMode):
         self._weight: Any = head.weight
         named = [*model.named_parameters(remove_duplicate=False), *model.named_buffers(remove_duplicate=False)]
         self._names = {id(tensor): name for name, tensor in reversed(named)}
+        self._saved = {
+            name: buffer
+            for path, module in model.named_modules()
+            for key, buffer in module._buffers.items()
+            if buffer is not None and key not in module._non_persistent_buffers_set
+            for name in [f"{path}.{key}" if path else key]
+        }
         self._made: dict[int, Tensor] = {}
         self._live: dict[int, Tensor] = {}
         self._random = torch.Generator("cpu").manual_seed(_SEED)
@@ -64,20 +72,43 @@ class TailProbe(TorchFunctionMode):
         self._outputs = {id(source): self._with_numbers(given) for source, given in (outputs or {}).items()}
 
     @contextlib.contextmanager
-    def beginning_at(self, sources: Sequence[nn.Module]) -> Iterator[None]:
+    def beginning_at(
+        self, sources: Sequence[nn.Module], repeated: Mapping[nn.Module, Any] = _NOTHING
+    ) -> Iterator[None]:
         """Within the block, what ``sources`` return holds random numbers for the last hidden state.
 
         They are run in the first block at most; later ones get the same outputs.
 
         Args:
             sources: the backbone, and modules inside it that return the same hidden state.
+            repeated: modules before them that are not run, and return what they did before.
         """
         self.steps = []
         with contextlib.ExitStack() as stack:
             for source in sources:
                 source.forward = self._numbering(source, source.forward, stack)
                 stack.callback(vars(source).pop, "forward")
+            for module, outputs in repeated.items():
+                module.forward = lambda *_, _outputs=outputs, **__: _copied(_outputs)
+                stack.callback(vars(module).pop, "forward")
             yield
+
+    @property
+    def buffers(self) -> tuple[str, ...]:
+        """Names of the buffers that were made up and whose content a checkpoint has."""
+        return tuple(name for name, buffer in self._saved.items() if id(buffer) in self._made)
+
+    @contextlib.contextmanager
+    def at_zero(self, buffers: Sequence[str]) -> Iterator[None]:
+        """Within the block, ``buffers`` hold zeros."""
+        made = dict(self._made)
+        for name in buffers:
+            buffer = self._saved[name]
+            self._made[id(buffer)] = torch.zeros(buffer.shape, device="cpu")
+        try:
+            yield
+        finally:
+            self._made = made
 
     def _numbering(self, source: nn.Module, run: Callable[..., Any], stack: contextlib.ExitStack) -> Callable[..., Any]:
         def forward(*args: Any, **kwargs: Any) -> Any:
@@ -86,8 +117,7 @@ class TailProbe(TorchFunctionMode):
             if self not in _get_current_function_mode_stack():
                 stack.enter_context(torch.device("cpu"))
                 stack.enter_context(self)
-            given = self._outputs[id(source)]
-            return given if isinstance(given, Tensor) else copy.copy(given)
+            return _copied(self._outputs[id(source)])
 
         return forward
 
@@ -112,7 +142,7 @@ class TailProbe(TorchFunctionMode):
         size: int = self._weight.shape[0]
         if self._rows is None:
             spread = _SPREAD * hidden.shape[-1] ** -0.5
-            rows = torch.empty((min(_ROWS, size), hidden.shape[-1]), device="cpu")
+            rows = torch.empty((min(ROWS, size), hidden.shape[-1]), device="cpu")
             self._rows = rows.normal_(std=spread, generator=self._random)
         few = hidden.float() @ self._rows.T
         times = -(-size // len(self._rows))
@@ -164,7 +194,7 @@ class TailProbe(TorchFunctionMode):
             if id(tensor) not in self._names:
                 if not tensor.is_meta:
                     return tensor
-                raise NotMeasurableError(f"{name} at {file}:{line} takes a tensor without content")
+                raise NotMeasurableError(f"{name} at {shown_path(file)}:{line} takes a tensor without content")
             weights.append(self._names[id(tensor)])
             return self.numbers(tensor)
 
@@ -192,6 +222,11 @@ class TailProbe(TorchFunctionMode):
 def main_output(outputs: Any) -> Any:
     """The last hidden state among what a backbone returns; ``None`` where it returns none, or a bare tensor."""
     return outputs[0] if isinstance(outputs, tuple) and outputs else getattr(outputs, "last_hidden_state", None)
+
+
+def _copied(outputs: Any) -> Any:
+    """Outputs that may be changed without a change to ``outputs``."""
+    return outputs if isinstance(outputs, Tensor) else copy.copy(outputs)
 
 
 def _attribute(func: Callable[..., Any], args: Sequence[Any]) -> Any:

@@ -17,7 +17,8 @@ class AuxLossConfig(Rule):
     ## What it does
     Runs the trainer's forward pass with the auxiliary loss, where the trainer would add it: the text config has
     `output_router_logits`, and `router_aux_loss_coef` is not 0, as the trainer's argument or, without one, the
-    config's.
+    config's. Where the text config asks for router logits and has no `router_aux_loss_coef`, the trainer computes the
+    loss whatever the argument.
 
     ## Why it matters
     The loss is computed from the backbone's router logits, `num_experts` and `num_experts_per_tok` of the
@@ -27,7 +28,8 @@ class AuxLossConfig(Rule):
 
     ## What to do
     Train with `router_aux_loss_coef=0.0`: the loss is then the one of the tokens alone. With LoRA on frozen routers
-    there is little to balance.
+    there is little to balance. Where the config asks for router logits and has no coefficient, set
+    `output_router_logits = False` in the text config before the trainer is made.
     """
 
     code = "ARC705"
@@ -36,6 +38,12 @@ class AuxLossConfig(Rule):
     why = "The first step raises, with any plan."
     fires = (
         Example("toy:trainers.Unbalanced", severity=Severity.ERROR, trainers=[Trainer.SFT]),
+        Example(
+            "toy:trainers.AlwaysBalanced",
+            severity=Severity.ERROR,
+            trainers=[Trainer.SFT],
+            arguments={"router_aux_loss_coef": 0.0},
+        ),
         Example(
             "toy:trainers.Plain",
             severity=Severity.ERROR,
@@ -63,6 +71,19 @@ class AuxLossConfig(Rule):
                 settings=["router_aux_loss_coef"],
                 trainers=training.fusing,
             )
+        elif training.always_balances:
+            yield self.finding(
+                f"{doing(training.fusing, 'compute')} an auxiliary loss for {name} that cannot be computed, whatever "
+                "router_aux_loss_coef: its text config has output_router_logits=True",
+                evidence=Evidence.FORWARDED,
+                remedies=[_UNASKED, *own_forward(training)],
+                proof=[
+                    f"{version(training)}, output_router_logits=True without a router_aux_loss_coef in the text config "
+                    f"→ {training.auxiliary}",
+                    "output_router_logits=False → the forward pass of the trainer runs",
+                ],
+                trainers=training.fusing,
+            )
         else:
             source = "given" if _is_given(training) else "its default here"
             yield self.finding(
@@ -77,6 +98,14 @@ class AuxLossConfig(Rule):
                 settings=["router_aux_loss_coef"],
                 trainers=training.fusing,
             )
+
+
+_UNASKED = Remedy(
+    "setting",
+    "set output_router_logits = False on model.config.get_text_config() before the trainer is made",
+    value={"output_router_logits": False},
+    proven=True,
+)
 
 
 def _is_given(training: Training) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from archlint.core.blueprint import Blueprint
 from archlint.core.finding import Evidence, Finding, Location, Remedy, Severity
 from archlint.core.rule import Example, Rule, listed
-from archlint.core.trainers import named, own_forward, version
+from archlint.core.trainers import doing, named, own_forward, version
 from archlint.core.training import Tail, Trainer
 
 
@@ -31,7 +31,12 @@ class HeadBypass(Rule):
 
     ## What to do
     Where a setting of the text config makes both the same, set it before the trainer is made, and put it back before
-    the model is saved. Otherwise train with transformers' Trainer, which takes the model's own loss.
+    the model is saved. Otherwise train with transformers' Trainer, which takes the model's own loss; SFTTrainer of
+    TRL 1.7 to 1.14 does so with `loss_type="nll"`. `use_liger_kernel` does not help: TRL 1.16 takes only the kernels
+    for layers from it, and keeps its own head.
+
+    A buffer of the model, such as `final_logits_bias`, that is added to the logits and zero in most checkpoints is told
+    as an info: look whether it is zero in yours.
     """
 
     code = "ARC701"
@@ -43,28 +48,34 @@ class HeadBypass(Rule):
         Example("toy:trainers.Unscaled", at="lm_head", severity=Severity.WARNING, trainers=[Trainer.DPO]),
         Example("toy:trainers.Transformed", at="lm_head", severity=Severity.WARNING, trainers=[Trainer.GRPO]),
         Example("toy:trainers.Padded", at="lm_head", severity=Severity.WARNING, trainers=[Trainer.SFT]),
+        Example("toy:trainers.Biased", at="lm_head", severity=Severity.INFO, trainers=[Trainer.SFT]),
     )
     silent = (
         Example("toy:trainers.Plain", trainers=[Trainer.SFT]),
         Example("toy:trainers.Capped", trainers=[Trainer.TRANSFORMERS]),
         Example("toy:trainers.Capped", trainers=[Trainer.REWARD]),
+        Example("toy:trainers.Capped", trainers=[Trainer.SFT], arguments={"label_smoothing_factor": 0.1}),
         Example("toy:trainers.Capped"),
     )
 
     def check(self, blueprint: Blueprint) -> Iterable[Finding]:
         training = blueprint.training
         tail = training.tail
-        if not training.fusing or training.fused is not None or not tail.differs:
+        if not training.bypassing or training.fused is not None or not (tail.differs or tail.buffers):
             return
         head = blueprint.by_path.get(blueprint.facts.output_embeddings or "")
+        name, who = blueprint.model.class_name, named(training.bypassing)
         finding = self.finding(
-            f"{named(training.fusing)} would train {blueprint.model.class_name} on other logits than its own: "
-            f"{_difference(tail)}",
+            f"{who} would train {name} on other logits than its own: {_difference(tail)}"
+            if tail.differs
+            else f"{doing(training.bypassing, 'leave')} out {listed(tail.buffers)} of {name}: that changes nothing, "
+            "unless the checkpoint has something other than zero there",
             sites=[] if head is None else [head],
+            severity=Severity.WARNING if tail.differs else Severity.INFO,
             evidence=Evidence.FORWARDED,
             remedies=[*_settings(tail), *own_forward(training)],
             proof=[f"{version(training)}: {line}" for line in _told(tail)],
-            trainers=training.fusing,
+            trainers=training.bypassing,
         )
         at = next(iter(tail.skipped), tail.head)
         yield finding if at is None else replace(finding, location=Location(at.file, at.line))
@@ -84,6 +95,8 @@ def _told(tail: Tail) -> Iterator[str]:
         for step in tail.skipped:
             places[step.file, step.line].append(step.name)
         yield f"skips {listed(f'{listed(names)} at {file}:{line}' for (file, line), names in places.items())}"
+    if tail.buffers:
+        yield f"computes the model's own logits where {listed(tail.buffers)} is zero, and only there"
     if tail.left_off:
         yield f"takes {tail.left_off} rows of the head into account that the model's own logits leave off"
     if tail.applied:

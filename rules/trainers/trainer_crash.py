@@ -63,10 +63,13 @@ class TrainerCrash(Rule):
             yield located(finding, training.fused)
         if Trainer.REWARD in training.trainers and training.classifier is not None:
             text = "load it with AutoModelForSequenceClassification and num_labels=1: --class names another class here"
+            loaded = "it is loaded with AutoModelForSequenceClassification, which has no class for"
             finding = self.finding(
-                f"{Trainer.REWARD.label} cannot train {name}: {training.classifier}",
+                f"{Trainer.REWARD.label} cannot train {name}: {training.classifier}"
+                if training.has_classifier
+                else f"{Trainer.REWARD.label} cannot train {name}: {loaded} {blueprint.model.model_type}",
                 evidence=Evidence.FORWARDED,
-                remedies=[Remedy("other", text)],
+                remedies=[Remedy("other", text if training.has_classifier else _OWN_CLASSIFIER)],
                 proof=[f"{version(training)}: a reward for each row → {training.classifier}"],
                 trainers=[Trainer.REWARD],
             )
@@ -88,6 +91,12 @@ class TrainerCrash(Rule):
             trainers=[trained.trainer],
         )
         yield located(finding, trained.raised)
+
+
+_OWN_CLASSIFIER = (
+    "give it one: a class that inherits from transformers.modeling_layers.GenericForSequenceClassification and from "
+    "the model type's PreTrainedModel, loaded with num_labels=1"
+)
 
 
 def _remedies(training: Training) -> list[Remedy]:

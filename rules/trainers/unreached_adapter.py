@@ -56,8 +56,8 @@ class UnreachedAdapter(Rule):
         if trial is None:
             return
         training = blueprint.training
-        if training.fusing and training.fused is None and (sites := list(_skipped(blueprint, trial))):
-            yield self._finding(trial, sites, f"{named(training.fusing)} of {version(training)}", training.fusing)
+        if training.bypassing and training.fused is None and (sites := list(_skipped(blueprint, trial))):
+            yield self._finding(trial, sites, f"{named(training.bypassing)} of {version(training)}", training.bypassing)
         if (trained := training.trained) is not None:
             told = {site.path for site in _skipped(blueprint, trial)}
             lost = [path for path in trained.dead if path not in told and path not in (*trial.dead, *trial.saved_dead)]

@@ -41,7 +41,8 @@ def test_without_arguments_help_is_an_error(call: Call) -> None:
 
 def test_versions(call: Call) -> None:
     lines = call("--version").stdout.splitlines()
-    assert [line.split()[0] for line in lines] == ["archlint", "python", "torch", "transformers", "accelerate", "peft"]
+    packages = ["archlint", "python", "torch", "transformers", "accelerate", "peft", "trl"]
+    assert [line.split()[0] for line in lines] == packages
 
 
 @pytest.mark.parametrize(

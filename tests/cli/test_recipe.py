@@ -142,3 +142,15 @@ class TestTrainers:
         result = call("recipe", "type:t5", "--for", tool, "--offline")
         assert (result.exit_code, bool(result.stdout)) == (code, True)
         assert ("TRL's SFTTrainer cannot train this model" in result.stderr) is (tool != "axolotl")
+
+    @pytest.mark.parametrize("tool", ["trl", "peft"])
+    def test_a_loss_that_is_not_the_models_is_told(self, call: Call, tool: str) -> None:
+        result = call("recipe", "type:modernbert-decoder", "--for", tool, "--offline")
+        assert result.exit_code == 0
+        assert "TRL's SFTTrainer trains this model towards another loss than its own (ARC701)" in result.stderr
+        assert "ARC701" not in call("recipe", "type:modernbert-decoder", "--for", "axolotl", "--offline").stderr
+
+    def test_and_so_is_the_setting_that_mends_it(self, call: Call) -> None:
+        result = call("recipe", "type:recurrent_gemma", "--for", "trl", "--offline")
+        assert result.exit_code == 0
+        assert "(ARC701): set final_logit_softcapping=30.0 in the text config first\n" in result.stderr

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from archlint.core.training import Trainer
+from archlint.plans.dialects.reading import TRAINER_ARGUMENTS
 
 from .conftest import Call, Engine
 
@@ -42,9 +43,15 @@ class TestTrainers:
     @pytest.mark.parametrize(
         ("value", "says"),
         [
-            ("trl-stf", "Did you mean trl-sft?"),
-            ("trl-sft,transfomers", "Did you mean transformers?"),
+            ("trl-stf", "did you mean trl-sft?\n"),
+            ("trl-sft,transfomers", "did you mean transformers?\n"),
             ("SFT", "is none of trl-sft,"),
+            ("SFT", "did you mean trl-sft?"),
+            ("TRL-SFT", "did you mean trl-sft?"),
+            ("SFTTrainer", "did you mean trl-sft?"),
+            ("GRPOConfig", "did you mean trl-grpo?"),
+            ("Trainer", "did you mean transformers?"),
+            ("None", "did you mean none?"),
             ("", "'' is none of"),
             ("trl-sft,", "'' is none of"),
             ("none,trl-sft", "none stands alone"),
@@ -62,9 +69,21 @@ class TestTrainers:
         assert call("x", "--trainer", "none", "--trainer", "trl-sft").exit_code == 2
         assert call("x", "--trainer", "trl-reward", "--trainer", "trl-sft").exit_code == 2
 
-    def test_a_trial_is_asked_for(self, call: Call, engine: Engine) -> None:
-        assert call("x", "--trial-train").exit_code == 0
+    @pytest.mark.parametrize("trainers", [[], ["--trainer", "trl-sft"], ["--trainer", "transformers,trl-sft"]])
+    def test_a_trial_is_asked_for(self, call: Call, engine: Engine, trainers: list[str]) -> None:
+        assert call("x", "--trial-train", *trainers).exit_code == 0
         assert engine.options.trial_train
+
+    @pytest.mark.parametrize("trainers", ["trl-dpo", "transformers", "none"])
+    def test_a_trial_is_of_sft_alone(self, call: Call, engine: Engine, trainers: str) -> None:
+        result = call("x", "--trial-train", "--trainer", trainers)
+        assert (result.exit_code, engine.calls) == (2, [])
+        assert "--trial-train tries SFTTrainer alone" in result.stderr
+
+    def test_help_names_what_matters(self, call: Call) -> None:
+        text = call("--help").stdout
+        assert [name for name in (*TRAINER_ARGUMENTS, "modules_to_save") if name not in text] == []
+        assert [trainer.value for trainer in Trainer if trainer.value not in text] == []
 
 
 class TestArguments:
@@ -89,6 +108,7 @@ class TestArguments:
             ("max_length=512", 512),
             ("bf16=True", True),
             ("learning_rate=1e-4", 1e-4),
+            ('lr_scheduler_kwargs={"a": 1, "b": "c,d=e"}', {"a": 1, "b": "c,d=e"}),
         ],
     )
     def test_values_are_read_as_trl_reads_them(self, call: Call, engine: Engine, pair: str, value: Any) -> None:
@@ -105,7 +125,7 @@ class TestArguments:
     @pytest.mark.parametrize(
         ("pair", "says"),
         [
-            ("gradient_checkpoint=false", "did you mean gradient_checkpointing?"),
+            ("gradient_checkpoint=false", "did you mean gradient_checkpointing?\n"),
             ("router_aux_los_coef=0", "did you mean router_aux_loss_coef?"),
             ("gradient_checkpointing", "is not of the form name=value"),
             ("=1", "is not of the form name=value"),
@@ -113,6 +133,15 @@ class TestArguments:
             ("gradient_checkpointing=", "gradient_checkpointing takes"),
             ("router_aux_loss_coef=much", "'much'"),
             ("gradient_accumulation_steps=1.5", "'1.5'"),
+            ("gradient_accumulation_steps=0", "takes a whole number of at least 1, not '0'"),
+            ("gradient_accumulation_steps=-4", "takes a whole number of at least 1, not '-4'"),
+            ("router_aux_loss_coef=nan", "takes a number of at least 0, not 'nan'"),
+            ("router_aux_loss_coef=inf", "takes a number of at least 0, not 'inf'"),
+            ("router_aux_loss_coef=-0.1", "takes a number of at least 0, not '-0.1'"),
+            ("weight_decay=-0.01", "takes a number of at least 0, not '-0.01'"),
+            ("weight_decay=nan", "takes a number of at least 0, not 'nan'"),
+            ("gradient_checkpointing=false,weight_decay=0.1", "give --trainer-args once for each"),
+            ("modules_to_save=lm_head,weight_decay=0.1", "give --trainer-args once for each"),
         ],
     )
     def test_wrong_arguments_are_wrong_usage(self, call: Call, engine: Engine, pair: str, says: str) -> None:
@@ -197,3 +226,22 @@ class TestReally:
         assert found() == (0, ["transformers"])
         assert found("--trainer", "trl-kto") == (1, ["trl-kto"])
         assert found("--trainer", "none") == (0, [])
+
+    def test_a_change_of_the_trainers_argument_is_a_fix_of_the_file(self, call: Call, tmp_path: Path) -> None:
+        file = tmp_path / "sft.yml"
+        text = "model_name_or_path: type:qwen3\nuse_peft: true\nlora_target_modules: [q_proj, v_proj]\n"
+        file.write_text(f"{text}router_aux_loss_coef: 0.001\n")
+        arguments = ("--adapter-config", str(file), "--offline", "--select", "ARC705", "--format")
+
+        def fixes(*more: str) -> list[str]:
+            (result,) = json.loads(call(*arguments, "sarif", *more).stdout)["runs"][0]["results"]
+            changes = [change for fix in result.get("fixes", ()) for change in fix["artifactChanges"]]
+            return [it["insertedContent"]["text"] for change in changes for it in change["replacements"]]
+
+        assert fixes() == ["router_aux_loss_coef: 0.0"]
+        assert fixes("--trainer-args", "gradient_checkpointing=true") == ["router_aux_loss_coef: 0.0"]
+        assert fixes("--trainer-args", "router_aux_loss_coef=0.01") == []  # which the file cannot mend
+        (report,) = json.loads(call(*arguments, "json").stdout)["reports"]
+        (finding,) = report["findings"]
+        (edit,) = finding["remedies"][0]["edits"]
+        assert (edit["line"], edit["key"], edit["text"]) == (4, "router_aux_loss_coef", "router_aux_loss_coef: 0.0")

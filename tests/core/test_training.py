@@ -113,6 +113,54 @@ def test_a_weight_that_a_model_has_nothing_for_is_refused_and_zero_mends_it() ->
     assert training.by([OWN]).needs == {}
 
 
+OLD = replace(MODEL, fused_by=(SFT,), own_loss_types=("nll", "dft"), trl="1.10.0")
+
+
+@pytest.mark.parametrize(
+    ("given", "fuses"), [({}, True), ({"loss_type": "chunked_nll"}, True), ({"loss_type": "nll"}, False)]
+)
+def test_a_version_that_takes_the_own_forward_for_another_loss(given: dict[str, Any], fuses: bool) -> None:
+    training = OLD.by(DEFAULT_TRAINERS, **given)
+    assert training.fusing == training.bypassing == ((SFT,) if fuses else ())
+    crashing = replace(training, fused=CRASH)
+    assert crashing.needed_by(SFT) == ({"loss_type": "nll"} if fuses else {})
+    assert crashing.by([], loss_type="nll").needs == {}
+    assert MODEL.by(DEFAULT_TRAINERS, **given).fusing == (SFT,)
+
+
+@pytest.mark.parametrize(
+    ("given", "bypassing"),
+    [
+        ({"label_smoothing_factor": 0.1}, (DPO,)),
+        ({"label_smoothing_factor": 0.0}, (SFT, DPO)),
+        ({"label_smoothing_factor": 0.1, "loss_type": "nll"}, (DPO,)),
+        ({"label_smoothing_factor": 0.1, "loss_type": "dft"}, (SFT, DPO)),
+    ],
+)
+def test_label_smoothing_takes_the_own_loss_and_runs_the_fused_head_too(
+    given: dict[str, Any], bypassing: tuple[Trainer, ...]
+) -> None:
+    training = replace(MODEL, smooths_own=True, fused=CRASH).by([SFT, DPO], **given)
+    assert (training.fusing, training.bypassing) == ((SFT, DPO), bypassing)
+    assert training.needed_by(SFT) is None
+    assert replace(training, smooths_own=False).bypassing == (SFT, DPO)
+
+
+def test_a_loss_of_experts_that_no_argument_turns_off() -> None:
+    training = replace(MODEL, has_router_logits=True, always_balances=True, auxiliary=CRASH).by(DEFAULT_TRAINERS)
+    assert training.balances
+    assert training.needed_by(SFT) is None
+    assert training.by([], router_aux_loss_coef=0.0).needed_by(SFT) is None
+    assert replace(training, auxiliary=None).needs == {}
+
+
+def test_embeddings_that_may_not_ask_for_gradients_concern_trl_alone() -> None:
+    training = replace(MODEL, input_gradients=CRASH).by([SFT, OWN], gradient_checkpointing=True)
+    assert training.needed_by(SFT) == {"gradient_checkpointing": False}
+    assert training.needed_by(OWN) == {}
+    assert training.by([], gradient_checkpointing=False).needs == {}
+
+
 def test_other_trainers_and_more_arguments_leave_the_rest() -> None:
     training = MODEL.by([SFT], weight_decay=0.1).by([], gradient_checkpointing=False)
     assert training.trainers == (SFT,)

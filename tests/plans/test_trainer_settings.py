@@ -229,14 +229,93 @@ def test_trainers_that_a_script_calls(
 
 
 def test_what_a_script_computes_is_told(tmp_path: Path) -> None:
-    text = SCRIPT.replace("=True,", "=not args.fast,").replace("steps=4", "steps='many'")
+    text = SCRIPT.replace("=True,", "=not args.fast,").replace("steps=4", "steps=n")
     file = opened(tmp_path, "train.py", text)
     assert file.trainer_arguments == {}
     assert [(remark.line, remark.text) for remark in file.reading.unknown] == [
-        (7, "gradient_accumulation_steps must be a whole number"),
+        (7, "gradient_accumulation_steps is computed"),
         (8, "gradient_checkpointing is computed"),
     ]
     assert file.training_line(["gradient_checkpointing"]).line == 8
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("train.py", SCRIPT.replace("steps=4", "steps={}")),
+        ("train.yml", f"{TRL}gradient_accumulation_steps: {{}}\n"),
+        ("axolotl.yml", AXOLOTL.replace("steps: 4", "steps: {}")),
+        ("llama.yml", LLAMA.replace("steps: 8", "steps: {}")),
+        ("run.sh", COMMAND.replace("steps 8", "steps {}")),
+    ],
+)
+@pytest.mark.parametrize("value", ["0", "-2", "'many'"])
+def test_what_no_trainer_takes_is_refused(tmp_path: Path, name: str, text: str, value: str) -> None:
+    with pytest.raises(PlanError, match=rf"{name}:\d+: gradient_accumulation_steps must be .* at least 1, not"):
+        opened(tmp_path, name, text.replace("{}", value))
+
+
+@pytest.mark.parametrize("value", [".nan", ".inf", "-0.1"])
+def test_numbers_that_no_trainer_takes_are_refused(tmp_path: Path, value: str) -> None:
+    for key in ("weight_decay", "router_aux_loss_coef"):
+        with pytest.raises(PlanError, match=rf"{key} must be a number of at least 0, not"):
+            opened(tmp_path, "trl.yml", f"{TRL}{key}: {value}\n")
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        (
+            "SFTConfig('out', gradient_checkpointng=False)",
+            ["SFTConfig has no argument gradient_checkpointng; did you "],
+        ),
+        ("TrainingArguments('out', weight_decy=0.1)", ["TrainingArguments has no argument weight_decy; did you mean"]),
+        ("SFTConfig('out', pading_free=True)", ["SFTConfig has no argument pading_free; did you mean padding_free?"]),
+        ("SFTConfig('out', max_length=512, packing=True, bf16=True, report_to='none', fsdp='full')", []),
+        ("SFTConfig('out', dataset_num_procs=2)", ["SFTConfig has no argument dataset_num_procs; did you mean"]),
+        ("SFTConfig('out', something_of_another_version=2)", []),
+        ("DPOConfig('out', loss_type=['sigmoid', 'sft'], beta=0.1)", []),
+        ("SFTConfig(**more)", []),
+    ],
+)
+def test_misspelt_arguments_of_a_script_are_named(tmp_path: Path, call: str, says: list[str]) -> None:
+    file = opened(tmp_path, "train.py", f"config = LoraConfig(r=8)\nargs = {call}\n")
+    texts = [remark.text for remark in file.reading.unknown]
+    assert len(texts) == len(says)
+    assert all(text.startswith(start) for text, start in zip(texts, says, strict=True))
+
+
+def test_every_argument_of_the_installed_configs_is_known(tmp_path: Path) -> None:
+    trl = pytest.importorskip("trl")
+    for name in ("SFTConfig", "DPOConfig", "GRPOConfig", "KTOConfig", "RewardConfig"):
+        fields = (field for field, it in getattr(trl, name).__dataclass_fields__.items() if it.init)
+        given = ", ".join(f"{field}=value" for field in fields if field not in TRAINER_ARGUMENTS)
+        file = opened(tmp_path, "train.py", f"config = LoraConfig(r=8)\nargs = {name}({given})\n")
+        assert file.reading.unknown == ()
+
+
+def test_the_trainers_config_is_named_with_the_adapters(tmp_path: Path) -> None:
+    says = "read as PEFT settings in Python (LoraConfig), and SFTConfig in line 5 for the trainer"
+    assert next(opened(tmp_path, "train.py", SCRIPT).remarks()).endswith(says)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "says"),
+    [
+        ("run.sh", "trl rloo --use_peft --lora_r 8", "archlint does not check for TRL's RLOOTrainer"),
+        ("run.sh", "python scripts/dpo_online.py --use_peft --lora_r 8", "archlint does not check for TRL's OnlineDPO"),
+        ("trl.yml", f"{TRL}normalize_advantages: true\n", "archlint does not check for TRL's RLOOTrainer"),
+        (
+            "train.py",
+            "c = LoraConfig(r=8)\nRLOOTrainer(args=RLOOConfig())\n",
+            "archlint does not check for RLOOTrainer",
+        ),
+    ],
+)
+def test_a_trainer_that_is_not_checked_for_is_named(tmp_path: Path, name: str, text: str, says: str) -> None:
+    file = opened(tmp_path, name, text)
+    assert file.trainers == ()
+    assert any(f": {says}" in remark for remark in file.remarks())
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
+from archlint.core.blueprint import Facts
 from archlint.core.finding import Finding, FoldedSites, Remedy, Severity
 from archlint.core.report import Dying, Report, Run
 from archlint.core.training import Trained, Trainer, Training
@@ -274,6 +275,31 @@ class TestTrainers:
         assert "         trl-dpo       TRL 1.16.0: runs, and its loss is not the model's own (ARC701)\n" in text
         assert "         transformers  5.23.0: runs\n" in text
 
+    @pytest.mark.parametrize(
+        ("code", "says"),
+        [
+            ("ARC708", "runs, and its loss is too large where batches are accumulated (ARC708)"),
+            ("ARC709", "runs, and some adapters get no gradient (ARC709)"),
+            ("OWN100", "runs, and there is a warning (OWN100)"),
+        ],
+    )
+    def test_what_is_not_as_it_should_be_is_said_by_what_it_is(self, clean: Run, code: str, says: str) -> None:
+        warning = Finding(code, "x", Severity.WARNING, "m", "w", trainers=(Trainer.TRANSFORMERS,))
+        text = shown(changed(clean, training=self.TRAINING, findings=(warning,)), 140)
+        assert f"         transformers  5.23.0: {says}\n" in text
+
+    def test_what_raises_and_is_no_error_says_why(self, clean: Run) -> None:
+        training = dataclasses.replace(self.TRAINING, trainers=(Trainer.SFT,), fused=Crash("ValueError", "no"))
+        info = Finding("ARC706", "x", Severity.INFO, "m", "w", trainers=(Trainer.SFT,))
+        facts = Facts(main_input="input_features")
+        text = shown(changed(clean, training=training, findings=(info,), facts=facts), 200)
+        assert (
+            "raises (ARC706): an info, as it is trained on input_features and not on text; "
+            "--trainer trl-sft makes it an error"
+        ) in " ".join(text.split())
+        named = dataclasses.replace(training, are_named=True)
+        assert "an info" not in shown(changed(clean, training=named, findings=(info,), facts=facts), 200)
+
     def test_without_trl_the_newest_is_told(self, clean: Run) -> None:
         training = dataclasses.replace(self.TRAINING, is_installed=False)
         text = shown(changed(clean, training=training), 140)
@@ -316,7 +342,7 @@ class TestTrainers:
     @pytest.mark.parametrize("training", [TRAINING, Training()], ids=["somebody", "nobody"])
     def test_adapters_without_a_gradient_are_told(self, clean: Run, training: Training) -> None:
         text = shown(changed(clean, training=training, dying=(self.DYING,)), 140)
-        assert "all-linear: 4 adapters get no gradient" in text
+        assert "\ndead     all-linear: 4 adapters get no gradient" in text
         assert "layers.{0..3}.q_proj" in text
 
     def test_a_real_trial_is_told_where_nobody_is_checked_for(self, clean: Run) -> None:

@@ -14,13 +14,15 @@ from torch import nn
 from archlint import Example
 from archlint.core.blueprint import Blueprint, ModelInfo
 from archlint.core.training import DEFAULT_TRAINERS, Trainer, Training
-from archlint.fixtures.toys.trainers import Unsupporting
+from archlint.fixtures.toys.trainers import Plain, Unsupporting
 from archlint.proving import Prover
 from archlint.quiet import quiet
 from archlint.skeleton import Skeleton
 from archlint.survey import survey
 from archlint.testing import examine
-from archlint.training import ask, behaviour, lacks, usual_trainers
+from archlint.training import ask, behaviour, fused_head, lacks, usual_trainers
+from archlint.training.backbone_outputs import BackboneOutputs
+from archlint.training.own_forward import measured
 
 
 class Broken(Unsupporting):
@@ -108,6 +110,51 @@ def test_a_head_that_cannot_be_compared_is_told_of_those_who_take_it() -> None:
     (lack,) = lacks(training.by([Trainer.SFT, Trainer.DPO]))
     assert lack.what == "the loss of SFTTrainer and DPOTrainer"
     assert "too large" in lack.why
+
+
+@pytest.mark.parametrize("name", ["llama", "qwen3", "bert", "t5", "whisper", "mamba2"])
+def test_a_model_whose_loss_is_known_lacks_nothing(name: str) -> None:
+    training = examine(Example(f"type:{name}", trainers=[Trainer.TRANSFORMERS])).training
+    assert training.loss.shifted is not None
+    assert list(lacks(training)) == []
+
+
+def test_a_loss_that_raises_is_told_of_transformers_trainer_alone() -> None:
+    class Raising(Plain):
+        def loss(self, *_: Any) -> Any:
+            raise RuntimeError("no")
+
+    with torch.device("meta"):
+        model = Raising()
+    outputs = BackboneOutputs(model)
+    inputs = {"input_ids": torch.zeros((2, 3), dtype=torch.long, device="meta")}
+    with outputs.recorded():
+        model.base_model(**inputs)
+    _, loss = measured(model, inputs, behaviour(), outputs, outputs.sources(), passes_count=True)
+    training = Training(loss=loss)
+    assert training.loss.shifted is None
+    (lack,) = lacks(training.by([Trainer.TRANSFORMERS]))
+    assert "no" in lack.why
+    assert list(lacks(training.by([Trainer.SFT]))) == []
+
+
+@pytest.mark.parametrize(("name", "has"), [("llama", True), ("cohere", False)])
+def test_whether_reward_models_have_a_class(name: str, has: bool) -> None:
+    assert examine(Example(f"type:{name}", trainers=[Trainer.REWARD])).training.has_classifier is has
+
+
+@pytest.mark.parametrize("name", ["llama", "granitemoe", "llama4_text", "kosmos-2.5", "fsmt"])
+def test_a_backbone_is_run_few_times(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    runs: list[str] = []
+    real = fused_head.run
+
+    def counted(*args: Any, **kwargs: Any) -> None:
+        runs.append("fused")
+        real(*args, **kwargs)
+
+    monkeypatch.setattr(fused_head, "run", counted)
+    examine(Example(f"type:{name}", trainers=[Trainer.SFT]))
+    assert len(runs) == 1
 
 
 @pytest.mark.parametrize(

@@ -60,6 +60,24 @@ def test_from_1_15_on_all_do_and_a_newer_version_is_taken_to(version: str) -> No
     assert Version(found.fused_since) == Version("1.15")
 
 
+@pytest.mark.parametrize(
+    ("version", "own_loss_types", "smooths_own"),
+    [
+        ("1.6.0", (), False),
+        ("1.7.0", ("nll", "dft"), False),
+        ("1.12.0", ("nll", "dft"), False),
+        ("1.14.0", ("nll", "dft"), False),
+        ("1.15.0", (), True),
+        ("1.16.0", (), True),
+    ],
+)
+def test_arguments_with_which_the_loss_is_the_models_own(
+    version: str, own_loss_types: tuple[str, ...], smooths_own: bool
+) -> None:
+    found = behaviour_of(version)
+    assert (found.own_loss_types, found.smooths_own) == (own_loss_types, smooths_own)
+
+
 @pytest.mark.parametrize("version", ["0.23.1", "0.24.0rc1", "0.1"])
 def test_a_version_that_is_too_old_is_not_guessed_at(monkeypatch: pytest.MonkeyPatch, version: str) -> None:
     installed(monkeypatch, version)

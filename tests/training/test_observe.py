@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
 from torch.nn import functional
 
 from archlint.core.blueprint import ModelInfo
-from archlint.core.training import DEFAULT_TRAINERS, TOLERANCE, Training
+from archlint.core.training import DEFAULT_TRAINERS, TOLERANCE, Trainer, Training
 from archlint.running import Runner, small_copy
 from archlint.skeleton import build
 from archlint.sources import SourceOptions, resolve
@@ -33,10 +35,10 @@ CLASSES = {
 """Classes of types whose default is another one."""
 
 
-def skeleton(name: str) -> nn.Module:
+def skeleton(name: str, class_name: str | None = None, **changes: Any) -> nn.Module:
     config = resolve(f"type:{name}", SourceOptions(offline=True)).config
     assert config is not None
-    return build(config, class_name=CLASSES.get(name)).model
+    return build({**config, **changes}, class_name=class_name or CLASSES.get(name)).model
 
 
 def observed(model: nn.Module) -> Training:
@@ -49,9 +51,12 @@ def observed(model: nn.Module) -> Training:
 
 
 def spread(model: nn.Module) -> None:
-    """Weights that show what is done with them: no bias is zero, no gain is one, and logits differ by a few units."""
+    """Weights that show what is done with them: no bias is zero, and logits differ by a few units.
+
+    Buffers stay as they were made, which is what most checkpoints have.
+    """
     torch.manual_seed(0)
-    for name, weight in [*model.named_parameters(), *model.named_buffers()]:
+    for name, weight in model.named_parameters():
         if weight.is_floating_point() and (weight.ndim > 1 or name.endswith("bias")):
             weight.data.normal_(std=0.3 if weight.ndim == 1 else weight.shape[-1] ** -0.5)
 
@@ -68,8 +73,8 @@ def fused(model: nn.Module) -> float | Exception:
             own = own.gather(-1, ids[:, 1:, None]).squeeze(-1)
         except ValueError:  # an encoder–decoder without decoder inputs
             own = torch.zeros(2, 6)
-        trl.add_fused_lm_head(model)
         try:
+            trl.add_fused_lm_head(model)
             return float((model(**inputs, labels=ids, use_cache=False, fused_lm_head=True).log_probs - own).abs().max())
         except Exception as error:
             return error
@@ -106,6 +111,72 @@ def test_what_a_fused_head_raises(name: str) -> None:
     assert found.fused is not None
     raised = fused(small_copy(model))
     assert type(raised).__name__ == found.fused.type
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "raised"),
+    [
+        ("mpt", {"logit_scale": "inv_sqrt_d_model"}, "TypeError"),
+        ("llama", {"logits_scaling": 0}, "ZeroDivisionError"),
+        ("llama", {"final_logit_softcapping": "30"}, "TypeError"),
+    ],
+)
+def test_a_setting_that_trl_cannot_compute_with(name: str, changes: dict[str, Any], raised: str) -> None:
+    model = skeleton(name, **changes)
+    found = observed(model)
+    assert found.fused is not None
+    assert found.fused.type == raised
+    copy = small_copy(model)
+    error = fused(copy)
+    assert type(error).__name__ == raised
+
+
+def test_a_cap_of_zero_is_taken_for_one() -> None:
+    found = observed(skeleton("llama", final_logit_softcapping=0.0))
+    assert (found.fused, found.tail.differs) == (None, True)
+    difference = fused(small_copy(skeleton("llama", final_logit_softcapping=0.0)))
+    assert isinstance(difference, float)
+    assert difference > TOLERANCE
+
+
+@pytest.mark.parametrize("name", ["bart", "mbart", "plbart", "mvp"])
+def test_a_buffer_that_is_zero_unless_a_checkpoint_has_it_other(name: str) -> None:
+    model = skeleton(name, {"mbart": "MBart", "plbart": "PLBart"}.get(name, name.title()) + "ForConditionalGeneration")
+    found = observed(model)
+    assert found.fused is None
+    assert (found.tail.differs, found.tail.buffers) == (False, ("final_logits_bias",))
+    copy = small_copy(model)
+    difference = fused(copy)
+    assert isinstance(difference, float)
+    assert difference < TOLERANCE
+    copy = small_copy(model)
+    copy.get_buffer("final_logits_bias").normal_()
+    difference = fused(copy)
+    assert isinstance(difference, float)
+    assert difference > TOLERANCE
+
+
+@pytest.mark.parametrize("name", ["llama", "deepseek_v3", "glm4_moe"])
+def test_router_logits_that_a_config_asks_for_and_no_argument_turns_off(name: str) -> None:
+    model = skeleton(name, output_router_logits=True)
+    found = observed(model).by(DEFAULT_TRAINERS, router_aux_loss_coef=0.0)
+    assert found.always_balances
+    assert found.fused is None
+    assert found.refuses_balance
+    assert found.needed_by(Trainer.SFT) is None
+    raised = fused(small_copy(model))
+    assert found.auxiliary is not None
+    assert type(raised).__name__ == found.auxiliary.type == "AttributeError"
+    mended = skeleton(name, output_router_logits=False)
+    assert observed(mended).needed_by(Trainer.SFT) == {}
+    assert isinstance(fused(small_copy(mended)), float)
+
+
+def test_embeddings_that_are_written_to_and_may_not_ask_for_gradients() -> None:
+    found = observed(skeleton("git", "GitForCausalLM"))
+    assert (found.fused, found.checkpointing) == (None, None)
+    assert found.input_gradients is not None
+    assert "in-place" in found.input_gradients.message
 
 
 def test_the_auxiliary_loss_of_experts() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -44,6 +45,30 @@ def number(data: Any) -> float:
         return float(data) if isinstance(data, str) else integer(data)
     except ValueError:
         raise ValueError("a number") from None
+
+
+def count(data: Any) -> int:
+    """A whole number of at least 1."""
+    wanted = "a whole number of at least 1"
+    try:
+        found = integer(data)
+    except ValueError:
+        raise ValueError(wanted) from None
+    if found < 1:
+        raise ValueError(wanted)
+    return found
+
+
+def weight(data: Any) -> float:
+    """A finite number of at least 0."""
+    wanted = "a number of at least 0"
+    try:
+        found = number(data)
+    except ValueError:
+        raise ValueError(wanted) from None
+    if not 0 <= found < math.inf:
+        raise ValueError(wanted)
+    return found
 
 
 def text(data: Any) -> str:
@@ -111,8 +136,10 @@ def flag_or_text(data: Any) -> bool | str:
 
 TRAINER_ARGUMENTS: Mapping[str, Callable[[Any], Any]] = {
     "gradient_checkpointing": flag,
-    "gradient_accumulation_steps": integer,
-    "router_aux_loss_coef": number,
-    "weight_decay": number,
+    "gradient_accumulation_steps": count,
+    "label_smoothing_factor": weight,
+    "loss_type": one_or_names,
+    "router_aux_loss_coef": weight,
+    "weight_decay": weight,
 }
 """The arguments of transformers' TrainingArguments and of TRL's configs that rules go by, and what takes each."""

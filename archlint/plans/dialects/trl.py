@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from archlint.core.training import Trainer
-from archlint.plans.dialect import Means, Reading
+from archlint.plans.dialect import Means, Reading, Remark
 from archlint.plans.dialects import reading as take
 from archlint.plans.dialects.flat import FlatDialect, Key, Settings, affirmed, facts, known_keys, trainer_keys
 from archlint.plans.dialects.trainer_calls import trainer_of_script
@@ -19,6 +19,9 @@ from archlint.plans.document import Document, PlanError, Section
 
 _SCRIPT = re.compile(r"trl (\w+)|(?:.*/)?(sft|dpo_online|dpo|grpo|kto|reward|rloo)\w*\.py")
 """The command of one trainer, and its script: TRL's own, or one that is called after it."""
+
+_TITLES = {"rloo": "RLOOTrainer", "dpo_online": "OnlineDPOTrainer"}
+"""The trainers of scripts that archlint knows nothing of."""
 
 
 def _targets(value: Any) -> Any:
@@ -96,6 +99,10 @@ class Trl(FlatDialect):
                     f"TRL takes the only item of the list out, and PEFT takes {targets[0]!r} for a regular expression"
                 )
                 settings.note("lora_target_modules", text)
+        if document.syntax != "Python" and not self.trainers(settings):
+            script = _scripts(section)[0]
+            name = f"TRL's {_TITLES[script]}" if script in _TITLES else f"trl {script}"
+            settings.notes.append(Remark(section.line, f"archlint does not check for {name}"))
         reading = self.reading(settings, base_model=settings["model_name_or_path"], arguments=arguments)
         if document.syntax != "Python":
             return reading
@@ -103,11 +110,7 @@ class Trl(FlatDialect):
         return replace(reading, training=training, unknown=(*reading.unknown, *remarks))
 
     def trainers(self, settings: Settings) -> tuple[Trainer, ...]:
-        section = settings.section
-        words = (section.about, *(str(word.data) for word in section.words))
-        if found := next(filter(None, map(_SCRIPT.fullmatch, words)), None):
-            return _known([found[1] or found[2]])
-        return _known(_scripts_with(section.entries))
+        return _known(_scripts(settings.section))
 
     def fragment(self, arguments: Mapping[str, Any], base_model: str, training: Mapping[str, Any] | None = None) -> str:
         settings = {**self.spell(arguments), **self.spell_needed(training)}
@@ -116,6 +119,14 @@ class Trl(FlatDialect):
 
 def _is_expression(target: str) -> bool:
     return target == "all-linear" or re.search(r"[*+?^$|()\[\]{}\\]", target) is not None
+
+
+def _scripts(section: Section) -> list[str]:
+    """The scripts that ``section`` may be for."""
+    words = (section.about, *(str(word.data) for word in section.words))
+    if found := next(filter(None, map(_SCRIPT.fullmatch, words)), None):
+        return [found[1] or found[2]]
+    return _scripts_with(section.entries)
 
 
 def _scripts_with(keys: Iterable[str]) -> list[str]:
@@ -132,27 +143,29 @@ def _known(scripts: Iterable[str]) -> tuple[Trainer, ...]:
     return tuple(trainers[f"trl-{name}"] for name in scripts if f"trl-{name}" in trainers)
 
 
-def trainer_argument(name: str, text: str) -> Any:
-    """The value that the words ``text`` give an argument of TRL's trainers, as their command line takes them.
+def trainer_argument(name: str, given: Any) -> Any:
+    """The value of an argument of TRL's trainers; words are read as their command line reads them.
 
     Raises:
         PlanError: TRL has no such argument, or the value is none of its kind.
     """
     version, keys = known_keys(Trl.table)
     if name not in keys:
-        near = difflib.get_close_matches(name, sorted(keys), 1)
+        near = difflib.get_close_matches(str(name), sorted(keys), 1)
         raise PlanError(f"TRL {version} has no {name!r}{f'; did you mean {near[0]}?' if near else ''}")
-    if text.lower() in ("none", "null"):
+    if given is None or (isinstance(given, str) and given.lower() in ("none", "null")):
         return None
-    read: Callable[[str], Any] = take.TRAINER_ARGUMENTS.get(name, _anything)
+    read: Callable[[Any], Any] = take.TRAINER_ARGUMENTS.get(name, _anything)
     try:
-        return read(text)
+        return read(given)
     except ValueError as error:
-        raise PlanError(f"{name} takes {error}, not {text!r}") from error
+        raise PlanError(f"{name} takes {error}, not {given!r}") from error
 
 
-def _anything(text: str) -> Any:
+def _anything(given: Any) -> Any:
+    if not isinstance(given, str):
+        return given
     try:
-        return json.loads(text.lower() if text in ("True", "False") else text)
+        return json.loads(given.lower() if given in ("True", "False") else given)
     except ValueError:
-        return text
+        return given

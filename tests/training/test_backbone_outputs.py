@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from archlint.fixtures.toys.trainers import HiddenStates, Plain
-from archlint.training.handed_on import HandedOn
+from archlint.training.backbone_outputs import BackboneOutputs
 
 IDS = torch.arange(6).reshape(2, 3)
 
@@ -38,11 +38,11 @@ class Wrapped(nn.Module):
         self.beside = nn.Linear(2, 2)
 
 
-def run(model: Any) -> HandedOn:
-    handed_on = HandedOn(model)
-    with handed_on.recorded():
+def run(model: Any) -> BackboneOutputs:
+    outputs = BackboneOutputs(model)
+    with outputs.recorded():
         model.base_model(IDS)
-    return handed_on
+    return outputs
 
 
 def test_the_backbone_and_the_part_whose_state_it_hands_on() -> None:
@@ -65,23 +65,48 @@ def test_a_model_of_transformers_has_its_base_model_for_one() -> None:
 
 def test_nothing_is_handed_on_without_a_run_to_the_end() -> None:
     model = Wrapped(breaks=True)
-    handed_on = HandedOn(model)
-    assert handed_on.sources() == {}
-    with pytest.raises(RuntimeError), handed_on.recorded():
+    outputs = BackboneOutputs(model)
+    assert outputs.sources() == {}
+    with pytest.raises(RuntimeError), outputs.recorded():
         model.base_model(IDS)
-    assert handed_on.sources() == {}
+    assert outputs.sources() == {}
+
+
+def test_what_a_part_gave_for_the_same_inputs() -> None:
+    model = Plain()
+    outputs = BackboneOutputs(model)
+    with outputs.recorded():
+        states = model.base_model(input_ids=IDS, use_cache=False)
+    assert outputs.given(model.model, {"input_ids": IDS}) is states
+    assert outputs.given(model.model, {"input_ids": IDS.clone()}) is None
+    assert outputs.given(model.model, {"input_ids": IDS, "attention_mask": IDS}) is None
+    assert outputs.given(model.lm_head, {"input_ids": IDS}) is None
+    assert set(outputs.sources(model.model)) == {model.model}
+
+
+def test_what_is_run_before_a_head_and_has_no_part_in_it() -> None:
+    model = Plain()
+    outputs = BackboneOutputs(model)
+    with outputs.recorded():
+        model(input_ids=IDS)
+    assert list(outputs.before(model.lm_head)) == [model.model]
+    assert outputs.sources() == {}  # the run went on
+    with outputs.recorded():
+        model.base_model(IDS)
+        model.base_model(IDS)
+    assert outputs.before(model.lm_head) == {}  # twice: not known which is which
 
 
 def test_a_run_forgets_the_one_before_and_leaves_no_hook() -> None:
     model = Wrapped()
-    handed_on = run(model)
-    before = handed_on.sources()[model.base_model]
+    outputs = run(model)
+    before = outputs.sources()[model.base_model]
     model.base_model(IDS)
-    assert handed_on.sources()[model.base_model] is before
-    with handed_on.recorded():
+    assert outputs.sources()[model.base_model] is before
+    with outputs.recorded():
         model.base_model(IDS)
-    assert handed_on.sources()[model.base_model] is not before
-    with handed_on.recorded():
+    assert outputs.sources()[model.base_model] is not before
+    with outputs.recorded():
         pass
-    assert handed_on.sources() == {}
+    assert outputs.sources() == {}
     assert not any(module._forward_hooks for module in model.modules())
