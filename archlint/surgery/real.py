@@ -1,0 +1,113 @@
+"""A module of the skeleton with real numbers, by itself on the processor."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+LIMIT = 2.0
+"""What a limit without a value is drawn as, in standard deviations of a random input: it is passed now and then."""
+_LOWER = frozenset({"clamp_min", "clamp_min_", "maximum"})
+_UPPER = frozenset({"clamp_max", "clamp_max_", "minimum"})
+_BOTH = frozenset({"clamp", "clamp_", "clip", "clip_", "hardtanh", "hardtanh_"})
+_SEED = 0
+
+
+class NoInputError(Exception):
+    """A module takes none of the inputs that a layer takes; the message says what it raises."""
+
+
+def real(module: nn.Module, width: int) -> tuple[nn.Module, Tensor]:
+    """A copy of ``module`` on the processor, in single precision, and a random input that it takes.
+
+    Values that are there are kept, but for limits that bound nothing (±∞): these, and limits without a value, become
+    ±:data:`LIMIT`. Weights without values are drawn so that they keep the spread of what they are multiplied with;
+    vectors and single numbers are drawn around 1.
+
+    Args:
+        width: ``in_features`` of the linear inside.
+
+    Raises:
+        NoInputError: it takes no input that was tried.
+    """
+    made = copy.deepcopy(module)
+    random = torch.Generator("cpu").manual_seed(_SEED)
+    drawn: set[int] = set()
+    for owner in made.modules():
+        for registry in (owner._parameters, owner._buffers):
+            for name, tensor in registry.items():
+                if tensor is None:
+                    continue
+                values = _values(tensor, random)
+                trainable = isinstance(tensor, nn.Parameter)
+                registry[name] = nn.Parameter(values, requires_grad=tensor.requires_grad) if trainable else values
+                if tensor.is_meta:
+                    drawn.add(id(registry[name]))
+    made.float()
+    given = _input(made, width, random)
+    limits = _Limits()
+    with torch.no_grad(), limits:
+        made(given)
+    for tensor, value in limits.found.values():
+        if id(tensor) in drawn or not tensor.isfinite().all():
+            tensor.data.fill_(value)
+    return made, given
+
+
+def _values(tensor: Tensor, random: torch.Generator) -> Tensor:
+    if not tensor.is_meta:
+        return tensor.detach().clone().cpu()
+    kind = tensor.dtype if not tensor.is_floating_point() else torch.float32
+    values = torch.zeros(tensor.shape, dtype=kind, device="cpu")
+    if not tensor.is_floating_point():
+        return values
+    values.normal_(generator=random)
+    return values * tensor.shape[-1] ** -0.5 if tensor.ndim > 1 else 1 + values / 4
+
+
+def _input(module: nn.Module, width: int, random: torch.Generator) -> Tensor:
+    """Random numbers of a shape that ``module`` takes: tokens of a sequence, channels first, or one row each."""
+    reasons = []
+    for shape in ((2, 5, width), (2, width, 5), (10, width), (2, 5, 5, width), (2, width, 5, 5)):
+        given = torch.empty(shape, device="cpu").normal_(generator=random)
+        try:
+            with torch.no_grad():
+                module(given)
+        except Exception as error:  # a model's code raises whatever its inputs lead it to
+            reasons.append(f"{type(error).__name__}: {' '.join(str(error).split())}")
+        else:
+            return given
+    raise NoInputError(reasons[0])
+
+
+class _Limits(TorchFunctionMode):
+    """Sees which tensors bound others, and whether from below or above."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: dict[int, tuple[Tensor, float]] = {}
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        name = getattr(func, "__name__", "")
+        given = [*args[1:], *kwargs.values()]
+        if name in _BOTH:
+            lower = [kwargs.get("min", args[1] if len(args) > 1 else None)]
+            upper = [kwargs.get("max", args[2] if len(args) > 2 else None)]
+            self._bounds(lower, -LIMIT)
+            self._bounds(upper, LIMIT)
+        elif name in _LOWER:
+            self._bounds(given, -LIMIT)
+        elif name in _UPPER:
+            self._bounds(given, LIMIT)
+        return func(*args, **kwargs)
+
+    def _bounds(self, tensors: Iterable[Any], value: float) -> None:
+        self.found.update((id(tensor), (tensor, value)) for tensor in tensors if isinstance(tensor, Tensor))
