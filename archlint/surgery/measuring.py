@@ -35,15 +35,14 @@ class NotPossibleError(Exception):
 
 @dataclass(frozen=True)
 class Surgery:
-    """What is done to a model before PEFT gets it, and undone once its adapters are merged.
+    """What is done to a model before PEFT gets it, and undone once its adapters are merged; ``None``: nothing."""
 
-    ``target`` is where PEFT then finds the linear of the module that stands at a path.
-    """
-
-    unwrap: Callable[[nn.Module], Any] = lambda model: model
-    rewrap: Callable[[nn.Module], Any] = lambda model: model
-    register: Callable[[Any, nn.Module], Any] = lambda config, model: config
+    unwrap: Callable[[nn.Module], Any] | None = None
+    rewrap: Callable[[nn.Module], Any] | None = None
+    register: Callable[[Any, nn.Module], Any] | None = None
+    """What is done to a config of PEFT's instead; it returns the config."""
     target: str = "{}"
+    """Where PEFT then finds the linear of the module at the path ``{}``."""
 
 
 def measure(module: nn.Module, given: Tensor, surgery: Surgery) -> Effect:
@@ -96,7 +95,8 @@ def _before_and_after(
 ) -> tuple[Outputs, Outputs]:
     root = _holding(module, kind, training)
     before = _output(root, given)
-    surgery.unwrap(root)
+    if surgery.unwrap is not None:
+        surgery.unwrap(root)
     return before, _output(root, given)
 
 
@@ -107,14 +107,18 @@ def _trained_and_merged(
 
     root = _holding(module, kind, training=False)
     before = _output(root, given)
-    surgery.unwrap(root)
+    if surgery.unwrap is not None:
+        surgery.unwrap(root)
     config = LoraConfig(target_modules=[surgery.target.format("0")], init_lora_weights=False)
-    model: Any = get_peft_model(root, surgery.register(config, root), autocast_adapter_dtype=False)
+    if surgery.register is not None:
+        config = surgery.register(config, root)
+    model: Any = get_peft_model(root, config, autocast_adapter_dtype=False)
     trained = _output(model.eval(), given)
     if _distance(before, trained, 0.0) == 0:
         raise NotPossibleError("an adapter has no effect there")
     merged = model.merge_and_unload()
-    surgery.rewrap(merged)
+    if surgery.rewrap is not None:
+        surgery.rewrap(merged)
     return trained, _output(merged, given)
 
 

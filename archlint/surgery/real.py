@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 LIMIT = 2.0
-"""What a limit without a value is drawn as, in standard deviations of a random input: it is passed now and then."""
+"""What a limit without a value is drawn as, in standard deviations of what it bounds: it is passed now and then."""
 _LOWER = frozenset({"clamp_min", "clamp_min_", "maximum"})
 _UPPER = frozenset({"clamp_max", "clamp_max_", "minimum"})
 _BOTH = frozenset({"clamp", "clamp_", "clip", "clip_", "hardtanh", "hardtanh_"})
@@ -22,7 +23,17 @@ class NoInputError(Exception):
     """A module takes none of the inputs that a layer takes; the message says what it raises."""
 
 
-def real(module: nn.Module, width: int) -> tuple[nn.Module, Tensor]:
+@dataclass(frozen=True)
+class Specimen:
+    """A module with real numbers, and an input that it takes."""
+
+    module: nn.Module
+    given: Tensor
+    has_drawn_limits: bool
+    """Whether a limit is :data:`LIMIT` for want of another value."""
+
+
+def real(module: nn.Module, width: int) -> Specimen:
     """A copy of ``module`` on the processor, in single precision, and a random input that it takes.
 
     Values that are there are kept, but for limits that bound nothing (±∞): these, and limits without a value, become
@@ -44,19 +55,38 @@ def real(module: nn.Module, width: int) -> tuple[nn.Module, Tensor]:
                 if tensor is None:
                     continue
                 values = _values(tensor, random)
-                trainable = isinstance(tensor, nn.Parameter)
-                registry[name] = nn.Parameter(values, requires_grad=tensor.requires_grad) if trainable else values
+                if isinstance(tensor, nn.Parameter):
+                    values = nn.Parameter(values, requires_grad=tensor.requires_grad)
+                registry[name] = values  # type: ignore[assignment]
                 if tensor.is_meta:
-                    drawn.add(id(registry[name]))
+                    drawn.add(id(values))
     made.float()
     given = _input(made, width, random)
+    with torch.no_grad():
+        drawn_limits = draw_limits(lambda: made(given), drawn)
+    return Specimen(made, given, has_drawn_limits=drawn_limits > 0)
+
+
+def draw_limits(run: Callable[[], object], without_value: Collection[int] = ()) -> int:
+    """Give a value to each limit that bounds nothing, as ``run`` shows them; the number of those limits.
+
+    A limit becomes ±:data:`LIMIT` standard deviations of what it bounds.
+
+    Args:
+        run: computes with real numbers.
+        without_value: ids of tensors whose value says nothing.
+    """
     limits = _Limits()
-    with torch.no_grad(), limits:
-        made(given)
-    for tensor, value in limits.found.values():
-        if id(tensor) in drawn or not tensor.isfinite().all():
-            tensor.data.fill_(value)
-    return made, given
+    with limits:
+        run()
+    drawn = [
+        (tensor, value)
+        for tensor, value in limits.found.values()
+        if id(tensor) in without_value or not tensor.isfinite().all()
+    ]
+    for tensor, value in drawn:
+        tensor.data.fill_(value)
+    return len(drawn)
 
 
 def _values(tensor: Tensor, random: torch.Generator) -> Tensor:
@@ -97,17 +127,14 @@ class _Limits(TorchFunctionMode):
     ) -> Any:
         kwargs = kwargs or {}
         name = getattr(func, "__name__", "")
-        given = [*args[1:], *kwargs.values()]
         if name in _BOTH:
-            lower = [kwargs.get("min", args[1] if len(args) > 1 else None)]
-            upper = [kwargs.get("max", args[2] if len(args) > 2 else None)]
-            self._bounds(lower, -LIMIT)
-            self._bounds(upper, LIMIT)
-        elif name in _LOWER:
-            self._bounds(given, -LIMIT)
-        elif name in _UPPER:
-            self._bounds(given, LIMIT)
+            self._bounds(args[0], [kwargs.get("min", args[1] if len(args) > 1 else None)], -LIMIT)
+            self._bounds(args[0], [kwargs.get("max", args[2] if len(args) > 2 else None)], LIMIT)
+        elif name in _LOWER or name in _UPPER:
+            self._bounds(args[0], [*args[1:], *kwargs.values()], -LIMIT if name in _LOWER else LIMIT)
         return func(*args, **kwargs)
 
-    def _bounds(self, tensors: Iterable[Any], value: float) -> None:
-        self.found.update((id(tensor), (tensor, value)) for tensor in tensors if isinstance(tensor, Tensor))
+    def _bounds(self, bounded: Tensor, limits: Iterable[Any], value: float) -> None:
+        for limit in limits:
+            if isinstance(limit, Tensor) and limit.is_floating_point():
+                self.found.setdefault(id(limit), (limit, value * float(bounded.detach().float().std())))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
 from archlint.surgery.templates.constants import WRAPPERS
 
@@ -15,7 +15,7 @@ class Unwrapped(nn.Linear):
     wrapper: nn.Module
     """The wrapper, without the linear and without what it held besides."""
 
-    def forward(self, *args: Any, **kwargs: Any) -> Tensor:
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Run the wrapper's own code, which finds here what it asks of itself."""
         return type(self.wrapper).forward(self, *args, **kwargs)
 

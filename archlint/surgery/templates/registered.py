@@ -26,7 +26,8 @@ def register(config: LoraConfig, model: nn.Module) -> LoraConfig:
         raise ValueError(
             f"{type(model).__name__} has no {' or '.join(WRAPPERS)}: this file is for {MADE_FOR}"
         )
-    config._register_custom_module(dict.fromkeys(classes, _adapted))
+    layers: Any = dict.fromkeys(classes, _adapted)
+    config._register_custom_module(layers)
     return config
 
 
