@@ -14,12 +14,13 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from archlint import published
-from archlint.core.blueprint import Blueprint, ModelInfo, Scope, fold_sites, is_projection, matrix_size
+from archlint.core.blueprint import Blueprint, Kind, ModelInfo, Scope, fold_sites, is_projection, matrix_size
 from archlint.core.catalog import RuleLoadError
 from archlint.core.finding import Finding, FoldedSites, LeftOut, Severity
 from archlint.core.means import ALL, Means
 from archlint.core.report import Adapted, Dying, Environment, Report, Unchecked
 from archlint.core.rule import Rule
+from archlint.core.surgery import Operation
 from archlint.core.training import Trained, Trainer, Training
 from archlint.core.trial import Plan, Trial
 from archlint.deadline import deadline
@@ -136,9 +137,7 @@ def opening(source: str | nn.Module, options: Options) -> Iterator[Opened | Repo
 
 
 @contextlib.contextmanager
-def _opening(
-    source: str | nn.Module, options: Options
-) -> Iterator[tuple[Opened | Report, PublishedAdapter | None]]:
+def _opening(source: str | nn.Module, options: Options) -> Iterator[tuple[Opened | Report, PublishedAdapter | None]]:
     with _ONE_AT_A_TIME, quiet():
         adapter: PublishedAdapter | None = None
         try:
@@ -196,6 +195,15 @@ class Opened:
         from archlint.training import ask
 
         return ask(self.prover)
+
+    @cached_property
+    def operations(self) -> tuple[Operation, ...]:
+        """What can be done about the model's wrappers."""
+        from archlint.surgery import wrappers
+
+        if not self.blueprint.select(Kind.WRAPPER):
+            return ()
+        return tuple(option.operation for option in wrappers.options(self.prover.model, self.blueprint, self.prover))
 
 
 def _open_source(name: str, options: Options, adapter: PublishedAdapter | None = None) -> Opened | Report:
@@ -314,7 +322,7 @@ def _judge(opened: Opened, options: Options) -> Report:
         blueprint = dataclasses.replace(blueprint, plan=tried)
         blueprint = dataclasses.replace(blueprint, stock=prover.try_plans(STOCK_PLANS))
         options.progress("asking the trainers")
-        blueprint = dataclasses.replace(blueprint, training=_training(opened, options))
+        blueprint = dataclasses.replace(blueprint, training=_training(opened, options), operations=opened.operations)
         options.progress("solving for a recipe")
         solution = solve(blueprint, prover, options.means, options.preset)
         recipe, left_out = solution.trial, solution.left_out

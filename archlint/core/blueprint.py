@@ -10,6 +10,7 @@ from math import prod
 
 from archlint.core.checkpoint import AdapterWeights
 from archlint.core.folding import fold, unfold
+from archlint.core.surgery import Operation
 from archlint.core.training import Training
 from archlint.core.trial import Baseline, Trial
 
@@ -182,6 +183,13 @@ class ModelInfo:
     layers: Mapping[str, int] = field(default_factory=dict)
     """Number of layers by role, of the longest stack of each."""
 
+    @property
+    def source(self) -> str | None:
+        """What a command is given to find it again; ``None`` for a model in memory."""
+        if self.origin == "object":
+            return None
+        return f"type:{self.id}" if self.origin == "type" else self.id
+
 
 @dataclass(frozen=True, slots=True)
 class Facts:
@@ -271,6 +279,8 @@ class Blueprint:
     """What became of the weights of a published adapter, where the source is one."""
     training: Training = field(default_factory=Training)
     """What the trainers make of it; without trainers where it is checked for none."""
+    operations: tuple[Operation, ...] = ()
+    """What can be done about its wrappers after loading, and what that changes."""
 
     @cached_property
     def by_path(self) -> Mapping[str, Site]:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from archlint.core.blueprint import Site
-from archlint.core.finding import Safety
+from archlint.core.safety import Safety
+
+if TYPE_CHECKING:
+    from archlint.core.blueprint import Site
 
 
 class Way(str, enum.Enum):

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from archlint.core.blueprint import ModelInfo, fold_sites
-from archlint.core.finding import Safety
+from archlint.core.safety import Safety
 from archlint.core.surgery import Difference, Operation, Way
 from archlint.report.quoting import one_line, visible
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from archlint import __version__
 from archlint.core.blueprint import ModelInfo
-from archlint.core.finding import Safety
+from archlint.core.safety import Safety
 from archlint.core.surgery import Difference, Effect, Way
 from archlint.report.surgery import figure
 from archlint.surgery.option import Option

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -17,6 +17,8 @@ from torch.utils._pytree import tree_flatten
 from archlint.core.surgery import Difference, Effect
 from archlint.running import one_thread
 
+_PLACE = "0"
+"""The path of the module in the model that is made around it."""
 _ROUNDING = {torch.float32: 1e-5, torch.bfloat16: 0.1}
 """How far sums of the same products may lie apart, in standard deviations of the outputs."""
 
@@ -45,17 +47,18 @@ class Surgery:
     """Where PEFT then finds the linear of the module at the path ``{}``."""
 
 
-def measure(module: nn.Module, given: Tensor, surgery: Surgery) -> Effect:
+def measure(module: nn.Module, given: Tensor | Sequence[Any], surgery: Surgery) -> Effect:
     """What ``surgery`` changes of what ``module`` computes.
 
     Args:
         module: on the processor, with real numbers; it stays as it is.
-        given: an input that it takes.
+        given: an input that it takes, or all of its positional arguments.
 
     Raises:
         NotPossibleError: the surgery raises, gives something of another shape, or lets PEFT place no adapter that
             has an effect.
     """
+    given = (given,) if isinstance(given, Tensor) else given
     with one_thread(), torch.random.fork_rng(devices=[]), torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -91,7 +94,7 @@ def _distance(one: Outputs, other: Outputs, rounding: float) -> float:
 
 
 def _before_and_after(
-    module: nn.Module, given: Tensor, surgery: Surgery, kind: torch.dtype, *, training: bool
+    module: nn.Module, given: Sequence[Any], surgery: Surgery, kind: torch.dtype, *, training: bool
 ) -> tuple[Outputs, Outputs]:
     root = _holding(module, kind, training)
     before = _output(root, given)
@@ -101,7 +104,7 @@ def _before_and_after(
 
 
 def _trained_and_merged(
-    module: nn.Module, given: Tensor, surgery: Surgery, kind: torch.dtype
+    module: nn.Module, given: Sequence[Any], surgery: Surgery, kind: torch.dtype
 ) -> tuple[Outputs, Outputs]:
     from peft import LoraConfig, get_peft_model
 
@@ -109,7 +112,7 @@ def _trained_and_merged(
     before = _output(root, given)
     if surgery.unwrap is not None:
         surgery.unwrap(root)
-    config = LoraConfig(target_modules=[surgery.target.format("0")], init_lora_weights=False)
+    config = LoraConfig(target_modules=[surgery.target.format(_PLACE)], init_lora_weights=False)
     if surgery.register is not None:
         config = surgery.register(config, root)
     model: Any = get_peft_model(root, config, autocast_adapter_dtype=False)
@@ -123,11 +126,27 @@ def _trained_and_merged(
 
 
 def _holding(module: nn.Module, kind: torch.dtype, training: bool) -> nn.Module:
-    return nn.Sequential(copy.deepcopy(module)).to(kind).train(training)
+    return _Holder(copy.deepcopy(module)).to(kind).train(training)
 
 
-def _output(model: nn.Module, given: Tensor) -> Outputs:
+class _Holder(nn.Module):
+    """A model of one module."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.add_module(_PLACE, module)
+
+    def forward(self, *given: Any) -> Any:
+        return self.get_submodule(_PLACE)(*given)
+
+
+def _cast(value: Any, kind: torch.dtype) -> Any:
+    return value.to(kind) if isinstance(value, Tensor) and value.is_floating_point() else value
+
+
+def _output(model: nn.Module, given: Sequence[Any]) -> Outputs:
     kind = next(parameter.dtype for parameter in model.parameters())
     torch.manual_seed(0)
-    leaves, form = tree_flatten(model(given.to(kind)))
+    given = [_cast(value, kind) for value in given]
+    leaves, form = tree_flatten(model(*given))
     return Outputs("a tensor" if form.is_leaf() else str(form), [leaf for leaf in leaves if isinstance(leaf, Tensor)])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from archlint.core.blueprint import Blueprint
-from archlint.core.finding import Safety
+from archlint.core.safety import Safety
 from archlint.core.surgery import Way
 from archlint.proving import Prover
 from archlint.surgery import experts, fused, shielding, wrappers
@@ -16,11 +16,8 @@ _BEST_FIRST = (Way.UNWRAP, Way.KEEP, Way.REGISTER, Way.SHIELD, Way.SPLIT, Way.EX
 
 def options(prover: Prover, blueprint: Blueprint) -> list[Option]:
     """What can be done for each class of module that PEFT cannot adapt as it is, by its usual names."""
-    model = prover.model
-    found = wrappers.options(model, blueprint)
-    for finder in (shielding, fused, experts):
-        found += finder.options(model, blueprint, prover)
-    return found
+    finders = (wrappers, shielding, fused, experts)
+    return [option for finder in finders for option in finder.options(prover.model, blueprint, prover)]
 
 
 def of_way(found: Sequence[Option], way: Way) -> list[Option]:

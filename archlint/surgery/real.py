@@ -28,12 +28,13 @@ class Specimen:
     """A module with real numbers, and an input that it takes."""
 
     module: nn.Module
-    given: Tensor
+    given: tuple[Any, ...]
+    """Its positional arguments."""
     has_drawn_limits: bool
     """Whether a limit is :data:`LIMIT` for want of another value."""
 
 
-def real(module: nn.Module, width: int) -> Specimen:
+def real(module: nn.Module, width: int, others: Sequence[Any] = ()) -> Specimen:
     """A copy of ``module`` on the processor, in single precision, and a random input that it takes.
 
     Values that are there are kept, but for limits that bound nothing (±∞): these, and limits without a value, become
@@ -42,6 +43,7 @@ def real(module: nn.Module, width: int) -> Specimen:
 
     Args:
         width: ``in_features`` of the linear inside.
+        others: what it is called with beside its input; tensors without content get one.
 
     Raises:
         NoInputError: it takes no input that was tried.
@@ -61,9 +63,11 @@ def real(module: nn.Module, width: int) -> Specimen:
                 if tensor.is_meta:
                     drawn.add(id(values))
     made.float()
-    given = _input(made, width, random)
+    given = _input(
+        made, width, random, [_values(other, random) if isinstance(other, Tensor) else other for other in others]
+    )
     with torch.no_grad():
-        drawn_limits = draw_limits(lambda: made(given), drawn)
+        drawn_limits = draw_limits(lambda: made(*given), drawn)
     return Specimen(made, given, has_drawn_limits=drawn_limits > 0)
 
 
@@ -100,14 +104,14 @@ def _values(tensor: Tensor, random: torch.Generator) -> Tensor:
     return values * tensor.shape[-1] ** -0.5 if tensor.ndim > 1 else 1 + values / 4
 
 
-def _input(module: nn.Module, width: int, random: torch.Generator) -> Tensor:
+def _input(module: nn.Module, width: int, random: torch.Generator, others: Sequence[Any]) -> tuple[Any, ...]:
     """Random numbers of a shape that ``module`` takes: tokens of a sequence, channels first, or one row each."""
     reasons = []
     for shape in ((2, 5, width), (2, width, 5), (10, width), (2, 5, 5, width), (2, width, 5, 5)):
-        given = torch.empty(shape, device="cpu").normal_(generator=random)
+        given = (torch.empty(shape, device="cpu").normal_(generator=random), *others)
         try:
             with torch.no_grad():
-                module(given)
+                module(*given)
         except Exception as error:  # a model's code raises whatever its inputs lead it to
             reasons.append(f"{type(error).__name__}: {' '.join(str(error).split())}")
         else:

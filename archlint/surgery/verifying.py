@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
 from archlint.core.blueprint import Blueprint, Scope
-from archlint.core.finding import Safety
 from archlint.core.folding import without_indices
+from archlint.core.safety import Safety
 from archlint.running import Batch, NoSmallCopyError, batches, one_thread, restored, small_copy, watched
 from archlint.running.step import forward, step
 from archlint.surgery.patch import Patch, PatchError

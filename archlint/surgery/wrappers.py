@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -14,6 +14,9 @@ from torch import nn
 from archlint.core.blueprint import Blueprint, Kind, Site
 from archlint.core.rule import by_class
 from archlint.core.surgery import Effect, Operation, Way
+from archlint.proving import Prover
+from archlint.running import Batch
+from archlint.running.step import forward
 from archlint.surgery.composing import composed
 from archlint.surgery.measuring import NotPossibleError, Surgery, measure
 from archlint.surgery.option import Option
@@ -31,17 +34,39 @@ _TEMPLATES: dict[Way, tuple[ModuleType, ...]] = {
 }
 
 
-def options(model: nn.Module, blueprint: Blueprint) -> list[Option]:
+def options(model: nn.Module, blueprint: Blueprint, prover: Prover) -> list[Option]:
     """Each way for each class of wrapper that ``model`` has.
 
     Args:
         model: on the meta device.
     """
     wrappers = by_class(site for site in blueprint.select(Kind.WRAPPER) if site.inner is not None)
-    return [option for sites in wrappers for option in _of_class(model, sites)]
+    others = _others(prover, {sites[0].type.name for sites in wrappers}) if wrappers else {}
+    return [option for sites in wrappers for option in _of_class(model, sites, others.get(sites[0].type.name, ()))]
 
 
-def _of_class(model: nn.Module, sites: Sequence[Site]) -> Iterator[Option]:
+def _others(prover: Prover, classes: Collection[str]) -> dict[str, Sequence[Any]]:
+    """What wrappers are called with beside their input, where the model calls one of the class by position."""
+    found: dict[str, Sequence[Any]] = {}
+
+    def see(module: nn.Module, given: tuple[Any, ...]) -> None:
+        found.setdefault(type(module).__name__, given[1:])
+
+    def look(model: nn.Module, batch: Batch) -> None:
+        hooks = [
+            module.register_forward_pre_hook(see) for module in model.modules() if type(module).__name__ in classes
+        ]
+        try:
+            forward(model, batch, str(next(model.parameters()).device))
+        finally:
+            for hook in hooks:
+                hook.remove()
+
+    prover.observe(look)
+    return found
+
+
+def _of_class(model: nn.Module, sites: Sequence[Site], others: Sequence[Any]) -> Iterator[Option]:
     name, inner = sites[0].type.name, _inner(sites[0])
     modules = [model.get_submodule(site.path) for site in sites]
     constants: dict[str, tuple[dict[str, Any], str]] = {
@@ -50,7 +75,7 @@ def _of_class(model: nn.Module, sites: Sequence[Site]) -> Iterator[Option]:
     }
     for way, templates in _TEMPLATES.items():
         target = "{}." + inner if way is Way.INNER else "{}"
-        effect, lack, drawn = _tried(modules, inner, templates, constants, target)
+        effect, lack, drawn = _tried(modules, inner, others, templates, constants, target)
         yield Option(
             Operation(way, tuple(sites), effect, lack),
             templates,
@@ -63,6 +88,7 @@ def _of_class(model: nn.Module, sites: Sequence[Site]) -> Iterator[Option]:
 def _tried(
     modules: Iterable[nn.Module],
     inner: str,
+    others: Sequence[Any],
     templates: Sequence[ModuleType],
     constants: dict[str, tuple[dict[str, Any], str]],
     target: str,
@@ -76,7 +102,7 @@ def _tried(
     variants = {repr(_plain(module)): module for module in modules}
     for module in variants.values():
         try:
-            specimen = _specimen(module, inner)
+            specimen = _specimen(module, inner, others)
             drawn |= specimen.has_drawn_limits
             effects.append(measure(specimen.module, specimen.given, surgery))
         except (NoInputError, NotPossibleError) as error:
@@ -84,7 +110,7 @@ def _tried(
     return max(effects, key=lambda effect: (effect.forward.single, effect.merged.single)), "", drawn
 
 
-def _specimen(module: nn.Module, inner: str) -> Specimen:
+def _specimen(module: nn.Module, inner: str, others: Sequence[Any]) -> Specimen:
     """``module`` with real numbers; with a small linear where its code does not mind.
 
     Raises:
@@ -98,8 +124,8 @@ def _specimen(module: nn.Module, inner: str) -> Specimen:
             sizes = min(linear.in_features, _SMALL), min(linear.out_features, _SMALL)
             small.set_submodule(inner, nn.Linear(*sizes, bias=linear.bias is not None))
         with contextlib.suppress(NoInputError):
-            return real(small, sizes[0])
-    return real(module, linear.in_features)
+            return real(small, sizes[0], others)
+    return real(module, linear.in_features, others)
 
 
 def _inner(site: Site) -> str:
