@@ -14,13 +14,12 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from archlint import published
-from archlint.core.blueprint import Blueprint, Kind, ModelInfo, Scope, fold_sites, is_projection, matrix_size
+from archlint.core.blueprint import Blueprint, Kind, ModelInfo, Operation, Scope, fold_sites, is_projection, matrix_size
 from archlint.core.catalog import RuleLoadError
 from archlint.core.finding import Finding, FoldedSites, LeftOut, Severity
 from archlint.core.means import ALL, Means
 from archlint.core.report import Adapted, Dying, Environment, Report, Unchecked
 from archlint.core.rule import Rule
-from archlint.core.surgery import Operation
 from archlint.core.training import Trained, Trainer, Training
 from archlint.core.trial import Plan, Trial
 from archlint.deadline import deadline

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from archlint import engine
@@ -15,10 +15,14 @@ from archlint.core.surgery import Way
 if TYPE_CHECKING:
     from torch import nn
 
-    from archlint.core.blueprint import ModelInfo
+    from archlint.core.blueprint import ModelInfo, Operation
+    from archlint.core.surgery import Step
     from archlint.surgery.option import Option
     from archlint.surgery.patch import Patch
-    from archlint.surgery.verifying import Step
+
+
+class NotVerifiableError(Exception):
+    """A patch cannot be tried from end to end on this model; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -32,9 +36,13 @@ class Bench:
         """Which model it is."""
         return self.opened.blueprint.model
 
-    @cached_property
-    def options(self) -> list[Option]:
+    @property
+    def operations(self) -> tuple[Operation, ...]:
         """Every way for every class of module that it is for, measured."""
+        return tuple(option.operation for option in self._options)
+
+    @cached_property
+    def _options(self) -> list[Option]:
         from archlint.surgery.options import options
 
         return options(self.opened.prover, self.opened.blueprint)
@@ -44,8 +52,8 @@ class Bench:
         from archlint.surgery.options import best, of_way
         from archlint.surgery.writing import written
 
-        way = way or best(self.options)
-        if way is None or not (chosen := of_way(self.options, way)):
+        way = way or best(self._options)
+        if way is None or not (chosen := of_way(self._options, way)):
             return None
         versions = engine.environment()
         used = {"torch": versions.torch, "transformers": versions.transformers, "peft": versions.peft}
@@ -56,11 +64,23 @@ class Bench:
 
         Raises:
             PatchError: it does not fit the model.
-            NoSmallCopyError: there is no small copy that can be run.
+            NotVerifiableError: there is no small copy that can be run.
         """
+        from archlint.running import NoSmallCopyError
         from archlint.surgery.verifying import verify
 
-        return list(verify(self.opened.prover.model, self.opened.blueprint, patch))
+        try:
+            return list(verify(self.opened.prover.model, self.opened.blueprint, patch, partial(_made, patch.way)))
+        except NoSmallCopyError as error:
+            raise NotVerifiableError(str(error)) from error
+
+
+def _made(way: Way | None, model: nn.Module) -> Patch | None:
+    """archlint's own patch of ``way`` for another model."""
+    if way is None:
+        return None
+    with bench(model, engine.Options(prove=False)) as other:
+        return other.patch(way) if isinstance(other, Bench) else None
 
 
 @contextlib.contextmanager

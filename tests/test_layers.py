@@ -28,14 +28,16 @@ KNOWS = {
     "training": "core running survey",
     "proving": "core deadline running",
     "solving": "core",
+    "surgery": "core proving running",
     "judging": "core rules solving",
     "testing": "core quiet sources skeleton survey proving training",
     "engine": "core deadline plans published quiet report rules skeleton sources survey proving solving training "
-    "judging",
+    "surgery judging",
     "fixing": "core plans engine",
+    "patching": "core engine running surgery",
     "api": "core sources engine solving",
     "pytest_plugin": "core plans report engine api",
-    "cli": "core plans sources report engine fixing solving",
+    "cli": "core plans sources report engine fixing patching solving surgery",
     "__main__": "cli",
 }
 PUBLIC = {

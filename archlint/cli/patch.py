@@ -142,13 +142,13 @@ def _outcome(
             return _Outcome(UNCHECKED, notes=lacks)
         notes = tuple(f"note: {note}" for note in found.opened.notes)
         if is_listed:
-            return _Outcome(0, listed(found.options, found.model), notes=notes)
+            return _Outcome(0, listed(found.operations, found.model), notes=notes)
         made = own or found.patch(None if way is None else Way(way))
         if made is None:
             lacks = tuple(
-                f"{option.operation.way.value} for {option.operation.sites[0].type.name}: {option.operation.lack}"
-                for option in found.options
-                if option.operation.lack
+                f"{operation.way.value} for {operation.sites[0].type.name}: {operation.lack}"
+                for operation in found.operations
+                if operation.lack
             )
             what = "no patch applies" if way is None else f"--way {way} applies to nothing"
             note = f"{what} in {found.model.class_name}: archlint patch {source} --list tells what does"
@@ -160,13 +160,13 @@ def _outcome(
 
 
 def _verified(found: Bench, made: Patch, text: str, notes: tuple[str, ...]) -> _Outcome:
+    from archlint.patching import NotVerifiableError
     from archlint.report.surgery import verified
-    from archlint.running import NoSmallCopyError
     from archlint.surgery.patch import PatchError
 
     try:
         steps = found.verify(made)
-    except NoSmallCopyError as error:
+    except NotVerifiableError as error:
         return _Outcome(UNCHECKED, text, notes=(*notes, f"not verified: {error}"))
     except PatchError as error:
         return _Outcome(1, text, notes=(*notes, f"error: {error}"))

@@ -10,7 +10,7 @@ from math import prod
 
 from archlint.core.checkpoint import AdapterWeights
 from archlint.core.folding import fold, unfold
-from archlint.core.surgery import Operation
+from archlint.core.surgery import Effect, Way
 from archlint.core.training import Training
 from archlint.core.trial import Baseline, Trial
 
@@ -165,6 +165,18 @@ class Trait:
 
 PROJECTION_KINDS = frozenset({Kind.LINEAR, Kind.LINEAR_SUBCLASS, Kind.CONV1D, Kind.ATTENTION, Kind.FUSED_EXPERTS})
 """Kinds whose weights of two or more dimensions count for coverage. A wrapper's inner linear is a LINEAR."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One way for the modules of one class: what it changes, or why it cannot be had."""
+
+    way: Way
+    sites: tuple[Site, ...]
+    effect: Effect | None = None
+    """``None`` where it cannot be had, or could not be measured."""
+    lack: str = ""
+    """Why it cannot be had."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from archlint.core.safety import Safety
-
-if TYPE_CHECKING:
-    from archlint.core.blueprint import Site
 
 
 class Way(str, enum.Enum):
@@ -45,6 +41,11 @@ class Difference:
         """Exact where there is none."""
         return Safety.LOSSY if max(self.single, self.half) else Safety.EXACT
 
+    @property
+    def figure(self) -> str:
+        """The larger one, with two digits."""
+        return f"{max(self.single, self.half):.2g}"
+
 
 @dataclass(frozen=True, slots=True)
 class Effect:
@@ -65,12 +66,11 @@ class Effect:
 
 
 @dataclass(frozen=True, slots=True)
-class Operation:
-    """One way for the modules of one class: what it changes, or why it cannot be had."""
+class Step:
+    """One step of the trial of a patch: what was done, whether it went well, and what was seen."""
 
-    way: Way
-    sites: tuple[Site, ...]
-    effect: Effect | None = None
-    """``None`` where it cannot be had, or could not be measured."""
-    lack: str = ""
-    """Why it cannot be had."""
+    name: str
+    passed: bool
+    told: str
+    safety: Safety | None = None
+    """Where outputs are compared: whether both are the same."""

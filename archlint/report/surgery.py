@@ -4,34 +4,29 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
 
-from archlint.core.blueprint import ModelInfo, fold_sites
+from archlint.core.blueprint import ModelInfo, Operation, fold_sites
 from archlint.core.safety import Safety
-from archlint.core.surgery import Difference, Operation, Way
+from archlint.core.surgery import Step, Way
 from archlint.report.quoting import one_line, visible
-
-if TYPE_CHECKING:
-    from archlint.surgery.option import Option
-    from archlint.surgery.verifying import Step
 
 _WIDTH = max(len(way.value) for way in Way)
 
 
-def listed(options: Sequence[Option], model: ModelInfo) -> str:
+def listed(operations: Sequence[Operation], model: ModelInfo) -> str:
     """Each class of module with the ways that there are for it, and what each changes; one line a way."""
-    return "".join(f"{line}\n" for line in _listed(options, model))
+    return "".join(f"{line}\n" for line in _listed(operations, model))
 
 
-def _listed(options: Sequence[Option], model: ModelInfo) -> Iterator[str]:
-    if not options:
+def _listed(operations: Sequence[Operation], model: ModelInfo) -> Iterator[str]:
+    if not operations:
         yield f"{visible(model.class_name)}: no surgery applies, PEFT finds each layer by its name"
-    for sites, group in itertools.groupby(options, key=lambda option: option.operation.sites):
+    for sites, group in itertools.groupby(operations, key=lambda operation: operation.sites):
         yield f"{len(sites)} {visible(sites[0].type.name)}"
         for fold in fold_sites(sites):
             yield f"  {fold.count}× {visible(fold.pattern)}"
-        for option in group:
-            yield f"    {option.operation.way.value:{_WIDTH}}  {_told(option.operation)}"
+        for operation in group:
+            yield f"    {operation.way.value:{_WIDTH}}  {_told(operation)}"
 
 
 def _told(operation: Operation) -> str:
@@ -41,17 +36,12 @@ def _told(operation: Operation) -> str:
     parts = {"forward": effect.forward, "in training": effect.training, "once merged": effect.merged}
     if effect.training == effect.forward:
         del parts["in training"]
-    lossy = [f"{name} by up to {figure(part)}" for name, part in parts.items() if part.safety is Safety.LOSSY]
+    lossy = [f"{name} by up to {part.figure}" for name, part in parts.items() if part.safety is Safety.LOSSY]
     if not lossy:
         return "exact"
     exact = [name for name, part in parts.items() if part.safety is Safety.EXACT]
     also = f"; exact {' and '.join(exact)}" if exact else ""
     return f"lossy {', '.join(lossy)} standard deviations of the outputs{also}"
-
-
-def figure(difference: Difference) -> str:
-    """The largest difference, with two digits."""
-    return f"{max(difference.single, difference.half):.2g}"
 
 
 def verified(steps: Iterable[Step]) -> str:

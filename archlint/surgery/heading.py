@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from archlint import __version__
 from archlint.core.blueprint import ModelInfo
 from archlint.core.safety import Safety
 from archlint.core.surgery import Difference, Effect, Way
-from archlint.report.surgery import figure
 from archlint.surgery.option import Option
 
 _WIDTH = 88
+_FEW = 3
+"""Names that a line has room for."""
 _TITLES: Mapping[Way, str] = {
     Way.UNWRAP: "Put the linears that stand in wrappers in the wrappers' places, and back.",
     Way.KEEP: "Put linears that compute what their wrappers do in the wrappers' places, and back.",
@@ -23,12 +25,12 @@ _TITLES: Mapping[Way, str] = {
 }
 _SURGERY = """\
     unwrap(model)
-    model = get_peft_model(model, LoraConfig(target_modules=[{targets}]))
+    model = get_peft_model(model, LoraConfig(target_modules={targets}))
     ...  # train
     model = rewrap(model.merge_and_unload())
     model.save_pretrained(folder)  # with the keys of the original"""
 _REGISTRATION = """\
-    config = register(LoraConfig(target_modules=[{targets}]), model)
+    config = register(LoraConfig(target_modules={targets}), model)
     model = get_peft_model(model, config)
     ...  # train, save
     config = register(LoraConfig.from_pretrained(folder), model)
@@ -47,41 +49,60 @@ def header(options: Sequence[Option], model: ModelInfo, versions: Mapping[str, s
 def _paragraphs(options: Sequence[Option], model: ModelInfo, versions: Mapping[str, str | None]) -> Iterator[str]:
     way = options[0].operation.way
     yield _TITLES[way]
-    counts = [f"{len(option.operation.sites)} {option.operation.sites[0].type.name}" for option in options]
+    counts = Counter[str]()
+    for option in options:
+        counts[option.operation.sites[0].type.name] += len(option.operation.sites)
     where = model.class_name if model.id in ("", model.class_name) else f"{model.class_name} ({model.id})"
     used = [f"{name} {version}" for name, version in versions.items() if version is not None]
-    yield _wrapped(
-        f"Made by archlint {__version__} for {where}, which has {_listed(counts)}; tried with {_listed(used)}."
-    )
-    names = dict.fromkeys(name for option in options for name in _targets(option))
-    shown = ", ".join(f'"{name}"' for name in list(names)[:3]) + (", ..." if len(names) > 3 else "")
-    yield (_REGISTRATION if way is Way.REGISTER else _SURGERY).format(targets=shown)
+    held = _listed([f"{count} {name}" for name, count in counts.items()])
+    tried = f"; tried with {_listed(used)}" if used else ""
+    yield _wrapped(f"Made by archlint {__version__} for {where}, which has {held}{tried}.")
+    yield (_REGISTRATION if way is Way.REGISTER else _SURGERY).format(targets=_shown(options))
+    told = Counter[str]()
     for option in options:
         effect = option.operation.effect
         assert effect is not None  # else there is no patch
-        of = f"{option.operation.sites[0].type.name}: " if len(options) > 1 else ""
-        yield _wrapped(of + " ".join([*_effects(effect), *option.notes]))
+        told[" ".join(_effects(effect, way))] += 1
+    notes = list(dict.fromkeys(note for option in options for note in option.notes))
+    if len(told) == 1:
+        yield _wrapped(" ".join([*told, *notes]))
+    else:
+        for option in options:
+            assert option.operation.effect is not None  # as above
+            yield _wrapped(f"{option.operation.sites[0].type.name}: {' '.join(_effects(option.operation.effect, way))}")
+        yield from map(_wrapped, notes)
     yield _wrapped(_demand(way, options))
 
 
+def _shown(options: Iterable[Option]) -> str:
+    """What a plan would name: as a list that is not too long, or as an expression where names differ by number."""
+    names = dict.fromkeys(name for option in options for name in _targets(option))
+    if not names:
+        return '"all-linear"'
+    alike = {name.rstrip("0123456789") for name in names}
+    if len(names) > _FEW and len(alike) == 1:
+        return rf'r".*\.{alike.pop()}\d+"'
+    return "[" + ", ".join(f'"{name}"' for name in list(names)[:_FEW]) + (", ...]" if len(names) > _FEW else "]")
+
+
 def _targets(option: Option) -> Iterator[str]:
-    """What a plan would name."""
     for site in option.operation.sites:
-        for target in option.target.split(","):
-            yield target.format(site.leaf).rpartition(".")[2]
+        for target in filter(None, option.target.split(",")):
+            yield target.replace("{}", site.leaf).rpartition(".")[2]
 
 
-def _effects(effect: Effect) -> Iterator[str]:
-    yield f"Forward: {_told(effect.forward, 'the outputs of the original')}."
+def _effects(effect: Effect, way: Way) -> Iterator[str]:
+    rounded = way in (Way.SPLIT, Way.EXPERTS)
+    yield f"Forward: {_told(effect.forward, 'those of the original', rounded=rounded)}."
     if effect.training.safety is not effect.forward.safety:
-        yield f"In training mode: {_told(effect.training, 'the outputs of the original')}."
+        yield f"In training mode: {_told(effect.training, 'those of the original')}."
     yield f"Merged and rewrapped: {_told(effect.merged, 'those of the trained model', rounded=True)}."
 
 
 def _told(difference: Difference, others: str, *, rounded: bool = False) -> str:
     if difference.safety is Safety.EXACT:
         return "exact, up to rounding" if rounded else "exact, bit for bit in float32 and bfloat16"
-    return f"lossy, outputs differ from {others} by up to {figure(difference)} of their standard deviations"
+    return f"lossy, outputs differ from {others} by up to {difference.figure} of their standard deviations"
 
 
 def _demand(way: Way, options: Sequence[Option]) -> str:
@@ -90,15 +111,17 @@ def _demand(way: Way, options: Sequence[Option]) -> str:
             "The saved adapter names the wrappers, and PEFT does not save what was registered: register "
             "it wherever the adapter is loaded, for evaluation, to resume, or on a server."
         )
+    lossy = any(option.operation.effect.merged.safety is Safety.LOSSY for option in options if option.operation.effect)
+    there = "there its outputs differ as they do once merged" if lossy else "there it computes the same"
     return (
         "An adapter that was trained so needs this file wherever it is loaded, for evaluation, to resume, or "
-        "on a server: unwrap the model first. Or give its state dict to to_original(), which has the keys of "
-        "the original model, where no patch is needed."
+        "on a server: unwrap the model first. Or give its state dict to to_original(): it then has the names of "
+        f"the original, which needs no patch; {there}."
     )
 
 
 def _listed(words: Sequence[str]) -> str:
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+    return "".join(words) if len(words) < 2 else f"{', '.join(words[:-1])} and {words[-1]}"
 
 
 def _wrapped(text: str) -> str:

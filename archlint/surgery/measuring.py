@@ -7,7 +7,6 @@ import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -47,24 +46,27 @@ class Surgery:
     """Where PEFT then finds the linear of the module at the path ``{}``."""
 
 
-def measure(module: nn.Module, given: Tensor | Sequence[Any], surgery: Surgery) -> Effect:
+def measure(module: nn.Module, given: Tensor | Sequence[Any], surgery: Surgery, *, rounded: bool = False) -> Effect:
     """What ``surgery`` changes of what ``module`` computes.
 
     Args:
         module: on the processor, with real numbers; it stays as it is.
         given: an input that it takes, or all of its positional arguments.
+        rounded: whether sums of the same products may be rounded otherwise without adapters too, as they are once
+            adapters are merged.
 
     Raises:
         NotPossibleError: the surgery raises, gives something of another shape, or lets PEFT place no adapter that
             has an effect.
     """
     given = (given,) if isinstance(given, Tensor) else given
+    kept = _ROUNDING if rounded else {}
     with one_thread(), torch.random.fork_rng(devices=[]), torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             return Effect(
-                forward=_difference(lambda kind: _before_and_after(module, given, surgery, kind, training=False)),
-                training=_difference(lambda kind: _before_and_after(module, given, surgery, kind, training=True)),
+                forward=_difference(lambda kind: _before_and_after(module, given, surgery, kind, training=False), kept),
+                training=_difference(lambda kind: _before_and_after(module, given, surgery, kind, training=True), kept),
                 merged=_difference(lambda kind: _trained_and_merged(module, given, surgery, kind), _ROUNDING),
             )
         except NotPossibleError:
@@ -73,9 +75,17 @@ def measure(module: nn.Module, given: Tensor | Sequence[Any], surgery: Surgery) 
             raise NotPossibleError(f"{type(error).__name__}: {' '.join(str(error).split())}") from error
 
 
+def worst(effects: Sequence[Effect]) -> Effect:
+    """The largest differences of ``effects``."""
+    return Effect(*map(_largest, zip(*((one.forward, one.training, one.merged) for one in effects), strict=True)))
+
+
+def _largest(differences: Sequence[Difference]) -> Difference:
+    return Difference(max(one.single for one in differences), max(one.half for one in differences))
+
+
 def _difference(
-    computed: Callable[[torch.dtype], tuple[Outputs, Outputs]],
-    rounding: Mapping[torch.dtype, float] = MappingProxyType({}),
+    computed: Callable[[torch.dtype], tuple[Outputs, Outputs]], rounding: Mapping[torch.dtype, float]
 ) -> Difference:
     return Difference(*(_distance(*computed(kind), rounding.get(kind, 0.0)) for kind in _ROUNDING))
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
 
-from archlint.core.surgery import Operation
+from archlint.core.blueprint import Operation
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,9 @@ class Option:
     constants: Mapping[str, tuple[dict[str, Any], str]] = field(default_factory=dict)
     """By name: values by class of module, and what they are, for a comment in the file."""
     target: str = "{}"
-    """What PEFT is to be told of a module at the path ``{}`` once the patch is applied; several with commas."""
+    """What PEFT is to be told of a module at the path ``{}`` once the patch is applied.
+
+    Several are separated by commas; there is none where the module is not to be adapted.
+    """
     notes: tuple[str, ...] = ()
     """Sentences for the head of the file: what it costs, what it demands later."""

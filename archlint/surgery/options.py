@@ -11,7 +11,10 @@ from archlint.proving import Prover
 from archlint.surgery import experts, fused, shielding, wrappers
 from archlint.surgery.option import Option
 
-_BEST_FIRST = (Way.UNWRAP, Way.KEEP, Way.REGISTER, Way.SHIELD, Way.SPLIT, Way.EXPERTS)
+_BEST_FIRST = (Way.UNWRAP, Way.KEEP, Way.REGISTER, Way.EXPERTS, Way.SPLIT, Way.SHIELD)
+"""But for layers that make all-linear crash: to shield them comes before all that is not needed to train."""
+
+_OPTIONAL = (Way.EXPERTS, Way.SPLIT)
 
 
 def options(prover: Prover, blueprint: Blueprint) -> list[Option]:
@@ -28,6 +31,8 @@ def of_way(found: Sequence[Option], way: Way) -> list[Option]:
 def best(found: Sequence[Option]) -> Way | None:
     """The first way with a patch that changes nothing the model computes, or else the first; ``None`` without any."""
     ways = [way for way in _BEST_FIRST if of_way(found, way)]
+    if any("Linear" in site.type.bases for option in of_way(found, Way.SHIELD) for site in option.operation.sites):
+        ways.sort(key=lambda way: way is not Way.SHIELD and way in _OPTIONAL)
     kept = [way for way in ways if all(_keeps(option) for option in of_way(found, way))]
     return next(iter([*kept, *ways]), None)
 

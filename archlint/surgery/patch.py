@@ -9,6 +9,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from archlint.core.surgery import Way
+
 
 class PatchError(Exception):
     """A file is no patch; the message says why."""
@@ -20,6 +22,8 @@ class Patch:
 
     text: str
     name: str = "patch"
+    way: Way | None = None
+    """What it does; ``None`` for somebody's own."""
 
     @classmethod
     def read(cls, path: Path) -> Patch:

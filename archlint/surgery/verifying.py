@@ -19,6 +19,7 @@ from torch.utils._pytree import tree_leaves
 from archlint.core.blueprint import Blueprint, Scope
 from archlint.core.folding import without_indices
 from archlint.core.safety import Safety
+from archlint.core.surgery import Step
 from archlint.running import Batch, NoSmallCopyError, batches, one_thread, restored, small_copy, watched
 from archlint.running.step import forward, step
 from archlint.surgery.patch import Patch, PatchError
@@ -31,17 +32,6 @@ _ROUNDING = 1e-3
 _RANK = 4
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Step:
-    """One step of the trial: what was done, whether it went well, and what was seen."""
-
-    name: str
-    passed: bool
-    told: str
-    safety: Safety | None = None
-    """Where outputs are compared: whether both are the same."""
-
-
 class _StepError(Exception):
     """A step went wrong; the message says how."""
 
@@ -49,14 +39,17 @@ class _StepError(Exception):
 _Seen = tuple[str, Safety | None]
 
 
-def verify(model: nn.Module, blueprint: Blueprint, patch: Patch) -> Iterator[Step]:
+def verify(
+    model: nn.Module, blueprint: Blueprint, patch: Patch, remade: Callable[[nn.Module], Patch | None] = lambda _: None
+) -> Iterator[Step]:
     """Each step of the trial of ``patch``, as it is done; the first that fails is the last.
 
     Args:
         model: on the meta device, without the patch; it stays as it is.
+        remade: makes the same patch for a small copy, where it depends on sizes.
 
     Raises:
-        NoSmallCopyError: no small copy of the model has its structure and can be run.
+        NoSmallCopyError: no small copy of the model has its structure and can be run, or takes the patch.
         PatchError: the file raises when it is run, defines neither ``unwrap`` nor ``register``, or does not fit.
     """
     if patch.function("unwrap") is None and patch.function("register") is None:
@@ -68,7 +61,8 @@ def verify(model: nn.Module, blueprint: Blueprint, patch: Patch) -> Iterator[Ste
             paths = touched(model, patch)
         except Exception as error:  # somebody's own file
             raise PatchError(f"{patch.name} raises on the model: {type(error).__name__}: {error}") from error
-        trial = _Trial(*_copy(model, blueprint, paths), patch)
+        copied, batch = _copy(model, blueprint, paths)
+        trial = _Trial(copied, batch, _fitting(patch, copied, remade))
         for name, act in trial.steps():
             try:
                 told, safety = act()
@@ -81,21 +75,37 @@ def verify(model: nn.Module, blueprint: Blueprint, patch: Patch) -> Iterator[Ste
             yield Step(name, True, told, safety)
 
 
+def _fitting(patch: Patch, copied: nn.Module, remade: Callable[[nn.Module], Patch | None]) -> Patch:
+    """``patch`` where a small copy takes it, or the same made for the copy."""
+    try:
+        touched(copied, patch)
+    except Exception as error:  # somebody's own file
+        if (other := remade(copied)) is not None:
+            return other
+        raise NoSmallCopyError(f"the patch fits the model, and no small copy of it: {error}") from error
+    return patch
+
+
 def touched(model: nn.Module, patch: Patch) -> frozenset[str]:
     """Paths of what ``patch`` changes in ``model``, or has PEFT adapt; ``model`` stays as it is.
 
     Raises:
         Exception: whatever the file's code raises.
     """
-    before = dict(model.named_modules())
     unwrap = patch.function("unwrap")
     if unwrap is None:
         classes = getattr(patch.module, "WRAPPERS", ())
-        return frozenset(path for path, part in before.items() if type(part).__name__ in classes)
+        return frozenset(path for path, part in model.named_modules() if type(part).__name__ in classes)
+    before = _places(model)
     with restored(model):
         unwrap(model)
-        after = dict(model.named_modules())
-        return frozenset(path for path, part in before.items() if after.get(path) is not part)
+        after = _places(model)
+    return frozenset(path for path, place in before.items() if after.get(path) != place)
+
+
+def _places(model: nn.Module) -> dict[str, tuple[int, type[nn.Module], tuple[str, ...]]]:
+    """What stands where: a patch may put another module there, or change the one that is there."""
+    return {path: (id(part), type(part), (*part._parameters, *part._modules)) for path, part in model.named_modules()}
 
 
 def _copy(model: nn.Module, blueprint: Blueprint, paths: Collection[str]) -> tuple[nn.Module, Batch]:
@@ -161,20 +171,26 @@ class _Trial:
         yield "save and load", self._save_and_load
 
     def _unwrap(self) -> _Seen:
-        before = dict(self._model.named_modules())
+        linears = {path: part for path, part in self._model.named_modules() if isinstance(part, nn.Linear)}
+        before = _places(self._model)
         self._call("unwrap", self._model)
-        after = dict(self._model.named_modules())
-        if {path: id(module) for path, module in before.items()} == {path: id(after[path]) for path in after}:
+        after = _places(self._model)
+        if before == after:
             raise _StepError("no module of the model has changed")
         self._targets = [
-            path for path, module in after.items() if isinstance(module, nn.Linear) and before.get(path) is not module
+            path
+            for path, part in self._model.named_modules()
+            if isinstance(part, nn.Linear) and linears.get(path) is not part
         ]
-        return f"{len(self._targets)} linears are where there were none", None
+        gone = [path for path, part in linears.items() if not isinstance(self._model.get_submodule(path), nn.Linear)]
+        found = [f"{len(self._targets)} linears are where there were none"] if self._targets else []
+        passed = [f"{len(gone)} layers are no nn.Linear any more"] if gone else []
+        return " and ".join([*found, *passed]) or "modules have changed", None
 
     def _unwrap_again(self) -> _Seen:
-        before = [(path, id(module)) for path, module in self._model.named_modules()]
+        before = _places(self._model)
         self._call("unwrap", self._model)
-        if before != [(path, id(module)) for path, module in self._model.named_modules()]:
+        if before != _places(self._model):
             raise _StepError("it changes a model that is unwrapped already")
         return "nothing changes", None
 
@@ -230,24 +246,30 @@ class _Trial:
         inwards, register = self._patch.function("to_original"), self._patch.function("register")
         if inwards is None and register is None:
             return "not checked: the file has no to_original", None
-        state = get_peft_model_state_dict(self._adapted)
-        original = copy.deepcopy(self._original)
-        scaling = next(iter(self._adapters().values())).scaling["default"]
-        if inwards is not None:
-            state = inwards(state, self._model)
-        ranks = {_module_of(key): len(tensor) for key, tensor in state.items() if ".lora_A." in key}
-        config = LoraConfig(
-            target_modules=list(ranks),
-            rank_pattern=ranks,
-            alpha_pattern={path: scaling * rank for path, rank in ranks.items()},
-        )
+        state, original = get_peft_model_state_dict(self._adapted), copy.deepcopy(self._original)
+        config = LoraConfig(r=_RANK, target_modules=self._targets or "all-linear")
         if register is not None:
-            config = register(LoraConfig(r=_RANK, target_modules=self._targets), original)
+            config = register(config, original)
+        elif inwards is not None:
+            config = self._original_config(state)
+            state = inwards(state, self._model)
         model = get_peft_model(original, config)
         left: Any = set_peft_model_state_dict(model, state)
         if left.unexpected_keys:
             raise _StepError(f"the original has no {left.unexpected_keys[0]}")
         return self._compared(self._trained, self._outputs(original), "what was trained")
+
+    def _original_config(self, state: Mapping[str, Tensor]) -> Any:
+        """The config for an adapter of the original: as the file says, or for the layers that its weights name."""
+        from peft import LoraConfig
+
+        convert, inwards = self._patch.function("original_config"), self._patch.function("to_original")
+        assert inwards is not None  # the caller looked
+        if convert is None:
+            paths = {_module_of(key) for key in inwards(state, self._model)}
+            return LoraConfig(r=_RANK, target_modules=sorted(paths))
+        given = {"r": _RANK, "lora_alpha": self._adapted.peft_config["default"].lora_alpha}
+        return LoraConfig(**convert(given, state, self._model))
 
     def _merge(self) -> _Seen:
         self._model = self._adapted.merge_and_unload()

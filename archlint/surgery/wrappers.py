@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from archlint.core.blueprint import Blueprint, Kind, Site
+from archlint.core.blueprint import Blueprint, Kind, Operation, Site
 from archlint.core.rule import by_class
-from archlint.core.surgery import Effect, Operation, Way
+from archlint.core.surgery import Effect, Way
 from archlint.proving import Prover
 from archlint.running import Batch
 from archlint.running.step import forward
@@ -22,14 +22,14 @@ from archlint.surgery.measuring import NotPossibleError, Surgery, measure
 from archlint.surgery.option import Option
 from archlint.surgery.patch import Patch
 from archlint.surgery.real import LIMIT, NoInputError, Specimen, real
-from archlint.surgery.templates import bare, kept, registered, wrapped
+from archlint.surgery.templates import bare, kept, registered, swapping, wrapped
 
 _SMALL = 256
 """Features of a linear that is tried in the place of a large one."""
 _TEMPLATES: dict[Way, tuple[ModuleType, ...]] = {
     Way.INNER: (),
-    Way.UNWRAP: (bare, wrapped),
-    Way.KEEP: (kept, wrapped),
+    Way.UNWRAP: (bare, wrapped, swapping),
+    Way.KEEP: (kept, wrapped, swapping),
     Way.REGISTER: (registered,),
 }
 

@@ -21,4 +21,5 @@ def written(options: Sequence[Option], model: ModelInfo, versions: Mapping[str, 
         for name, (values, comment) in option.constants.items():
             joined = {**constants[name][0], **values} if name in constants else values
             constants[name] = joined, comment
-    return Patch(composed(header(options, model, versions), constants, options[0].templates))
+    text = composed(header(options, model, versions), constants, options[0].templates)
+    return Patch(text, way=options[0].operation.way)

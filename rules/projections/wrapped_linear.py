@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
-from archlint.core.blueprint import Blueprint, Kind, Scope, Site
+from archlint.core.blueprint import Blueprint, Kind, Operation, Scope, Site
 from archlint.core.finding import Evidence, Finding, Remedy, Severity
 from archlint.core.regions import excluding, roots
 from archlint.core.rule import Example, Rule, by_class, quote
 from archlint.core.safety import Safety
-from archlint.core.surgery import Operation, Way
+from archlint.core.surgery import Way
 from archlint.core.trial import Trial
 
 
@@ -91,7 +91,7 @@ def _patches(blueprint: Blueprint, sites: Sequence[Site]) -> Iterator[Remedy]:
         call = f"archlint.patch(model, way={way!r})" if source is None else f"archlint patch {source} --way {way}"
         text = f"or {_PATCHES[operation.way]}: {call}"
         changes = [
-            f"{what} change by up to {max(part.single, part.half):.2g} of their standard deviations"
+            f"{what} change by up to {part.figure} of their standard deviations"
             for what, part in (("outputs", operation.effect.forward), ("once merged outputs", operation.effect.merged))
             if part.safety is Safety.LOSSY
         ]

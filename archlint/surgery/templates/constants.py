@@ -9,4 +9,4 @@ MADE_FOR = ""
 WRAPPERS: dict[str, str] = {}
 """The wrappers' classes, and what each calls the linear inside."""
 SETTINGS: dict[str, dict[str, Any]] = {}
-"""What the wrappers of a class have in common: with other settings they may compute something else."""
+"""What the wrappers of a class have in common, as other settings may mean more."""

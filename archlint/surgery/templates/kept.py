@@ -1,4 +1,4 @@
-"""What takes a wrapper's place: its linear, which goes on doing what the wrapper does."""
+"""What takes a wrapper's place: its linear, which does what the wrapper does."""
 
 from __future__ import annotations
 
@@ -10,16 +10,20 @@ from archlint.surgery.templates.constants import WRAPPERS
 
 
 class Unwrapped(nn.Linear):
-    """The linear of a wrapper in its wrapper's place, and to PEFT an ``nn.Linear``; it computes what the wrapper does."""
+    """The linear of a wrapper, in its wrapper's place: to PEFT an ``nn.Linear``.
+
+    It computes what the wrapper does, by the wrapper's own code.
+    """
 
     wrapper: nn.Module
     """The wrapper, without the linear and without what it held besides."""
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """Run the wrapper's own code, which finds here what it asks of itself."""
+        """Run the wrapper's forward, which finds here what it asks of itself."""
         return type(self.wrapper).forward(self, *args, **kwargs)
 
     def __getattr__(self, name: str) -> Any:
+        """What the wrapper would have under ``name``; the product for its linear."""
         wrapper = self.__dict__.get("wrapper")
         if name == WRAPPERS.get(type(wrapper).__name__):
             return super().forward

@@ -1,4 +1,4 @@
-"""What stands in a patch file that changes no model, and tells PEFT how to adapt a wrapper instead."""
+"""What stands in a patch file that changes no model, and tells PEFT of wrappers."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from archlint.surgery.templates.constants import MADE_FOR, WRAPPERS
 
 
 def register(config: LoraConfig, model: nn.Module) -> LoraConfig:
-    """Have ``config`` adapt the linear inside each wrapper that it names, and return it.
+    """Have ``config`` adapt the linear inside each wrapper that it names; return it.
 
-    PEFT saves none of this: call it again for each config that is to place adapters, or load them, on ``model``.
+    PEFT saves none of this: call it for each config that is to place adapters on
+    ``model``, or to load them.
 
     Raises:
         ValueError: the model has no such wrapper.
@@ -24,7 +25,8 @@ def register(config: LoraConfig, model: nn.Module) -> LoraConfig:
     }
     if not classes:
         raise ValueError(
-            f"{type(model).__name__} has no {' or '.join(WRAPPERS)}: this file is for {MADE_FOR}"
+            f"{type(model).__name__} has no {' or '.join(WRAPPERS)}: "
+            f"this file is for {MADE_FOR}"
         )
     layers: Any = dict.fromkeys(classes, _adapted)
     config._register_custom_module(layers)
@@ -34,7 +36,7 @@ def register(config: LoraConfig, model: nn.Module) -> LoraConfig:
 def _adapted(
     wrapper: nn.Module, adapter_name: str, *, config: LoraConfig, **arguments: Any
 ) -> nn.Module:
-    """What PEFT puts in the place of ``wrapper``: the same, with an adapter on its linear."""
+    """What PEFT puts in a wrapper's place: itself, with an adapter on its linear."""
     name = WRAPPERS[type(wrapper).__name__]
     linear = getattr(wrapper, name)
     if isinstance(linear, Linear):  # another adapter was there first
@@ -43,5 +45,6 @@ def _adapted(
             adapter_name, rank, lora_alpha=alpha, config=config, **arguments
         )
     else:
-        setattr(wrapper, name, Linear(linear, adapter_name, config=config, **arguments))
+        adapted = Linear(linear, adapter_name, config=config, **arguments)
+        setattr(wrapper, name, adapted)
     return wrapper

@@ -9,16 +9,19 @@ from torch import Tensor, nn
 
 from archlint.surgery.templates.bare import Unwrapped
 from archlint.surgery.templates.constants import MADE_FOR, SETTINGS, WRAPPERS
+from archlint.surgery.templates.swapping import _divided, _replace
 
 
 def unwrap(model: nn.Module) -> nn.Module:
     """Put the linear of every wrapper in its wrapper's place, and return ``model``.
 
-    A model that is unwrapped stays as it is. Parameters stay the objects that they are. What a wrapper holds beside
-    its linear goes with the linear, so that it moves with the model and is saved with it.
+    A model that is unwrapped stays as it is. Parameters stay the objects that they are.
+    What a wrapper holds beside its linear goes with the linear, so that it moves with
+    the model and is saved with it.
 
     Raises:
-        ValueError: the model has no such wrapper, or one unlike those that this file was made for.
+        ValueError: the model has no such wrapper, or one unlike those that this file
+            was made for.
     """
     wrappers = {
         path: module
@@ -27,7 +30,8 @@ def unwrap(model: nn.Module) -> nn.Module:
     }
     if not wrappers and not _linears(model):
         raise ValueError(
-            f"{type(model).__name__} has no {' or '.join(WRAPPERS)}: this patch is for {MADE_FOR}"
+            f"{type(model).__name__} has no {' or '.join(WRAPPERS)}: "
+            f"this patch is for {MADE_FOR}"
         )
     for path, wrapper in wrappers.items():
         _check(path, wrapper)
@@ -37,25 +41,26 @@ def unwrap(model: nn.Module) -> nn.Module:
         linear = linears[wrapper] = getattr(wrapper, name)
         delattr(wrapper, name)
         _move(wrapper, linear, _parts(wrapper))
-        linear.__dict__["wrapper"] = (
-            wrapper  # past nn.Module, which would make it a child
-        )
+        linear.__dict__["wrapper"] = wrapper  # past nn.Module: it is to be no child
         linear.__class__ = Unwrapped
     _replace(model, linears)
     return model
 
 
 def rewrap(model: nn.Module) -> nn.Module:
-    """Put every wrapper back around its linear, and return ``model``: its state dict has the original's keys again.
+    """Put every wrapper back around its linear, and return ``model``.
+
+    Its state dict has the original's keys again.
 
     Raises:
-        ValueError: a linear carries an adapter, which is to be merged or unloaded first.
+        ValueError: a linear carries an adapter: merge or unload it first.
     """
     linears = _linears(model)
     for path in linears:
         if path.endswith("base_layer"):
             raise ValueError(
-                f"{path} carries an adapter: model = model.merge_and_unload(), then rewrap(model)"
+                f"{path} carries an adapter: "
+                "model = model.merge_and_unload(), then rewrap(model)"
             )
     wrappers: dict[nn.Module, nn.Module] = {}
     for linear in linears.values():
@@ -80,42 +85,53 @@ def unwrapped(model: nn.Module) -> Iterator[nn.Module]:
 def to_original(
     state_dict: Mapping[str, Tensor], model: nn.Module
 ) -> dict[str, Tensor]:
-    """``state_dict`` of the unwrapped model, or of an adapter that was trained on it, with the original's keys.
+    """``state_dict`` of the unwrapped model, or of an adapter on it, for the original.
 
     Args:
-        state_dict: keyed as by ``model.state_dict()``, or as in PEFT's ``adapter_model.safetensors``.
+        state_dict: keyed as by ``model.state_dict()``, or as in PEFT's
+            ``adapter_model.safetensors``.
         model: the model, unwrapped or not.
     """
     places = _places(model)
-    return {
-        _renamed(key, places, inwards=True): tensor
-        for key, tensor in state_dict.items()
-    }
+    original = {}
+    for key, tensor in state_dict.items():
+        place, rest = _divided(key, places)
+        name, others = places.get(place, ("", set()))
+        if place and rest.partition(".")[0] not in others:
+            key = f"{key.removesuffix(rest)}{name}.{rest}"
+        original[key] = tensor
+    return original
 
 
 def to_unwrapped(
     state_dict: Mapping[str, Tensor], model: nn.Module
 ) -> dict[str, Tensor]:
-    """The way back: ``state_dict`` of the original, or of an adapter that was trained on it, for the unwrapped model."""
+    """The way back: ``state_dict`` of the original, or of an adapter on it."""
     places = _places(model)
-    return {
-        _renamed(key, places, inwards=False): tensor
-        for key, tensor in state_dict.items()
-    }
+    unwrapped = {}
+    for key, tensor in state_dict.items():
+        place, rest = _divided(key, places)
+        if place:
+            inside = rest.removeprefix(f"{places[place][0]}.")
+            key = key.removesuffix(rest) + inside
+        unwrapped[key] = tensor
+    return unwrapped
 
 
 def _check(path: str, wrapper: nn.Module) -> None:
+    """Refuse a wrapper that would compute something else, or that is adapted."""
     linear = getattr(wrapper, WRAPPERS[type(wrapper).__name__], None)
     if type(linear) is not nn.Linear:
         raise ValueError(
-            f"{path} holds {type(linear).__name__}, not nn.Linear: unwrap before adapters are added"
+            f"{path} holds {type(linear).__name__}, not nn.Linear: "
+            "unwrap before adapters are added"
         )
-    settings = SETTINGS[type(wrapper).__name__]
-    found = {name: getattr(wrapper, name, None) for name in settings}
-    if found != settings:
-        raise ValueError(
-            f"{path} has {found}, and this patch is for {settings}: make one for this model"
-        )
+    for name, values in SETTINGS[type(wrapper).__name__].items():
+        if (value := getattr(wrapper, name, None)) not in values:
+            raise ValueError(
+                f"{path} has {name}={value!r}, and this patch is for "
+                f"{' or '.join(map(repr, values))}: make one for this model"
+            )
 
 
 def _linears(model: nn.Module) -> dict[str, nn.Module]:
@@ -128,34 +144,17 @@ def _linears(model: nn.Module) -> dict[str, nn.Module]:
 
 
 def _places(model: nn.Module) -> dict[str, tuple[str, set[str]]]:
-    """Where wrappers are, or were: the name of the linear in each, and of what the wrapper holds besides."""
+    """Where wrappers are, or were: what each calls its linear, and what else it has."""
     places = {}
-    for path, module in model.named_modules():
+    for path, module in model.named_modules(remove_duplicate=False):
         path = path.removeprefix("base_model.model.").removesuffix(".base_layer")
         if isinstance(module, Unwrapped):
-            places[path] = (
-                WRAPPERS[type(module.wrapper).__name__],
-                _parts(module) - {"weight", "bias"},
-            )
+            name = WRAPPERS[type(module.wrapper).__name__]
+            places[path] = name, _parts(module) - {"weight", "bias"}
         elif type(module).__name__ in WRAPPERS:
             name = WRAPPERS[type(module).__name__]
             places[path] = name, _parts(module) - {name}
     return places
-
-
-def _renamed(
-    key: str, places: Mapping[str, tuple[str, set[str]]], *, inwards: bool
-) -> str:
-    path, rest = key.removeprefix("base_model.model."), ""
-    while path and path not in places:
-        path, _, part = path.rpartition(".")
-        rest = f"{part}.{rest}" if rest else part
-    if not path or not rest:
-        return key
-    before, (name, others) = key.removesuffix(rest), places[path]
-    if not inwards:
-        return before + rest.removeprefix(f"{name}.")
-    return key if rest.partition(".")[0] in others else f"{before}{name}.{rest}"
 
 
 def _parts(module: nn.Module) -> set[str]:
@@ -164,22 +163,15 @@ def _parts(module: nn.Module) -> set[str]:
 
 
 def _move(source: nn.Module, target: nn.Module, names: set[str]) -> None:
-    """Move parameters, buffers and children from one module to another, each under its name."""
+    """Move parameters, buffers and children from one module to another."""
     if taken := names & _parts(target):
         raise ValueError(
-            f"{type(source).__name__} and {type(target).__name__} both have {', '.join(sorted(taken))}"
+            f"{type(source).__name__} and {type(target).__name__} both have "
+            f"{', '.join(sorted(taken))}"
         )
     for registry in ("_parameters", "_buffers", "_modules"):
-        for name in names & vars(source)[registry].keys():
+        for name in [name for name in vars(source)[registry] if name in names]:
             vars(target)[registry][name] = vars(source)[registry].pop(name)
     transient = names & source._non_persistent_buffers_set
     source._non_persistent_buffers_set -= transient
     target._non_persistent_buffers_set |= transient
-
-
-def _replace(model: nn.Module, others: Mapping[nn.Module, nn.Module]) -> None:
-    """Put other modules where some stand, at all places that they have."""
-    for parent in list(model.modules()):
-        for name, child in parent._modules.items():
-            if child in others:
-                parent._modules[name] = others[child]
