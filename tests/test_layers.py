@@ -35,7 +35,7 @@ KNOWS = {
     "surgery judging",
     "fixing": "core plans engine",
     "patching": "core engine running surgery",
-    "api": "core sources engine solving",
+    "api": "core sources engine patching solving",
     "pytest_plugin": "core plans report engine api",
     "cli": "core plans sources report engine fixing patching solving surgery",
     "__main__": "cli",
@@ -43,12 +43,15 @@ KNOWS = {
 PUBLIC = {
     "Example": "core",
     "FindingsError": "core",
+    "NoPatchError": "api",
     "NoRecipeError": "api",
     "Report": "core",
     "Rule": "core",
     "check_plan": "api",
     "lint": "api",
+    "patch": "api",
     "recipe": "api",
+    "surgeries": "api",
     "__version__": None,
 }
 """Names of the package itself, and the layer that each comes from."""
