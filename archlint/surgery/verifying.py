@@ -132,10 +132,10 @@ def _copy(model: nn.Module, blueprint: Blueprint, paths: Collection[str]) -> tup
 
 
 def _scopes(blueprint: Blueprint, paths: Collection[str]) -> list[Scope]:
-    """What a batch may be for, best first: the parts that ``paths`` are in, all of them or one by one."""
+    """What a batch may be for, in turn: each of the parts that ``paths`` are in."""
     roles = dict.fromkeys(site.role for site in blueprint.sites if _within(site.path, paths))
     parts = [scope for scope in (Scope.TEXT, Scope.VISION, Scope.AUDIO) if any(map(scope.covers, roles))]
-    return parts if len(parts) == 1 else [Scope.ALL, *parts]
+    return parts or [Scope.ALL]
 
 
 def _within(path: str, parts: Collection[str]) -> bool:
@@ -182,7 +182,8 @@ class _Trial:
             for path, part in self._model.named_modules()
             if isinstance(part, nn.Linear) and linears.get(path) is not part
         ]
-        gone = [path for path, part in linears.items() if not isinstance(self._model.get_submodule(path), nn.Linear)]
+        modules = dict(self._model.named_modules())
+        gone = [path for path in linears if path in modules and not isinstance(modules[path], nn.Linear)]
         found = [f"{len(self._targets)} linears are where there were none"] if self._targets else []
         passed = [f"{len(gone)} layers are no nn.Linear any more"] if gone else []
         return " and ".join([*found, *passed]) or "modules have changed", None
