@@ -9,6 +9,7 @@ from functools import cache
 
 import pytest
 import torch
+from accelerate.hooks import AlignDevicesHook, add_hook_to_module
 from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
 from torch import Tensor, nn
 
@@ -277,6 +278,7 @@ def test_a_wrapper_that_stands_in_two_places_stays_one() -> None:
         (lambda: nn.Sequential(nn.Linear(2, 2)), "has no Switched"),
         (lambda: get_peft_model(Model(Switched), LoraConfig(target_modules=["linear"])), "unwrap before adapters"),
         (lambda: switched_on(), "clamps=True"),
+        (lambda: hooked(), "has a forward of its own"),
     ],
 )
 def test_a_model_that_does_not_fit_is_refused_and_left_as_it_is(model: Callable[[], nn.Module], told: str) -> None:
@@ -287,6 +289,13 @@ def test_a_model_that_does_not_fit_is_refused_and_left_as_it_is(model: Callable[
         patch.function("unwrap")(other)  # type: ignore[misc]
 
     assert list(other.named_modules()) == before
+
+
+def hooked() -> Model:
+    """As accelerate leaves a model that it spreads over devices: with hooks around the forward of single modules."""
+    model = Model(Switched)
+    add_hook_to_module(model.get_submodule("layers.0.q_proj.linear"), AlignDevicesHook("cpu"))
+    return model
 
 
 def switched_on() -> Model:

@@ -197,6 +197,11 @@ def _is_shielded(layer: nn.Module) -> bool:
 def _check(path: str, layer: nn.Module) -> None:
     if path.endswith("base_layer"):
         raise ValueError(f"{path} carries an adapter: unwrap before adapters are added")
+    if "forward" in vars(layer):
+        raise ValueError(
+            f"{path} has a forward of its own, as where a model is spread over devices: "
+            "load the model on one device"
+        )
     weight = layer._parameters.get("weight")
     if weight is None or weight.dim() != 2 or not weight.is_floating_point():
         raise ValueError(f"{path} has no matrix: make a patch for this model")

@@ -126,6 +126,11 @@ def _check(path: str, wrapper: nn.Module) -> None:
             f"{path} holds {type(linear).__name__}, not nn.Linear: "
             "unwrap before adapters are added"
         )
+    if "forward" in vars(wrapper) or "forward" in vars(linear):
+        raise ValueError(
+            f"{path} has a forward of its own, as where a model is spread over devices: "
+            "load the model on one device"
+        )
     for name, values in SETTINGS[type(wrapper).__name__].items():
         if (value := getattr(wrapper, name, None)) not in values:
             raise ValueError(
