@@ -10,17 +10,20 @@ __version__ = "0.1.0"
 __all__ = [
     "Example",
     "FindingsError",
+    "NoPatchError",
     "NoRecipeError",
     "Report",
     "Rule",
     "__version__",
     "check_plan",
     "lint",
+    "patch",
     "recipe",
+    "surgeries",
 ]
 
 if TYPE_CHECKING:
-    from archlint.api import NoRecipeError, check_plan, lint, recipe
+    from archlint.api import NoPatchError, NoRecipeError, check_plan, lint, patch, recipe, surgeries
     from archlint.core.report import FindingsError, Report
     from archlint.core.rule import Example, Rule
 
@@ -30,7 +33,7 @@ if not (Path(__file__).parent / "rules").is_dir() and (_checkout / "rules").is_d
 
 
 _PUBLIC = {
-    "api": ("NoRecipeError", "check_plan", "lint", "recipe"),
+    "api": ("NoPatchError", "NoRecipeError", "check_plan", "lint", "patch", "recipe", "surgeries"),
     "core.report": ("FindingsError", "Report"),
     "core.rule": ("Example", "Rule"),
 }

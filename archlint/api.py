@@ -9,14 +9,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from archlint.core.blueprint import Scope
+from archlint.core.blueprint import Operation, Scope
 from archlint.core.catalog import Catalog
 from archlint.core.report import Report
 from archlint.core.serial import default
+from archlint.core.surgery import Way
 from archlint.core.trainer_names import trainers_named
 from archlint.core.training import Trainer
 from archlint.core.trial import LORA, USER, Plan
 from archlint.engine import Options, check
+from archlint.patching import Bench, bench
 from archlint.plans import PlanError, trainer_argument
 from archlint.solving import Preset, with_rank
 from archlint.sources import SourceOptions
@@ -28,6 +30,10 @@ if TYPE_CHECKING:
 
 class NoRecipeError(Exception):
     """There is no recipe for a model, or none that trains as it should; the message says why."""
+
+
+class NoPatchError(Exception):
+    """There is no patch for a model; the message says why."""
 
 
 def lint(
@@ -199,6 +205,69 @@ def recipe(
         raise NoRecipeError(f"no recipe for {report.source}, scope {report.scope.value}: {reason}")
     assert report.recipe is not None
     return with_rank(rank, copy.deepcopy(dict(report.recipe.plan.lora)))
+
+
+def patch(
+    model_or_source: str | Path | nn.Module,
+    *,
+    way: str | None = None,
+    class_name: str | None = None,
+    offline: bool = False,
+    revision: str | None = None,
+    subfolder: str | None = None,
+    cache_dir: str | Path | None = None,
+    trust_remote_code: bool = False,
+) -> str:
+    """The text of a Python file with ``unwrap(model)`` and ``rewrap(model)``, as ``archlint patch`` writes it.
+
+    Args:
+        model_or_source: as for :func:`lint`.
+        way: ``unwrap``, ``keep``, ``register``, ``shield``, ``split`` or ``experts``; by default the first that
+            applies and changes nothing that the model computes.
+        class_name: and the rest, as for :func:`lint`.
+
+    Raises:
+        NoPatchError: the model cannot be loaded, or has nothing that the way is for.
+        TypeError: a source that is neither text, a path nor a module.
+        ValueError: an unknown way.
+    """
+    wanted = None if way is None else Way(way)
+    source = _source_options(class_name, offline, revision, subfolder, cache_dir, trust_remote_code)
+    with bench(_source_or_module(model_or_source), Options(prove=False, source=source)) as found:
+        if not isinstance(found, Bench):
+            raise NoPatchError("; ".join(f"{item.what}: {item.why}" for item in found.unchecked))
+        made = found.patch(wanted)
+        if made is None:
+            lacks = "; ".join(operation.lack for operation in found.operations if operation.way is wanted)
+            raise NoPatchError(lacks or f"{found.model.class_name} has nothing that it is for")
+        return made.text
+
+
+def surgeries(
+    model_or_source: str | Path | nn.Module,
+    *,
+    class_name: str | None = None,
+    offline: bool = False,
+    revision: str | None = None,
+    subfolder: str | None = None,
+    cache_dir: str | Path | None = None,
+    trust_remote_code: bool = False,
+) -> tuple[Operation, ...]:
+    """Each way to have PEFT adapt what it cannot adapt as it is, and what it changes, as ``patch --list`` has it.
+
+    Args:
+        model_or_source: as for :func:`lint`.
+        class_name: and the rest, as for :func:`lint`.
+
+    Raises:
+        NoPatchError: the model cannot be loaded.
+        TypeError: a source that is neither text, a path nor a module.
+    """
+    source = _source_options(class_name, offline, revision, subfolder, cache_dir, trust_remote_code)
+    with bench(_source_or_module(model_or_source), Options(prove=False, source=source)) as found:
+        if not isinstance(found, Bench):
+            raise NoPatchError("; ".join(f"{item.what}: {item.why}" for item in found.unchecked))
+        return found.operations
 
 
 def _reason_against(report: Report, allow_unchecked: bool) -> str | None:

@@ -14,7 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from archlint import published
-from archlint.core.blueprint import Blueprint, ModelInfo, Scope, fold_sites, is_projection, matrix_size
+from archlint.core.blueprint import Blueprint, Kind, ModelInfo, Operation, Scope, fold_sites, is_projection, matrix_size
 from archlint.core.catalog import RuleLoadError
 from archlint.core.finding import Finding, FoldedSites, LeftOut, Severity
 from archlint.core.means import ALL, Means
@@ -114,17 +114,7 @@ def checking(source: str | nn.Module, options: Options) -> Iterator[Callable[[Op
     The options that are judged by may differ from ``options`` in the plan, its file and the rules.
     """
     started = time.monotonic()
-    with _ONE_AT_A_TIME, quiet():
-        adapter: PublishedAdapter | None = None
-        try:
-            adapter = published.find(source) if isinstance(source, str) else None
-            try:
-                opened = _open_any(source, adapter, options)
-            except AdapterOnHubError as found:
-                adapter = published.from_hub(str(source), found)
-                opened = _open_any(source, adapter, options)
-        except SourceError as error:
-            opened = _not_loaded(str(source), None, error, options)
+    with _opening(source, options) as (opened, adapter):
 
         def judge(options: Options) -> Report:
             nonlocal started
@@ -138,7 +128,30 @@ def checking(source: str | nn.Module, options: Options) -> Iterator[Callable[[Op
         yield judge
 
 
-def _open_any(source: str | nn.Module, adapter: PublishedAdapter | None, options: Options) -> _Opened | Report:
+@contextlib.contextmanager
+def opening(source: str | nn.Module, options: Options) -> Iterator[Opened | Report]:
+    """The model of one source, built and surveyed; or a report that says why there is none."""
+    with _opening(source, options) as (opened, _):
+        yield opened
+
+
+@contextlib.contextmanager
+def _opening(source: str | nn.Module, options: Options) -> Iterator[tuple[Opened | Report, PublishedAdapter | None]]:
+    with _ONE_AT_A_TIME, quiet():
+        adapter: PublishedAdapter | None = None
+        try:
+            adapter = published.find(source) if isinstance(source, str) else None
+            try:
+                opened = _open_any(source, adapter, options)
+            except AdapterOnHubError as found:
+                adapter = published.from_hub(str(source), found)
+                opened = _open_any(source, adapter, options)
+        except SourceError as error:
+            opened = _not_loaded(str(source), None, error, options)
+        yield opened, adapter
+
+
+def _open_any(source: str | nn.Module, adapter: PublishedAdapter | None, options: Options) -> Opened | Report:
     if not isinstance(source, str):
         return _open_object(source, options)
     if adapter is None:
@@ -166,7 +179,7 @@ def _open_any(source: str | nn.Module, adapter: PublishedAdapter | None, options
 
 
 @dataclass(frozen=True)
-class _Opened:
+class Opened:
     """A model that is built and surveyed, and what tries plans on it."""
 
     name: str
@@ -182,8 +195,17 @@ class _Opened:
 
         return ask(self.prover)
 
+    @cached_property
+    def operations(self) -> tuple[Operation, ...]:
+        """What can be done about the model's wrappers."""
+        from archlint.surgery import wrappers
 
-def _open_source(name: str, options: Options, adapter: PublishedAdapter | None = None) -> _Opened | Report:
+        if not self.blueprint.select(Kind.WRAPPER):
+            return ()
+        return tuple(option.operation for option in wrappers.options(self.prover.model, self.blueprint, self.prover))
+
+
+def _open_source(name: str, options: Options, adapter: PublishedAdapter | None = None) -> Opened | Report:
     """The model of a source; for an adapter in the class, and with the head, that it was trained on."""
     from archlint.rules.tool.custom_code import CustomCode
 
@@ -251,7 +273,7 @@ def _unloaded(name: str, source: Source | None, finding: Finding, unchecked: Unc
     )
 
 
-def _open_object(model: nn.Module, options: Options) -> _Opened | Report:
+def _open_object(model: nn.Module, options: Options) -> Opened | Report:
     from archlint.skeleton import Skeleton
     from archlint.survey import LiveModelError, plain_model, without_weights
 
@@ -264,7 +286,7 @@ def _open_object(model: nn.Module, options: Options) -> _Opened | Report:
     return _open(name, Skeleton(without_weights(model)), info, options, ())
 
 
-def _open(name: str, skeleton: Skeleton, info: ModelInfo, options: Options, notes: tuple[str, ...]) -> _Opened | Report:
+def _open(name: str, skeleton: Skeleton, info: ModelInfo, options: Options, notes: tuple[str, ...]) -> Opened | Report:
     from archlint.proving import Prover
     from archlint.survey import survey
 
@@ -276,10 +298,10 @@ def _open(name: str, skeleton: Skeleton, info: ModelInfo, options: Options, note
     if options.prove:
         options.progress("running the model")
         blueprint = dataclasses.replace(blueprint, baseline=prover.baseline)
-    return _Opened(name, blueprint, prover, notes)
+    return Opened(name, blueprint, prover, notes)
 
 
-def _judge(opened: _Opened, options: Options) -> Report:
+def _judge(opened: Opened, options: Options) -> Report:
     from archlint.proving import STOCK_PLANS
     from archlint.rules.tool.cannot_run import CannotRun
     from archlint.training import lacks
@@ -299,7 +321,7 @@ def _judge(opened: _Opened, options: Options) -> Report:
         blueprint = dataclasses.replace(blueprint, plan=tried)
         blueprint = dataclasses.replace(blueprint, stock=prover.try_plans(STOCK_PLANS))
         options.progress("asking the trainers")
-        blueprint = dataclasses.replace(blueprint, training=_training(opened, options))
+        blueprint = dataclasses.replace(blueprint, training=_training(opened, options), operations=opened.operations)
         options.progress("solving for a recipe")
         solution = solve(blueprint, prover, options.means, options.preset)
         recipe, left_out = solution.trial, solution.left_out
@@ -341,7 +363,7 @@ def _user_plan(options: Options, blueprint: Blueprint) -> Plan | None:
     return plan if options.plan is None else dataclasses.replace(plan, lora={**plan.lora, **options.plan.lora})
 
 
-def _training(opened: _Opened, options: Options) -> Training:
+def _training(opened: Opened, options: Options) -> Training:
     """What the trainers make of the model, those that it is checked for."""
     from archlint.training import usual_trainers
 

@@ -6,8 +6,9 @@ import dataclasses
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from archlint.core.finding import Finding, Remedy, Safety, Severity
+from archlint.core.finding import Finding, Remedy, Severity
 from archlint.core.report import Report
+from archlint.core.safety import Safety
 from archlint.core.trial import Plan
 from archlint.engine import Options, checking
 from archlint.plans import PlanError, PlanFile

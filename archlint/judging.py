@@ -13,11 +13,12 @@ from typing import Any, Protocol
 from archlint.core import guesses
 from archlint.core.amending import gives_up
 from archlint.core.blueprint import Blueprint, Scope
-from archlint.core.finding import Finding, Remedy, Safety, Severity
+from archlint.core.finding import Finding, Remedy, Severity
 from archlint.core.means import ALL, Means
 from archlint.core.refusals import Cause, cause
 from archlint.core.report import Unchecked
 from archlint.core.rule import Rule
+from archlint.core.safety import Safety
 from archlint.core.trial import LORA, Baseline, Judge, Plan, Trial
 from archlint.solving import PLACING, Preset, nearest, respelled, solve
 

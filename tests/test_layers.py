@@ -28,25 +28,30 @@ KNOWS = {
     "training": "core running skeleton survey",
     "proving": "core deadline running",
     "solving": "core",
+    "surgery": "core proving running",
     "judging": "core rules solving",
     "testing": "core quiet sources skeleton survey proving training",
     "engine": "core deadline plans published quiet report rules skeleton sources survey proving solving training "
-    "judging",
+    "surgery judging",
     "fixing": "core plans engine",
-    "api": "core plans sources engine solving",
+    "patching": "core engine running surgery",
+    "api": "core plans sources engine patching solving",
     "pytest_plugin": "core plans report engine api",
-    "cli": "core plans sources report engine fixing solving",
+    "cli": "core plans sources report engine fixing patching solving surgery",
     "__main__": "cli",
 }
 PUBLIC = {
     "Example": "core",
     "FindingsError": "core",
+    "NoPatchError": "api",
     "NoRecipeError": "api",
     "Report": "core",
     "Rule": "core",
     "check_plan": "api",
     "lint": "api",
+    "patch": "api",
     "recipe": "api",
+    "surgeries": "api",
     "__version__": None,
 }
 """Names of the package itself, and the layer that each comes from."""

@@ -8,6 +8,7 @@ from archlint import __version__
 from archlint.cli.check import check
 from archlint.cli.commands import App, SectionedOption
 from archlint.cli.output import emit
+from archlint.cli.patch import patch
 from archlint.cli.recipe import recipe
 from archlint.cli.rules import explain, rules
 
@@ -52,5 +53,5 @@ def app() -> None:
     """
 
 
-for command in (check, recipe, rules, explain):
+for command in (check, recipe, patch, rules, explain):
     app.add_command(command)

@@ -300,7 +300,7 @@ def _fixed(source: str, options: Options, unsafe: bool) -> Fixed:
 
 
 def _tell(fixed: Fixed, what: str) -> None:
-    from archlint.core.finding import Safety
+    from archlint.core.safety import Safety
 
     for finding, remedy in fixed.done:
         notice(f"{fixed.after.path}: {finding.code} {finding.name} {what}: {_alone(remedy)}")

@@ -10,6 +10,7 @@ from math import prod
 
 from archlint.core.checkpoint import AdapterWeights
 from archlint.core.folding import fold, unfold
+from archlint.core.surgery import Effect, Way
 from archlint.core.training import Training
 from archlint.core.trial import Baseline, Trial
 
@@ -167,6 +168,18 @@ PROJECTION_KINDS = frozenset({Kind.LINEAR, Kind.LINEAR_SUBCLASS, Kind.CONV1D, Ki
 
 
 @dataclass(frozen=True, slots=True)
+class Operation:
+    """One way for the modules of one class: what it changes, or why it cannot be had."""
+
+    way: Way
+    sites: tuple[Site, ...]
+    effect: Effect | None = None
+    """``None`` where it cannot be had, or could not be measured."""
+    lack: str = ""
+    """Why it cannot be had."""
+
+
+@dataclass(frozen=True, slots=True)
 class ModelInfo:
     """Which model was surveyed, and where its architecture came from."""
 
@@ -181,6 +194,13 @@ class ModelInfo:
     """Other members, where a family's representative stands for it."""
     layers: Mapping[str, int] = field(default_factory=dict)
     """Number of layers by role, of the longest stack of each."""
+
+    @property
+    def source(self) -> str | None:
+        """What a command is given to find it again; ``None`` for a model in memory."""
+        if self.origin == "object":
+            return None
+        return f"type:{self.id}" if self.origin == "type" else self.id
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,6 +291,8 @@ class Blueprint:
     """What became of the weights of a published adapter, where the source is one."""
     training: Training = field(default_factory=Training)
     """What the trainers make of it; without trainers where it is checked for none."""
+    operations: tuple[Operation, ...] = ()
+    """What can be done about its wrappers after loading, and what that changes."""
 
     @cached_property
     def by_path(self) -> Mapping[str, Site]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from archlint.core.blueprint import Fold, Scope, TypeInfo
 from archlint.core.folding import without_indices
+from archlint.core.safety import Safety
 from archlint.core.training import Trainer
 
 
@@ -36,13 +37,6 @@ class Evidence(str, enum.Enum):
     STATIC = "static"
     INJECTED = "injected"
     FORWARDED = "forwarded"
-
-
-class Safety(str, enum.Enum):
-    """Whether a remedy keeps what the model computes and trains, or gives something up."""
-
-    EXACT = "exact"
-    LOSSY = "lossy"
 
 
 @dataclass(frozen=True, slots=True)

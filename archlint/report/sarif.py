@@ -16,9 +16,10 @@ from typing import Any
 from urllib.parse import quote
 
 from archlint import __version__
-from archlint.core.finding import Finding, FoldedSites, Remedy, Safety, Severity
+from archlint.core.finding import Finding, FoldedSites, Remedy, Severity
 from archlint.core.report import Report, Run
 from archlint.core.rule import Rule
+from archlint.core.safety import Safety
 from archlint.report.fixes import told
 from archlint.report.places import named_from, place
 from archlint.report.quoting import one_line, visible

@@ -19,7 +19,8 @@ _NORMALIZES = frozenset({"rsqrt", "layer_norm", "rms_norm", "var", "norm", "norm
 _MEAN_SQUARE = (frozenset({"mean", "pow"}), frozenset({"mean", "square"}))
 _HARMLESS = frozenset(
     {"clamp", "clip", "to", "float", "half", "type_as", "contiguous", "view", "reshape", "transpose", "permute"}
-    | {"flatten", "squeeze", "unsqueeze", "mul", "add", "div", "dropout"}
+    | {"flatten", "squeeze", "unsqueeze", "mul", "add", "div", "dropout", "neg", "flip", "roll"}
+    | {"chunk", "split", "cat", "concat", "normalize", "clamp_min", "clamp_max", "minimum", "maximum"}
 )
 _PASSIVE = (nn.Identity, nn.Dropout)
 

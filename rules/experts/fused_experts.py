@@ -8,10 +8,11 @@ from typing import Any
 
 from archlint.core.amending import as_parameters, leaving_out
 from archlint.core.blueprint import Blueprint, Kind, Site, Trait
-from archlint.core.finding import Evidence, Finding, Remedy, Safety, Severity
+from archlint.core.finding import Evidence, Finding, Remedy, Severity
 from archlint.core.folding import without_indices
 from archlint.core.refusals import Cause, cause
 from archlint.core.rule import Example, Rule, by_class, listed, quote
+from archlint.core.safety import Safety
 from archlint.core.trial import Trial
 
 _RECIPE = Remedy("target_parameters", "or take the recipe below", by_recipe=True)

@@ -7,9 +7,10 @@ from typing import Any
 
 from archlint.core.amending import unwrappable
 from archlint.core.blueprint import Blueprint, Site
-from archlint.core.finding import Evidence, Finding, Remedy, Safety, Severity
+from archlint.core.finding import Evidence, Finding, Remedy, Severity
 from archlint.core.refusals import Cause, cause, culprit
 from archlint.core.rule import Example, Rule, quote
+from archlint.core.safety import Safety
 from archlint.core.trial import Trial
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
-from archlint.core.blueprint import Blueprint, Kind, Scope, Site
+from archlint.core.blueprint import Blueprint, Kind, Operation, Scope, Site
 from archlint.core.finding import Evidence, Finding, Remedy, Severity
 from archlint.core.regions import excluding, roots
 from archlint.core.rule import Example, Rule, by_class, quote
+from archlint.core.safety import Safety
+from archlint.core.surgery import Way
 from archlint.core.trial import Trial
 
 
@@ -68,12 +70,43 @@ def _remedies(blueprint: Blueprint, trial: Trial, sites: Sequence[Site]) -> list
     if not all(blueprint.scope.covers(site.role) for site in sites):
         text = "or train what is around them as well, by all-linear, which reaches the linears inside: --scope all"
         plan = {"target_modules": "all-linear"}
-        return [*remedies, Remedy("setting", text, {"scope": Scope.ALL.value}, plan=plan, scope=Scope.ALL)]
+        around = Remedy("setting", text, {"scope": Scope.ALL.value}, plan=plan, scope=Scope.ALL)
+        return [*remedies, around, *_patches(blueprint, sites)]
     names = dict.fromkeys(site.leaf for site in sites)
     inner = dict.fromkeys(site.inner.rpartition(".")[2] for site in sites if site.inner)
     pattern = rf".*\.{_any_of(names)}\.{_any_of(inner)}"
     text = "or adapt the linears inside the wrappers"
-    return [*remedies, Remedy("target_modules", text, pattern, plan={"target_modules": pattern})]
+    inside = Remedy("target_modules", text, pattern, plan={"target_modules": pattern})
+    return [*remedies, inside, *_patches(blueprint, sites)]
+
+
+def _patches(blueprint: Blueprint, sites: Sequence[Site]) -> Iterator[Remedy]:
+    """Patches with which PEFT takes the wrappers' own names: what changes least first."""
+    found = [one for one in blueprint.operations if one.way in _PATCHES and one.sites == tuple(sites) and one.effect]
+    if any(one.way is Way.UNWRAP and _is_exact(one) for one in found):
+        found = [one for one in found if one.way is not Way.KEEP]
+    for operation in sorted(found, key=lambda one: not _is_exact(one)):
+        assert operation.effect is not None  # as above
+        source, way = blueprint.model.source, operation.way.value
+        call = f"archlint.patch(model, way={way!r})" if source is None else f"archlint patch {source} --way {way}"
+        text = f"or {_PATCHES[operation.way]}: {call}"
+        changes = [
+            f"{what} change by up to {part.figure} of their standard deviations"
+            for what, part in (("outputs", operation.effect.forward), ("once merged outputs", operation.effect.merged))
+            if part.safety is Safety.LOSSY
+        ]
+        yield Remedy("patch", "; ".join([text, *changes]), call, operation.effect.safety, proven=True)
+
+
+_PATCHES = {
+    Way.UNWRAP: "unwrap after loading",
+    Way.KEEP: "unwrap after loading, with linears that do what the wrappers do",
+    Way.REGISTER: "tell PEFT how to adapt the wrappers",
+}
+
+
+def _is_exact(operation: Operation) -> bool:
+    return operation.effect is not None and operation.effect.safety is Safety.EXACT
 
 
 def _any_of(names: Collection[str]) -> str:

@@ -7,10 +7,11 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from archlint.core.blueprint import Blueprint, Site, Trait
-from archlint.core.finding import Evidence, Finding, Remedy, Safety, Severity
+from archlint.core.finding import Evidence, Finding, Remedy, Severity
 from archlint.core.names import near
 from archlint.core.parameters import adapted_parameters
 from archlint.core.rule import Example, Rule, listed, quote
+from archlint.core.safety import Safety
 from archlint.core.trial import Entry, Trial
 
 _LONGEST = 80

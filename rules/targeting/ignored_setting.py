@@ -8,11 +8,12 @@ from typing import Any
 
 from archlint.core.amending import leaving_out
 from archlint.core.blueprint import Blueprint, Site
-from archlint.core.finding import Evidence, Finding, Remedy, Safety, Severity
+from archlint.core.finding import Evidence, Finding, Remedy, Severity
 from archlint.core.names import near
 from archlint.core.parameters import adapted_parameters
 from archlint.core.refusals import Cause, cause, held_and_saved, is_adaptable
 from archlint.core.rule import Example, Rule, listed, quote
+from archlint.core.safety import Safety
 from archlint.core.trial import Trial
 
 _ADJUSTED = re.compile(r"Adjusted `(\w+)` to \((\d+)\)")

@@ -7,8 +7,9 @@ from typing import Any
 
 from archlint.core import amending
 from archlint.core.blueprint import Blueprint
-from archlint.core.finding import Evidence, Finding, Remedy, Safety, Severity
+from archlint.core.finding import Evidence, Finding, Remedy, Severity
 from archlint.core.rule import Example, Rule, spell
+from archlint.core.safety import Safety
 from archlint.core.trainers import doing, own_forward, version
 from archlint.core.training import Trainer
 from archlint.core.trial import Trial

@@ -9,19 +9,9 @@ from pathlib import Path
 import pytest
 
 from archlint.core.blueprint import ModelInfo, Scope
-from archlint.core.finding import (
-    Edit,
-    Evidence,
-    Finding,
-    FoldedSites,
-    LeftOut,
-    Location,
-    PlanLine,
-    Remedy,
-    Safety,
-    Severity,
-)
+from archlint.core.finding import Edit, Evidence, Finding, FoldedSites, LeftOut, Location, PlanLine, Remedy, Severity
 from archlint.core.report import Environment, Report, Run, Unchecked
+from archlint.core.safety import Safety
 from archlint.core.trial import Ground, Plan, Refusal, Trial
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -11,8 +11,9 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
 from archlint.core.blueprint import Kind, Role, Scope
-from archlint.core.finding import Evidence, Finding, FoldedSites, Remedy, Safety, Severity
+from archlint.core.finding import Evidence, Finding, FoldedSites, Remedy, Severity
 from archlint.core.report import Dying, Run
+from archlint.core.safety import Safety
 from archlint.core.training import Trained, Trainer, Training
 from archlint.core.trial import Crash
 from archlint.report import contract, json_document, json_lines
