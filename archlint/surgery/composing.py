@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import math
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 from types import ModuleType
@@ -24,17 +25,25 @@ def composed(header: str, constants: Mapping[str, tuple[Any, str]], modules: Ite
         modules: of templates, in the order of what they define; what they import of each other is left out.
     """
     modules = list(modules)
-    parts = [f'"""{header.strip()}\n"""', _imports(modules), "\n".join(_constants(constants, modules))]
+    parts = [_docstring(header.strip()), _imports(modules), "\n".join(_constants(constants, modules))]
     parts += [definition for module in modules for definition in _definitions(module)]
     head = "\n\n".join(parts[:3])
     return "\n\n\n".join([head, *parts[3:]]) + "\n"
+
+
+def _docstring(text: str) -> str:
+    """``text`` between quotes; a raw one where that holds it, so that paths and expressions can be read."""
+    if "\\" in text and '"""' not in text:
+        return f'r"""{text}\n"""'
+    escaped = text.replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
+    return f'"""{escaped}\n"""'
 
 
 def _constants(constants: Mapping[str, tuple[Any, str]], modules: Iterable[ModuleType]) -> Iterator[str]:
     used = {node.id for module in modules for node in ast.walk(_tree(module)) if isinstance(node, ast.Name)}
     for name, (value, comment) in constants.items():
         if name in used:
-            yield f"# {comment}\n{name} = {written(value)}"
+            yield f"# {comment}\n{name} = {written(value, before=len(name) + 3)}"
 
 
 def written(value: Any, indent: int = 0, before: int = 0) -> str:
@@ -56,12 +65,23 @@ def written(value: Any, indent: int = 0, before: int = 0) -> str:
 
 def _flat(value: Any) -> str:
     if isinstance(value, str):
-        return '"' + repr("'" + value)[2:-1].replace("\\'", "'").replace('"', '\\"') + '"'
+        return _quoted(value)
+    if isinstance(value, float):
+        return repr(float(value)) if math.isfinite(value) else f'float("{float(value)}")'
     if isinstance(value, dict):
         return "{" + ", ".join(f"{_flat(key)}: {_flat(item)}" for key, item in value.items()) + "}"
     if isinstance(value, tuple):
         return "(" + ", ".join(map(_flat, value)) + (",)" if len(value) == 1 else ")")
     return "[" + ", ".join(map(_flat, value)) + "]" if isinstance(value, list) else repr(value)
+
+
+def _quoted(text: str) -> str:
+    """``text`` in double quotes, but where single ones need fewer escapes."""
+    plain = repr(str(text))
+    if plain.startswith('"') or text.count('"') > text.count("'"):
+        return plain
+    inside = plain[1:-1].replace("\\'", "'").replace('"', '\\"')
+    return f'"{inside}"'
 
 
 def _tree(module: ModuleType) -> ast.Module:

@@ -10,11 +10,13 @@ from archlint import __version__
 from archlint.core.blueprint import ModelInfo
 from archlint.core.safety import Safety
 from archlint.core.surgery import Difference, Effect, Way
+from archlint.surgery.composing import written
 from archlint.surgery.option import Option
 
 _WIDTH = 88
 _FEW = 3
-"""Names that a line has room for."""
+"""Names that tell enough."""
+_ROOM = _WIDTH - len("    config = LoraConfig(target_modules=[])")
 _TITLES: Mapping[Way, str] = {
     Way.UNWRAP: "Put the linears that stand in wrappers in the wrappers' places, and back.",
     Way.KEEP: "Put linears that compute what their wrappers do in the wrappers' places, and back.",
@@ -25,13 +27,14 @@ _TITLES: Mapping[Way, str] = {
 }
 _SURGERY = """\
     unwrap(model)
-    model = get_peft_model(model, LoraConfig(target_modules={targets}))
+    config = LoraConfig(target_modules={targets})
+    model = get_peft_model(model, config)
     ...  # train
     model = rewrap(model.merge_and_unload())
     model.save_pretrained(folder)  # with the keys of the original"""
 _REGISTRATION = """\
-    config = register(LoraConfig(target_modules={targets}), model)
-    model = get_peft_model(model, config)
+    config = LoraConfig(target_modules={targets})
+    model = get_peft_model(model, register(config, model))
     ...  # train, save
     config = register(LoraConfig.from_pretrained(folder), model)
     model = PeftModel.from_pretrained(model, folder, config=config)"""
@@ -82,7 +85,12 @@ def _shown(options: Iterable[Option]) -> str:
     alike = {name.rstrip("0123456789") for name in names}
     if len(names) > _FEW and len(alike) == 1:
         return rf'r".*\.{alike.pop()}\d+"'
-    return "[" + ", ".join(f'"{name}"' for name in list(names)[:_FEW]) + (", ...]" if len(names) > _FEW else "]")
+    for count in range(min(_FEW, len(names)), 0, -1):
+        others = ["..."] if count < len(names) else []
+        shown = ", ".join([*map(written, list(names)[:count]), *others])
+        if len(shown) <= _ROOM:
+            return f"[{shown}]"
+    return "[...]"
 
 
 def _targets(option: Option) -> Iterator[str]:

@@ -18,6 +18,8 @@ from archlint.running import one_thread
 
 _PLACE = "0"
 """The path of the module in the model that is made around it."""
+_WIDE = 100
+"""By how much inputs are wider where usual ones show no difference: a fixed limit is passed only now and then."""
 _ROUNDING = {torch.float32: 1e-5, torch.bfloat16: 0.1}
 """How far sums of the same products may lie apart, in standard deviations of the outputs."""
 
@@ -59,25 +61,39 @@ def measure(module: nn.Module, given: Tensor | Sequence[Any], surgery: Surgery, 
         NotPossibleError: the surgery raises, gives something of another shape, or lets PEFT place no adapter that
             has an effect.
     """
-    given = (given,) if isinstance(given, Tensor) else given
+    given = (given,) if isinstance(given, Tensor) else tuple(given)
     kept = _ROUNDING if rounded else {}
     with one_thread(), torch.random.fork_rng(devices=[]), torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            return Effect(
-                forward=_difference(lambda kind: _before_and_after(module, given, surgery, kind, training=False), kept),
-                training=_difference(lambda kind: _before_and_after(module, given, surgery, kind, training=True), kept),
-                merged=_difference(lambda kind: _trained_and_merged(module, given, surgery, kind), _ROUNDING),
-            )
+            found, wide = (_effect(module, (given[0] * scale, *given[1:]), surgery, kept) for scale in (1, _WIDE))
         except NotPossibleError:
             raise
         except Exception as error:  # a model's code raises whatever it is led to
             raise NotPossibleError(f"{type(error).__name__}: {' '.join(str(error).split())}") from error
+    return Effect(*map(_seen, _parts(found), _parts(wide)))
+
+
+def _effect(module: nn.Module, given: Sequence[Any], surgery: Surgery, rounding: Mapping[torch.dtype, float]) -> Effect:
+    return Effect(
+        forward=_difference(lambda kind: _before_and_after(module, given, surgery, kind, training=False), rounding),
+        training=_difference(lambda kind: _before_and_after(module, given, surgery, kind, training=True), rounding),
+        merged=_difference(lambda kind: _trained_and_merged(module, given, surgery, kind), _ROUNDING),
+    )
+
+
+def _seen(usual: Difference, wide: Difference) -> Difference:
+    """What usual inputs show, or where they show nothing, what wide ones do."""
+    return usual if usual != Difference() else wide
+
+
+def _parts(effect: Effect) -> tuple[Difference, Difference, Difference]:
+    return effect.forward, effect.training, effect.merged
 
 
 def worst(effects: Sequence[Effect]) -> Effect:
     """The largest differences of ``effects``."""
-    return Effect(*map(_largest, zip(*((one.forward, one.training, one.merged) for one in effects), strict=True)))
+    return Effect(*map(_largest, zip(*map(_parts, effects), strict=True)))
 
 
 def _largest(differences: Sequence[Difference]) -> Difference:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,6 +11,8 @@ from types import ModuleType
 from typing import Any
 
 from archlint.core.surgery import Way
+
+_MODULE = "archlint_patch"
 
 
 class PatchError(Exception):
@@ -46,11 +49,15 @@ class Patch:
         Raises:
             PatchError: it raises.
         """
-        module = ModuleType("archlint_patch")
+        module = ModuleType(_MODULE)
+        module.__file__ = self.name
+        sys.modules[_MODULE] = module  # dataclasses look themselves up there
         try:
             exec(compile(self.text, self.name, "exec"), vars(module))
-        except Exception as error:  # somebody's own file
+        except (Exception, SystemExit) as error:  # somebody's own file
             raise PatchError(f"{self.name} raises {type(error).__name__}: {error}") from error
+        finally:
+            del sys.modules[_MODULE]
         return module
 
     def function(self, name: str) -> Callable[..., Any] | None:

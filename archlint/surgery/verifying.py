@@ -61,6 +61,9 @@ def verify(
             paths = touched(model, patch)
         except Exception as error:  # somebody's own file
             raise PatchError(f"{patch.name} raises on the model: {type(error).__name__}: {error}") from error
+        if not paths:
+            lack = "changes no module of it" if patch.function("unwrap") else "has none of its classes in WRAPPERS"
+            raise PatchError(f"{patch.name} does not fit the model: it {lack}")
         copied, batch = _copy(model, blueprint, paths)
         trial = _Trial(copied, batch, _fitting(patch, copied, remade))
         for name, act in trial.steps():

@@ -29,6 +29,10 @@ class WrappedLinear(Rule):
     Keep the plan away from the wrappers (the recipe does), or name the inner linear: a regular expression that
     ends in the inner layer's name reaches it and leaves the wrapper's arithmetic as it is. `all-linear` goes by
     type and reaches the inner layers too, along with every other linear of the model.
+
+    Where the wrappers' own names are needed, `archlint patch` writes a file that takes the wrappers off after
+    loading and puts them back, or has PEFT adapt them as they are. It measures what each way changes, and calls it
+    exact or lossy.
     """
 
     code = "ARC101"
@@ -85,7 +89,7 @@ def _patches(blueprint: Blueprint, sites: Sequence[Site]) -> Iterator[Remedy]:
     found = [one for one in blueprint.operations if one.way in _PATCHES and one.sites == tuple(sites) and one.effect]
     if any(one.way is Way.UNWRAP and _is_exact(one) for one in found):
         found = [one for one in found if one.way is not Way.KEEP]
-    for operation in sorted(found, key=lambda one: not _is_exact(one)):
+    for operation in sorted(found, key=_cost):
         assert operation.effect is not None  # as above
         source, way = blueprint.model.source, operation.way.value
         call = f"archlint.patch(model, way={way!r})" if source is None else f"archlint patch {source} --way {way}"
@@ -103,6 +107,10 @@ _PATCHES = {
     Way.KEEP: "unwrap after loading, with linears that do what the wrappers do",
     Way.REGISTER: "tell PEFT how to adapt the wrappers",
 }
+
+
+def _cost(operation: Operation) -> tuple[bool, bool]:
+    return not _is_exact(operation), operation.effect is None or operation.effect.forward.safety is Safety.LOSSY
 
 
 def _is_exact(operation: Operation) -> bool:

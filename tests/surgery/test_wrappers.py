@@ -66,6 +66,13 @@ class Switched(Clamped):
         return torch.clamp(hidden, self.lowest, self.highest) if self.clamps else hidden
 
 
+class Bounded(Plain):
+    """Has limits that random inputs seldom reach."""
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        return self.linear(hidden.clamp(-40, 40))
+
+
 class Scaled(Plain):
     """Makes its output smaller."""
 
@@ -137,6 +144,7 @@ LABELS = {
     Placed: {Way.INNER: "exact", Way.UNWRAP: "exact", Way.KEEP: "exact", Way.REGISTER: "exact"},
     Switched: {Way.INNER: "exact", Way.UNWRAP: "exact", Way.KEEP: "exact", Way.REGISTER: "exact"},
     Clamped: {Way.INNER: "exact", Way.UNWRAP: "lossy", Way.KEEP: "lossy", Way.REGISTER: "exact"},
+    Bounded: {Way.INNER: "exact", Way.UNWRAP: "lossy", Way.KEEP: "lossy", Way.REGISTER: "exact"},
     Scaled: {Way.INNER: "exact", Way.UNWRAP: "lossy", Way.KEEP: "lossy", Way.REGISTER: "exact"},
     Turned: {Way.INNER: "exact", Way.UNWRAP: "exact", Way.KEEP: "exact", Way.REGISTER: "exact"},
     Dropped: {Way.INNER: "exact", Way.UNWRAP: "lossy", Way.KEEP: "exact", Way.REGISTER: "exact"},
@@ -164,6 +172,11 @@ def model_of(wrapper: type[nn.Module]) -> Model:
     return model
 
 
+def hidden_of(wrapper: type[nn.Module]) -> Tensor:
+    """Wide enough to pass the limits."""
+    return HIDDEN * 100 if wrapper is Bounded else HIDDEN
+
+
 def patch_of(wrapper: type[nn.Module], way: Way) -> Patch:
     return Patch(archlint.patch(Model(wrapper), way=way.value))
 
@@ -187,16 +200,16 @@ def test_a_forward_pass_is_what_its_label_says(wrapper: type[nn.Module], way: Wa
         with pytest.raises(archlint.NoPatchError):
             archlint.patch(Model(wrapper), way=way.value)
         return
-    patch, model = patch_of(wrapper, way), model_of(wrapper)
+    patch, model, hidden = patch_of(wrapper, way), model_of(wrapper), hidden_of(wrapper)
     same = []
     for kind in (torch.float32, torch.bfloat16):
         model.to(kind).eval()
-        before = model(HIDDEN.to(kind))
+        before = model(hidden.to(kind))
         patch.function("unwrap")(model)  # type: ignore[misc]
-        same.append(torch.equal(before, model(HIDDEN.to(kind))))
+        same.append(torch.equal(before, model(hidden.to(kind))))
         patch.function("rewrap")(model)  # type: ignore[misc]
 
-        assert torch.equal(before, model(HIDDEN.to(kind)))
+        assert torch.equal(before, model(hidden.to(kind)))
     assert all(same) is (operation.effect.forward.safety is Safety.EXACT)
 
 
@@ -206,7 +219,7 @@ def test_a_merged_adapter_is_what_its_label_says(wrapper: type[nn.Module], way: 
     operation = operations(wrapper)[way]
     if operation.effect is None:
         return
-    patch, model = patch_of(wrapper, way), model_of(wrapper).eval()
+    patch, model, hidden = patch_of(wrapper, way), model_of(wrapper).eval(), hidden_of(wrapper)
     keys = list(model.state_dict())
     config = LoraConfig(target_modules=["q_proj"], init_lora_weights=False)
     if way is Way.REGISTER:
@@ -214,13 +227,15 @@ def test_a_merged_adapter_is_what_its_label_says(wrapper: type[nn.Module], way: 
     else:
         patch.function("unwrap")(model)  # type: ignore[misc]
     adapted = get_peft_model(model, config)
-    trained = adapted(HIDDEN)
+    trained = adapted(hidden)
     merged = adapted.merge_and_unload()
     if way is not Way.REGISTER:
         patch.function("rewrap")(merged)  # type: ignore[misc]
 
     assert list(merged.state_dict()) == keys
-    assert torch.allclose(trained, merged(HIDDEN), atol=1e-5) is (operation.effect.merged.safety is Safety.EXACT)
+    assert torch.allclose(trained, merged(hidden), rtol=1e-4, atol=1e-4) is (
+        operation.effect.merged.safety is Safety.EXACT
+    )
 
 
 @pytest.mark.parametrize("way", [Way.UNWRAP, Way.KEEP])

@@ -199,8 +199,8 @@ def _check(path: str, layer: nn.Module) -> None:
         raise ValueError(f"{path} carries an adapter: unwrap before adapters are added")
     if "forward" in vars(layer):
         raise ValueError(
-            f"{path} has a forward of its own, as where a model is spread over devices: "
-            "load the model on one device"
+            f"{path} has a forward of its own, as in a model that is spread over "
+            "devices: load the model on one device"
         )
     weight = layer._parameters.get("weight")
     if weight is None or weight.dim() != 2 or not weight.is_floating_point():

@@ -128,8 +128,8 @@ def _check(path: str, wrapper: nn.Module) -> None:
         )
     if "forward" in vars(wrapper) or "forward" in vars(linear):
         raise ValueError(
-            f"{path} has a forward of its own, as where a model is spread over devices: "
-            "load the model on one device"
+            f"{path} has a forward of its own, as in a model that is spread over "
+            "devices: load the model on one device"
         )
     for name, values in SETTINGS[type(wrapper).__name__].items():
         if (value := getattr(wrapper, name, None)) not in values:
@@ -149,7 +149,7 @@ def _linears(model: nn.Module) -> dict[str, nn.Module]:
 
 
 def _places(model: nn.Module) -> dict[str, tuple[str, set[str]]]:
-    """Where wrappers are, or were: what each calls its linear, and what else it has."""
+    """Where wrappers are or were: what each calls its linear, and what else it has."""
     places = {}
     for path, module in model.named_modules(remove_duplicate=False):
         path = path.removeprefix("base_model.model.").removesuffix(".base_layer")

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
+from torch import Tensor, nn
 
+import archlint
 from archlint import Example
-from archlint.core.finding import Evidence, Severity
+from archlint.core.finding import Evidence, Remedy, Severity
+from archlint.core.safety import Safety
+from archlint.core.surgery import Way
+from archlint.fixtures.toys.projections import WIDTH, Dense
 from archlint.rules.projections.wrapped_linear import WrappedLinear
 from archlint.testing import findings
 
@@ -55,3 +63,102 @@ def test_the_users_plan_keeps_its_names_without_the_towers() -> None:
     (kept,) = (remedy for remedy in finding.remedies if remedy.kind == "exclude_modules")
     assert kept.plan == {**plan, "exclude_modules": kept.value}
     assert findings(WrappedLinear, Example("google/gemma-4-E2B-it", plan=kept.plan)) == []
+
+
+class Plain(nn.Module):
+    """Hands its input on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(WIDTH, WIDTH)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        return self.linear(hidden)
+
+
+class Scaled(Plain):
+    """Makes its output smaller."""
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        return self.linear(hidden) * 0.5
+
+
+def model(wrapper: type[nn.Module]) -> nn.Module:
+    made = Dense()
+    for layer in made.layers:
+        layer.q_proj = wrapper()
+    return made
+
+
+@cache
+def remedies(wrapper: type[nn.Module]) -> tuple[Remedy, ...]:
+    plan = {"target_modules": ["q_proj"]}
+    (finding,) = archlint.lint(model(wrapper), plan=plan, select=["ARC101"], trainers=[]).findings
+    return finding.remedies
+
+
+@pytest.mark.parametrize("wrapper", [Plain, Scaled])
+def test_targets_come_first_then_patches_the_exact_before_the_lossy(wrapper: type[nn.Module]) -> None:
+    found = remedies(wrapper)
+    kinds = [remedy.kind for remedy in found]
+    patches = [remedy for remedy in found if remedy.kind == "patch"]
+
+    assert any(remedy.value == r".*\.q_proj\.linear" and remedy.safety is Safety.EXACT for remedy in found)
+    assert kinds == sorted(kinds, key=lambda kind: kind == "patch")
+    assert [one.safety for one in patches] == sorted((one.safety for one in patches), key=lambda one: one.value)
+    assert all(one.proven for one in patches)
+
+
+def test_a_wrapper_that_hands_on_is_unwrapped_exactly_and_need_not_be_kept() -> None:
+    patches = [remedy for remedy in remedies(Plain) if remedy.kind == "patch"]
+
+    assert [one.value for one in patches] == [
+        "archlint.patch(model, way='unwrap')",
+        "archlint.patch(model, way='register')",
+    ]
+    assert {one.safety for one in patches} == {Safety.EXACT}
+    assert patches[0].text == "or unwrap after loading: archlint.patch(model, way='unwrap')"
+
+
+def test_what_a_lossy_patch_changes_is_measured() -> None:
+    patches = {remedy.value: remedy for remedy in remedies(Scaled) if remedy.kind == "patch"}
+    effects = {one.way: one.effect for one in archlint.surgeries(model(Scaled)) if one.sites[0].type.name == "Scaled"}
+    unwrap, keep = effects[Way.UNWRAP], effects[Way.KEEP]
+    assert unwrap is not None
+    assert keep is not None
+
+    assert next(iter(patches)) == "archlint.patch(model, way='register')"
+    told = patches["archlint.patch(model, way='unwrap')"]
+    assert told.safety is Safety.LOSSY
+    assert f"; outputs change by up to {unwrap.forward.figure} of their standard deviations" in told.text
+    told = patches["archlint.patch(model, way='keep')"]
+    assert told.safety is Safety.LOSSY
+    assert "; outputs change" not in told.text
+    assert told.text.endswith(
+        f"; once merged outputs change by up to {keep.merged.figure} of their standard deviations"
+    )
+
+
+def test_a_live_model_is_patched_from_python_and_a_source_from_the_command_line(tmp_path: Path) -> None:
+    config = {
+        "model_type": "kyutai_speech_to_text",
+        "architectures": ["KyutaiSpeechToTextForConditionalGeneration"],
+        "vocab_size": 64,
+        "hidden_size": 32,
+        "ffn_dim": 64,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 4,
+        "head_dim": 8,
+        "codebook_vocab_size": 20,
+        "num_codebooks": 2,
+        "audio_pad_token_id": 19,
+        "audio_bos_token_id": 18,
+    }
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    plan = {"target_modules": ["q_proj"]}
+    (finding,) = archlint.lint(tmp_path, plan=plan, select=["ARC101"], trainers=[], offline=True).findings
+
+    calls = [remedy.value for remedy in finding.remedies if remedy.kind == "patch"]
+    assert calls == [f"archlint patch {tmp_path} --way unwrap", f"archlint patch {tmp_path} --way register"]
+    assert all(str(remedy.value).startswith("archlint.patch(") for remedy in remedies(Plain) if remedy.kind == "patch")
