@@ -62,7 +62,7 @@ Exit codes:
     "--way",
     type=click.Choice(["unwrap", "keep", "register", "shield", "split", "experts"]),
     metavar="WAY",
-    help="Which of the ways below; the first exact one.",
+    help="One of those below, not the first that keeps the forward.",
     section=_PATCH,
 )
 @option("--list", "is_listed", is_flag=True, help="Tell the ways that there are, and write none.", section=_PATCH)
@@ -151,7 +151,8 @@ def _outcome(
                 if operation.lack
             )
             what = "no patch applies" if way is None else f"--way {way} applies to nothing"
-            note = f"{what} in {found.model.class_name}: archlint patch {source} --list tells what does"
+            others = f": archlint patch {source} --list tells what does" if found.operations else ""
+            note = f"{what} in {found.model.class_name}{others}"
             return _Outcome(1, notes=(*notes, *lacks, note))
         text = "" if own is not None else made.text
         if not is_verified:
@@ -177,6 +178,9 @@ def _read(file: Path) -> Patch:
     from archlint.surgery.patch import Patch, PatchError
 
     try:
-        return Patch.read(file)
+        own = Patch.read(file)
+        if own.function("unwrap") is None and own.function("register") is None:
+            raise PatchError(f"{file}: defines neither unwrap(model) nor register(config, model)")
     except PatchError as error:
         raise click.UsageError(f"--patch {error}") from error
+    return own

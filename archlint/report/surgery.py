@@ -22,7 +22,8 @@ def _listed(operations: Sequence[Operation], model: ModelInfo) -> Iterator[str]:
     if not operations:
         yield f"{visible(model.class_name)}: no surgery applies, PEFT finds each layer by its name"
     for sites, group in itertools.groupby(operations, key=lambda operation: operation.sites):
-        yield f"{len(sites)} {visible(sites[0].type.name)}"
+        modules = {site.parent if site.is_parameter else site.path for site in sites}
+        yield f"{len(modules)} {visible(sites[0].type.name)}"
         for fold in fold_sites(sites):
             yield f"  {fold.count}× {visible(fold.pattern)}"
         for operation in group:

@@ -23,7 +23,7 @@ _TITLES: Mapping[Way, str] = {
     Way.REGISTER: "Have PEFT adapt the linears inside wrappers, by the wrappers' names.",
     Way.SPLIT: "Split fused projections into linears with names of their own, and fuse them again.",
     Way.EXPERTS: "Turn stacked experts into linears with names of their own, and stack them again.",
-    Way.SHIELD: "Keep adapters off layers that look like a linear and are none, and back.",
+    Way.SHIELD: "Give layers that look like a linear and are none a linear of their own, and back.",
 }
 _SURGERY = """\
     unwrap(model)
@@ -54,10 +54,11 @@ def _paragraphs(options: Sequence[Option], model: ModelInfo, versions: Mapping[s
     yield _TITLES[way]
     counts = Counter[str]()
     for option in options:
-        counts[option.operation.sites[0].type.name] += len(option.operation.sites)
+        counts[option.operation.sites[0].type.name] += len(option.operation.modules)
     where = model.class_name if model.id in ("", model.class_name) else f"{model.class_name} ({model.id})"
     used = [f"{name} {version}" for name, version in versions.items() if version is not None]
-    held = _listed([f"{count} {name}" for name, count in counts.items()])
+    fused = "fused " if way is Way.SPLIT else ""
+    held = _listed([f"{count} {fused}{name}" for name, count in counts.items()])
     tried = f"; tried with {_listed(used)}" if used else ""
     yield _wrapped(f"Made by archlint {__version__} for {where}, which has {held}{tried}.")
     yield (_REGISTRATION if way is Way.REGISTER else _SURGERY).format(targets=_shown(options))
@@ -102,9 +103,10 @@ def _targets(option: Option) -> Iterator[str]:
 def _effects(effect: Effect, way: Way) -> Iterator[str]:
     rounded = way in (Way.SPLIT, Way.EXPERTS)
     yield f"Forward: {_told(effect.forward, 'those of the original', rounded=rounded)}."
-    if effect.training.safety is not effect.forward.safety:
+    if effect.training != effect.forward:
         yield f"In training mode: {_told(effect.training, 'those of the original')}."
-    yield f"Merged and rewrapped: {_told(effect.merged, 'those of the trained model', rounded=True)}."
+    merged = "Merged" if way is Way.REGISTER else "Merged and rewrapped"
+    yield f"{merged}: {_told(effect.merged, 'those of the trained model', rounded=True)}."
 
 
 def _told(difference: Difference, others: str, *, rounded: bool = False) -> str:
@@ -122,9 +124,10 @@ def _demand(way: Way, options: Sequence[Option]) -> str:
     lossy = any(option.operation.effect.merged.safety is Safety.LOSSY for option in options if option.operation.effect)
     there = "there its outputs differ as they do once merged" if lossy else "there it computes the same"
     return (
-        "An adapter that was trained so needs this file wherever it is loaded, for evaluation, to resume, or "
-        "on a server: unwrap the model first. Or give its state dict to to_original(): it then has the names of "
-        f"the original, which needs no patch; {there}."
+        "An adapter that was trained on the unwrapped model needs this file wherever it is loaded, for evaluation, "
+        "to resume, or on a server: unwrap the model first. Or convert it: to_original() gives its weights the names "
+        "that they have on the original, original_config() its adapter_config.json, and the original needs no patch; "
+        f"{there}. Make the optimizer after unwrap(), and save the whole model after rewrap()."
     )
 
 

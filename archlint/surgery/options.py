@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from archlint.core.blueprint import Blueprint
+from archlint.core.blueprint import Blueprint, Kind
 from archlint.core.safety import Safety
 from archlint.core.surgery import Way
 from archlint.proving import Prover
@@ -19,17 +19,21 @@ _OPTIONAL = (Way.EXPERTS, Way.SPLIT)
 
 def options(prover: Prover, blueprint: Blueprint) -> list[Option]:
     """What can be done for each class of module that PEFT cannot adapt as it is, by its usual names."""
-    finders = (wrappers, shielding, fused, experts)
-    return [option for finder in finders for option in finder.options(prover.model, blueprint, prover)]
+    finders = (wrappers.options, shielding.options, fused.options, experts.options, wrappers.lookalikes)
+    return [option for finder in finders for option in finder(prover.model, blueprint, prover)]
 
 
 def of_way(found: Sequence[Option], way: Way) -> list[Option]:
-    """Those of ``found`` that make the patch file of ``way``."""
-    return [option for option in found if option.operation.way is way and option.operation.effect is not None]
+    """Those of ``found`` that make the patch file of ``way``; modules that do more than wrap, where none just wraps."""
+    those = [option for option in found if option.operation.way is way and option.operation.effect is not None]
+    mere = [option for option in those if option.operation.sites[0].kind is not Kind.OTHER]
+    return mere or those
 
 
 def best(found: Sequence[Option]) -> Way | None:
-    """The first way with a patch that changes nothing the model computes, or else the first; ``None`` without any."""
+    """The first way with a patch that changes nothing of the forward pass, or else the first; ``None`` without any."""
+    mere = [option for option in found if option.operation.sites[0].kind is not Kind.OTHER]
+    found = [option for option in mere if option.operation.effect is not None] or found
     ways = [way for way in _BEST_FIRST if of_way(found, way)]
     if any("Linear" in site.type.bases for option in of_way(found, Way.SHIELD) for site in option.operation.sites):
         ways.sort(key=lambda way: way is not Way.SHIELD and way in _OPTIONAL)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -18,11 +18,12 @@ from archlint.proving import Prover
 from archlint.running import Batch
 from archlint.running.step import forward
 from archlint.surgery.composing import composed
-from archlint.surgery.measuring import NotPossibleError, Surgery, measure
+from archlint.surgery.measuring import NotPossibleError, Surgery, measure, worst
 from archlint.surgery.option import Option
 from archlint.surgery.patch import Patch
 from archlint.surgery.real import LIMIT, NoInputError, Specimen, real
 from archlint.surgery.templates import bare, kept, registered, swapping, wrapped
+from archlint.surgery.wrapper_settings import only_linear, settings_of, variants
 
 _SMALL = 256
 """Features of a linear that is tried in the place of a large one."""
@@ -40,9 +41,28 @@ def options(model: nn.Module, blueprint: Blueprint, prover: Prover) -> list[Opti
     Args:
         model: on the meta device.
     """
-    wrappers = by_class(site for site in blueprint.select(Kind.WRAPPER) if site.inner is not None)
-    others = _others(prover, {sites[0].type.name for sites in wrappers}) if wrappers else {}
-    return [option for sites in wrappers for option in _of_class(model, sites, others.get(sites[0].type.name, ()))]
+    sites = [site for site in blueprint.select(Kind.WRAPPER) if site.inner is not None]
+    return _options(model, {site: _inner(site) for site in sites}, prover)
+
+
+def lookalikes(model: nn.Module, blueprint: Blueprint, prover: Prover) -> list[Option]:
+    """The same for modules that may do more around their one linear than a wrapper does, such as an activation."""
+    found: dict[Site, str] = {}
+    for site in blueprint.select(Kind.OTHER, where=lambda site: not site.is_parameter):
+        inner = only_linear(model.get_submodule(site.path))
+        if inner is not None:
+            found[site] = inner
+    return [option for option in _options(model, found, prover) if option.operation.effect is not None]
+
+
+def _options(model: nn.Module, inner: Mapping[Site, str], prover: Prover) -> list[Option]:
+    classes = by_class(inner)
+    others = _others(prover, {sites[0].type.name for sites in classes}) if classes else {}
+    return [
+        option
+        for sites in classes
+        for option in _of_class(model, sites, inner[sites[0]], others.get(sites[0].type.name, ()))
+    ]
 
 
 def _others(prover: Prover, classes: Collection[str]) -> dict[str, Sequence[Any]]:
@@ -66,12 +86,15 @@ def _others(prover: Prover, classes: Collection[str]) -> dict[str, Sequence[Any]
     return found
 
 
-def _of_class(model: nn.Module, sites: Sequence[Site], others: Sequence[Any]) -> Iterator[Option]:
-    name, inner = sites[0].type.name, _inner(sites[0])
+def _of_class(model: nn.Module, sites: Sequence[Site], inner: str, others: Sequence[Any]) -> Iterator[Option]:
+    name = sites[0].type.name
     modules = [model.get_submodule(site.path) for site in sites]
     constants: dict[str, tuple[dict[str, Any], str]] = {
         "WRAPPERS": ({name: inner}, "The classes of the wrappers, and what each calls its linear."),
-        "SETTINGS": ({name: _settings(modules)}, "With other settings they may compute something else."),
+        "SETTINGS": (
+            {name: settings_of(modules, inner)},
+            "What wrappers of a class have; with anything else, one is refused.",
+        ),
     }
     for way, templates in _TEMPLATES.items():
         target = "{}." + inner if way is Way.INNER else "{}"
@@ -99,15 +122,14 @@ def _tried(
         patch = Patch(composed("A trial.", {**constants, "MADE_FOR": ("", "")}, templates))
         surgery = Surgery(patch.function("unwrap"), patch.function("rewrap"), patch.function("register"), target)
     effects, drawn = [], False
-    variants = {repr(_plain(module)): module for module in modules}
-    for module in variants.values():
+    for module in variants(modules, inner):
         try:
             specimen = _specimen(module, inner, others)
             drawn |= specimen.has_drawn_limits
             effects.append(measure(specimen.module, specimen.given, surgery))
         except (NoInputError, NotPossibleError) as error:
             return None, str(error), drawn
-    return max(effects, key=lambda effect: (effect.forward.single, effect.merged.single)), "", drawn
+    return worst(effects), "", drawn
 
 
 def _specimen(module: nn.Module, inner: str, others: Sequence[Any]) -> Specimen:
@@ -131,23 +153,3 @@ def _specimen(module: nn.Module, inner: str, others: Sequence[Any]) -> Specimen:
 def _inner(site: Site) -> str:
     assert site.inner is not None  # the caller looked
     return site.inner.removeprefix(f"{site.path}.")
-
-
-def _plain(module: nn.Module) -> dict[str, Any]:
-    """The settings of a module: attributes that are words, switches and fractions. Sizes differ by place."""
-    return {
-        name: value
-        for name, value in vars(module).items()
-        if isinstance(value, (bool, str, float)) and not name.startswith("_") and name != "training"
-    }
-
-
-def _settings(modules: Sequence[nn.Module]) -> dict[str, list[Any]]:
-    """The values that each setting has among ``modules``."""
-    found: dict[str, list[Any]] = {}
-    for module in modules:
-        for name, value in _plain(module).items():
-            values = found.setdefault(name, [])
-            if value not in values:
-                values.append(value)
-    return found

@@ -142,7 +142,7 @@ def test_nothing_to_patch(call: Call, engine: Engine, tmp_path: Path) -> None:
     file = tmp_path / "mine.py"
     result = call("patch", "plain", "-o", str(file), "--verify")
     assert (result.exit_code, result.stdout) == (1, "")
-    assert "no patch applies in Net: archlint patch plain --list tells what does" in result.stderr
+    assert result.stderr.endswith("no patch applies in Net\n")
     assert not file.exists()
 
 

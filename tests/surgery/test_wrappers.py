@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import copy
+import json
 import math
+import types
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 
 import pytest
 import torch
 from accelerate.hooks import AlignDevicesHook, add_hook_to_module
 from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 import archlint
@@ -106,6 +110,42 @@ class Swapped(Plain):
         return torch.cat([second, first], -1)
 
 
+class Gained(Plain):
+    """Multiplies by a parameter of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gain = nn.Parameter(torch.tensor(2.0))
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        return self.linear(hidden) * self.gain
+
+
+class Capped(Plain):
+    """Has an activation, under a name of its own, and a norm."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(WIDTH)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        return 3 * torch.tanh(self.linear(self.norm(hidden)) / 3)
+
+
+class Residual(Plain):
+    """Adds its input."""
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        return hidden + self.linear(hidden)
+
+
+class Twice(Plain):
+    """Calls its linear twice."""
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        return self.linear(self.linear(hidden))
+
+
 class Cast(Plain):
     """Computes in single precision, which shows in half precision only."""
 
@@ -149,12 +189,54 @@ LABELS = {
     Turned: {Way.INNER: "exact", Way.UNWRAP: "exact", Way.KEEP: "exact", Way.REGISTER: "exact"},
     Dropped: {Way.INNER: "exact", Way.UNWRAP: "lossy", Way.KEEP: "exact", Way.REGISTER: "exact"},
     Swapped: {Way.INNER: "exact", Way.UNWRAP: "lossy", Way.KEEP: "lossy", Way.REGISTER: "exact"},
+    Gained: {Way.INNER: "exact", Way.UNWRAP: "lossy", Way.KEEP: "lossy", Way.REGISTER: "exact"},
+    Capped: {Way.INNER: "exact", Way.UNWRAP: "lossy", Way.KEEP: "lossy", Way.REGISTER: "exact"},
+    Residual: {Way.INNER: "exact", Way.UNWRAP: "lossy", Way.KEEP: "exact", Way.REGISTER: "exact"},
+    Twice: {Way.INNER: "exact", Way.UNWRAP: "lossy", Way.KEEP: "lossy", Way.REGISTER: "exact"},
     Cast: {Way.INNER: "exact", Way.UNWRAP: "lossy", Way.KEEP: "lossy", Way.REGISTER: "exact"},
     Two: {},
 }
 LABELS[Swapped][Way.SPLIT] = "impossible"  # what is cut is given as a whole
 LABELS[Turned] |= {Way.UNWRAP: "impossible", Way.KEEP: "impossible"}  # a linear takes channels last
 WRAPPERS = [wrapper for wrapper, labels in LABELS.items() if labels]
+
+
+class Limited(Plain):
+    """Has a limit where it is told so, in one of many ways."""
+
+    def __init__(self, limit: object, *, by: str) -> None:
+        super().__init__()
+        self.limit = limit if by == "number" else 1
+        self.config = types.SimpleNamespace(clamps=bool(limit))
+        self.by = by
+        self.dropout = nn.Dropout(0.5 if by == "child" and limit else 0.0)
+        self.register_buffer("bound", torch.tensor(0.1) if limit and by == "buffer" else None)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        hidden = self.dropout(self.linear(hidden))
+        if self.by == "config" and self.config.clamps:
+            return hidden.clamp(-0.1, 0.1)
+        if self.by == "number" and self.limit:
+            return hidden.clamp(-0.1, 0.1)
+        return hidden if self.bound is None else hidden.clamp(-self.bound, self.bound)
+
+
+@pytest.mark.parametrize("by", ["number", "config", "buffer", "child"])
+@pytest.mark.parametrize("limits", [(0, 1), (1, 0)])
+def test_the_worst_wrapper_of_a_class_counts_and_others_are_refused(by: str, limits: tuple[int, int]) -> None:
+    given = iter(limits)
+    mixed = Model(lambda: Limited(next(given), by=by))
+    (unwrap,) = [one for one in archlint.surgeries(mixed) if one.way is Way.UNWRAP]
+    assert unwrap.effect is not None
+    assert unwrap.effect.safety is Safety.LOSSY
+
+    harmless = Model(lambda: Limited(0, by=by))
+    (unwrap,) = [one for one in archlint.surgeries(harmless) if one.way is Way.UNWRAP]
+    assert unwrap.effect is not None
+    assert unwrap.effect.safety is Safety.EXACT
+    patch = Patch(archlint.patch(harmless, way="unwrap"))
+    with pytest.raises(ValueError, match="make one for this model"):
+        patch.function("unwrap")(Model(lambda: Limited(1, by=by)))  # type: ignore[misc]
 
 
 @cache
@@ -276,6 +358,20 @@ def test_unwrapping_twice_does_no_harm_and_a_block_ends_in_the_original() -> Non
     assert isinstance(model.get_submodule("layers.0.q_proj"), Plain)
 
 
+def test_what_goes_wrong_in_a_block_is_seen() -> None:
+    patch, model = patch_of(Plain, Way.UNWRAP), model_of(Plain)
+    unwrapped = patch.function("unwrapped")
+    assert unwrapped is not None
+
+    def adapt_and_fail() -> None:
+        with unwrapped(model):
+            get_peft_model(model, LoraConfig(target_modules=["q_proj"]))
+            raise KeyError("mine")
+
+    with pytest.raises(KeyError):
+        adapt_and_fail()
+
+
 def test_a_wrapper_that_stands_in_two_places_stays_one() -> None:
     patch, model = patch_of(Plain, Way.UNWRAP), model_of(Plain)
     model.layers[1]["q_proj"] = model.layers[0]["q_proj"]
@@ -294,6 +390,8 @@ def test_a_wrapper_that_stands_in_two_places_stays_one() -> None:
         (lambda: get_peft_model(Model(Switched), LoraConfig(target_modules=["linear"])), "unwrap before adapters"),
         (lambda: switched_on(), "clamps=True"),
         (lambda: hooked(), "has a forward of its own"),
+        (lambda: watched(), "has hooks"),
+        (lambda: shared(), "shares its linear"),
     ],
 )
 def test_a_model_that_does_not_fit_is_refused_and_left_as_it_is(model: Callable[[], nn.Module], told: str) -> None:
@@ -310,6 +408,18 @@ def hooked() -> Model:
     """As accelerate leaves a model that it spreads over devices: with hooks around the forward of single modules."""
     model = Model(Switched)
     add_hook_to_module(model.get_submodule("layers.0.q_proj.linear"), AlignDevicesHook("cpu"))
+    return model
+
+
+def watched() -> Model:
+    model = Model(Switched)
+    model.layers[0]["q_proj"].register_forward_hook(lambda *_: None)
+    return model
+
+
+def shared() -> Model:
+    model = Model(Switched)
+    model.layers[1]["q_proj"].linear = model.layers[0]["q_proj"].linear
     return model
 
 
@@ -348,6 +458,23 @@ def test_state_dicts_and_adapters_load_both_ways(way: Way) -> None:
     other = get_peft_model(original, LoraConfig(target_modules=r".*\.(q_proj\.linear|o_proj)"))
     assert moved.keys() == get_peft_model_state_dict(other).keys()
     assert to_unwrapped(moved, other).keys() == state.keys()
+    assert to_original(moved, other).keys() == moved.keys()
+
+
+def test_a_saved_adapter_is_one_for_the_original(tmp_path: Path) -> None:
+    patch, original = patch_of(Plain, Way.UNWRAP), model_of(Plain).eval()
+    model = copy.deepcopy(original)
+    patch.function("unwrap")(model)  # type: ignore[misc]
+    adapted = get_peft_model(model, LoraConfig(target_modules=["q_proj", "o_proj"], init_lora_weights=False))
+    adapted.save_pretrained(tmp_path)
+
+    state = load_file(tmp_path / "adapter_model.safetensors")
+    config = json.loads((tmp_path / "adapter_config.json").read_text())
+    converted = patch.function("original_config")(config, state, original)  # type: ignore[misc]
+    (tmp_path / "adapter_config.json").write_text(json.dumps(converted))
+    save_file(patch.function("to_original")(state, original), tmp_path / "adapter_model.safetensors")  # type: ignore[misc]
+
+    assert torch.equal(PeftModel.from_pretrained(original, tmp_path)(HIDDEN), adapted(HIDDEN))
 
 
 def test_a_registered_adapter_is_saved_and_loaded(tmp_path: object) -> None:

@@ -4,9 +4,24 @@ from __future__ import annotations
 
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from archlint.surgery.templates.constants import WRAPPERS
+
+
+class Product:
+    """The linear, to the code of its wrapper: it multiplies, and has a weight."""
+
+    def __init__(self, linear: nn.Linear) -> None:
+        self.linear = linear
+
+    def __call__(self, hidden_states: Tensor) -> Tensor:
+        """Multiply, and add the bias."""
+        return nn.Linear.forward(self.linear, hidden_states)
+
+    def __getattr__(self, name: str) -> Any:
+        """What the linear has under ``name``."""
+        return getattr(self.__dict__["linear"], name)
 
 
 class Unwrapped(nn.Linear):
@@ -23,10 +38,10 @@ class Unwrapped(nn.Linear):
         return type(self.wrapper).forward(self, *args, **kwargs)
 
     def __getattr__(self, name: str) -> Any:
-        """What the wrapper would have under ``name``; the product for its linear."""
+        """What the wrapper would have under ``name``."""
         wrapper = self.__dict__.get("wrapper")
         if name == WRAPPERS.get(type(wrapper).__name__):
-            return super().forward
+            return Product(self)
         try:
             return super().__getattr__(name)
         except AttributeError:

@@ -18,7 +18,7 @@ def register(config: LoraConfig, model: nn.Module) -> LoraConfig:
     ``model``, or to load them.
 
     Raises:
-        ValueError: the model has no such wrapper.
+        ValueError: the model has no such wrapper, or one around a quantized layer.
     """
     classes = {
         type(module) for module in model.modules() if type(module).__name__ in WRAPPERS
@@ -28,6 +28,11 @@ def register(config: LoraConfig, model: nn.Module) -> LoraConfig:
             f"{type(model).__name__} has no {' or '.join(WRAPPERS)}: "
             f"this file is for {MADE_FOR}"
         )
+    for path, module in model.named_modules():
+        if type(module).__name__ in WRAPPERS:
+            linear = getattr(module, WRAPPERS[type(module).__name__])
+            if not isinstance(linear, Linear) and type(linear) is not nn.Linear:
+                raise ValueError(f"{path} holds {type(linear).__name__}, not nn.Linear")
     layers: Any = dict.fromkeys(classes, _adapted)
     config._register_custom_module(layers)
     return config

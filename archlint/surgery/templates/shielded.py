@@ -120,10 +120,14 @@ def rewrap(model: nn.Module) -> nn.Module:
 @contextlib.contextmanager
 def unwrapped(model: nn.Module) -> Iterator[nn.Module]:
     """Unwrap ``model`` for the length of a ``with`` block."""
+    unwrap(model)
     try:
-        yield unwrap(model)
-    finally:
-        rewrap(model)
+        yield model
+    except BaseException:
+        with contextlib.suppress(ValueError):  # what went wrong is to be seen
+            rewrap(model)
+        raise
+    rewrap(model)
 
 
 def to_original(

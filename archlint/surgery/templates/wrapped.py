@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -35,11 +36,18 @@ def unwrap(model: nn.Module) -> nn.Module:
         )
     for path, wrapper in wrappers.items():
         _check(path, wrapper)
+    owners = {
+        getattr(wrapper, WRAPPERS[type(wrapper).__name__]): path
+        for path, wrapper in wrappers.items()
+    }
+    if len(owners) < len(wrappers):
+        shared = min(wrappers.keys() - set(owners.values()))
+        raise ValueError(f"{shared} shares its linear with another wrapper")
     linears: dict[nn.Module, nn.Module] = {}
     for wrapper in wrappers.values():
         name = WRAPPERS[type(wrapper).__name__]
         linear = linears[wrapper] = getattr(wrapper, name)
-        delattr(wrapper, name)
+        wrapper._modules[name] = None  # keeps the place, and so the order of names
         _move(wrapper, linear, _parts(wrapper))
         linear.__dict__["wrapper"] = wrapper  # past nn.Module: it is to be no child
         linear.__class__ = Unwrapped
@@ -66,7 +74,10 @@ def rewrap(model: nn.Module) -> nn.Module:
     for linear in linears.values():
         wrapper = wrappers[linear] = linear.__dict__.pop("wrapper")
         linear.__class__ = nn.Linear
-        _move(linear, wrapper, _parts(linear) - {"weight", "bias"})
+        others = _parts(linear) - {"weight", "bias"}
+        _move(linear, wrapper, others)
+        for name in others:
+            delattr(linear, name)
         setattr(wrapper, WRAPPERS[type(wrapper).__name__], linear)
         wrapper.training = linear.training
     _replace(model, wrappers)
@@ -76,10 +87,14 @@ def rewrap(model: nn.Module) -> nn.Module:
 @contextlib.contextmanager
 def unwrapped(model: nn.Module) -> Iterator[nn.Module]:
     """Unwrap ``model`` for the length of a ``with`` block."""
+    unwrap(model)
     try:
-        yield unwrap(model)
-    finally:
-        rewrap(model)
+        yield model
+    except BaseException:
+        with contextlib.suppress(ValueError):  # what went wrong is to be seen
+            rewrap(model)
+        raise
+    rewrap(model)
 
 
 def to_original(
@@ -97,7 +112,7 @@ def to_original(
     for key, tensor in state_dict.items():
         place, rest = _divided(key, places)
         name, others = places.get(place, ("", set()))
-        if place and rest.partition(".")[0] not in others:
+        if place and rest.partition(".")[0] not in {name, *others}:
             key = f"{key.removesuffix(rest)}{name}.{rest}"
         original[key] = tensor
     return original
@@ -118,21 +133,53 @@ def to_unwrapped(
     return unwrapped
 
 
+def original_config(
+    config: Mapping[str, Any], state_dict: Mapping[str, Tensor], model: nn.Module
+) -> dict[str, Any]:
+    """The ``adapter_config.json`` for what :func:`to_original` makes of an adapter.
+
+    Args:
+        config: what ``adapter_config.json`` says of it.
+        state_dict: the adapter, converted or not.
+        model: the model, unwrapped or not.
+    """
+    keys = to_original(state_dict, model)
+    paths = {
+        key.removeprefix("base_model.model.").partition(".lora_")[0] for key in keys
+    }
+    return {
+        **config,
+        "target_modules": sorted(paths),
+        "exclude_modules": None,
+        "layers_to_transform": None,
+        "layers_pattern": None,
+    }
+
+
 def _check(path: str, wrapper: nn.Module) -> None:
     """Refuse a wrapper that would compute something else, or that is adapted."""
     linear = getattr(wrapper, WRAPPERS[type(wrapper).__name__], None)
     if type(linear) is not nn.Linear:
-        raise ValueError(
-            f"{path} holds {type(linear).__name__}, not nn.Linear: "
-            "unwrap before adapters are added"
-        )
+        what = "unwrap before adapters are added"
+        if not hasattr(linear, "base_layer"):
+            what = "quantized layers stay in their wrappers"
+        raise ValueError(f"{path} holds {type(linear).__name__}, not nn.Linear: {what}")
+    if wrapper._forward_hooks or wrapper._forward_pre_hooks or linear._forward_hooks:
+        raise ValueError(f"{path} has hooks, which would see something else")
     if "forward" in vars(wrapper) or "forward" in vars(linear):
         raise ValueError(
             f"{path} has a forward of its own, as in a model that is spread over "
             "devices: load the model on one device"
         )
+    if taken := (_parts(wrapper) - {WRAPPERS[type(wrapper).__name__]}) & _parts(linear):
+        raise ValueError(f"{path} and its linear both have {', '.join(sorted(taken))}")
     for name, values in SETTINGS[type(wrapper).__name__].items():
-        if (value := getattr(wrapper, name, None)) not in values:
+        value: Any = wrapper
+        for part in name.split("."):
+            value = getattr(value, part, None)
+        if isinstance(value, Tensor):
+            value = "a tensor"
+        if value not in values:
             raise ValueError(
                 f"{path} has {name}={value!r}, and this patch is for "
                 f"{' or '.join(map(repr, values))}: make one for this model"
@@ -164,19 +211,22 @@ def _places(model: nn.Module) -> dict[str, tuple[str, set[str]]]:
 
 def _parts(module: nn.Module) -> set[str]:
     """The names of a module's own parameters, buffers and children."""
-    return {*module._parameters, *module._buffers, *module._modules}
+    registries = (module._parameters, module._buffers, module._modules)
+    return {
+        name
+        for registry in registries
+        for name, part in registry.items()
+        if part is not None
+    }
 
 
 def _move(source: nn.Module, target: nn.Module, names: set[str]) -> None:
-    """Move parameters, buffers and children from one module to another."""
-    if taken := names & _parts(target):
-        raise ValueError(
-            f"{type(source).__name__} and {type(target).__name__} both have "
-            f"{', '.join(sorted(taken))}"
-        )
+    """Move parameters, buffers and children; ``None`` is left in their places."""
     for registry in ("_parameters", "_buffers", "_modules"):
-        for name in [name for name in vars(source)[registry] if name in names]:
-            vars(target)[registry][name] = vars(source)[registry].pop(name)
+        for name, part in vars(source)[registry].items():
+            if name in names:
+                vars(target)[registry][name] = part
+                vars(source)[registry][name] = None
     transient = names & source._non_persistent_buffers_set
     source._non_persistent_buffers_set -= transient
     target._non_persistent_buffers_set |= transient
