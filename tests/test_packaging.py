@@ -28,8 +28,9 @@ INSTALLED = {"archlint": "archlint", "rules": "archlint/rules", "fixtures": "arc
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The repository without what building and running left in it."""
     copy = tmp_path_factory.mktemp("checkout")
+    left = shutil.ignore_patterns("__pycache__", "*.pyc", ".ruff_cache")
     for folder in INSTALLED:
-        shutil.copytree(ROOT / folder, copy / folder, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
+        shutil.copytree(ROOT / folder, copy / folder, ignore=left)
     for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, copy)
     return copy
