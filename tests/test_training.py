@@ -123,7 +123,9 @@ class TestWhom:
 
     def test_a_type_without_a_classifier_is_no_reward_model(self) -> None:
         (finding,) = about_trainers(checked("type:cohere", "trl-reward"))
-        assert (finding.code, finding.remedies) == ("ARC706", ())
+        (remedy,) = finding.remedies
+        assert (finding.code, remedy.proven) == ("ARC706", False)
+        assert "GenericForSequenceClassification" in remedy.text
         assert "no class for cohere" in finding.message
 
     def test_an_unknown_trainer(self) -> None:

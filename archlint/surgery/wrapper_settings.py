@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -49,7 +50,8 @@ def _settings(module: nn.Module, inner: str) -> Iterator[tuple[str, Any]]:
         if name != inner:
             yield from ((f"{name}.{setting}", value) for setting, value in _plain(child))
     config = getattr(module, "config", None)
-    for name in dict.fromkeys(_CONFIG.findall(_source(type(module)))):
+    cls: type = type(module)
+    for name in _config_names(cls):
         value = getattr(config, name, None)
         if _is_plain(value):
             yield f"config.{name}", value
@@ -67,8 +69,10 @@ def _is_plain(value: Any) -> bool:
     return value is None or isinstance(value, (bool, int, float, str))
 
 
-def _source(cls: type) -> str:
+@functools.cache
+def _config_names(cls: type) -> tuple[str, ...]:
+    """The settings of its config that the code of a class reads."""
     try:
-        return inspect.getsource(cls)
+        return tuple(dict.fromkeys(_CONFIG.findall(inspect.getsource(cls))))
     except (OSError, TypeError):
-        return ""
+        return ()

@@ -96,40 +96,35 @@ def _of_class(model: nn.Module, sites: Sequence[Site], inner: str, others: Seque
             "What wrappers of a class have; with anything else, one is refused.",
         ),
     }
+    specimens: list[Specimen] = []
+    lack = ""
+    try:
+        specimens = [_specimen(module, inner, others) for module in variants(modules, inner)]
+    except NoInputError as error:
+        lack = str(error)
+    drawn = any(specimen.has_drawn_limits for specimen in specimens)
+    notes = (f"Limits were taken as ±{LIMIT:g} standard deviations of what they bound.",) if drawn else ()
     for way, templates in _TEMPLATES.items():
         target = "{}." + inner if way is Way.INNER else "{}"
-        effect, lack, drawn = _tried(modules, inner, others, templates, constants, target)
-        yield Option(
-            Operation(way, tuple(sites), effect, lack),
-            templates,
-            constants,
-            target,
-            (f"Limits were taken as ±{LIMIT:g} standard deviations of what they bound.",) if drawn else (),
-        )
+        effect, why = (None, lack) if lack else _tried(specimens, templates, constants, target)
+        yield Option(Operation(way, tuple(sites), effect, why), templates, constants, target, notes)
 
 
 def _tried(
-    modules: Iterable[nn.Module],
-    inner: str,
-    others: Sequence[Any],
+    specimens: Iterable[Specimen],
     templates: Sequence[ModuleType],
     constants: dict[str, tuple[dict[str, Any], str]],
     target: str,
-) -> tuple[Effect | None, str, bool]:
-    """The worst effect on one wrapper of each setting, or why there is none, and whether limits were made up."""
+) -> tuple[Effect | None, str]:
+    """The worst effect on one wrapper of each kind, or why there is none."""
     surgery = Surgery(target=target)
     if templates:
         patch = Patch(composed("A trial.", {**constants, "MADE_FOR": ("", "")}, templates))
         surgery = Surgery(patch.function("unwrap"), patch.function("rewrap"), patch.function("register"), target)
-    effects, drawn = [], False
-    for module in variants(modules, inner):
-        try:
-            specimen = _specimen(module, inner, others)
-            drawn |= specimen.has_drawn_limits
-            effects.append(measure(specimen.module, specimen.given, surgery))
-        except (NoInputError, NotPossibleError) as error:
-            return None, str(error), drawn
-    return worst(effects), "", drawn
+    try:
+        return worst([measure(specimen.module, specimen.given, surgery) for specimen in specimens]), ""
+    except NotPossibleError as error:
+        return None, str(error)
 
 
 def _specimen(module: nn.Module, inner: str, others: Sequence[Any]) -> Specimen:

@@ -99,7 +99,13 @@ def _patches(blueprint: Blueprint, sites: Sequence[Site]) -> Iterator[Remedy]:
             for what, part in (("outputs", operation.effect.forward), ("once merged outputs", operation.effect.merged))
             if part.safety is Safety.LOSSY
         ]
-        yield Remedy("patch", "; ".join([text, *changes]), call, operation.effect.safety, proven=True)
+        yield Remedy(
+            "patch",
+            "; ".join([text, *changes]),
+            call,
+            operation.effect.safety,
+            proven=blueprint.baseline.ground is not None,
+        )
 
 
 _PATCHES = {
