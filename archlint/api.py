@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import dataclasses
 import enum
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -232,10 +233,10 @@ def patch(
         ValueError: an unknown way.
     """
     wanted = None if way is None else Way(way)
+    if wanted is Way.INNER:
+        raise ValueError("inner needs no patch: the plan names the linear inside")
     source = _source_options(class_name, offline, revision, subfolder, cache_dir, trust_remote_code)
-    with bench(_source_or_module(model_or_source), Options(prove=False, source=source)) as found:
-        if not isinstance(found, Bench):
-            raise NoPatchError("; ".join(f"{item.what}: {item.why}" for item in found.unchecked))
+    with _bench(model_or_source, source) as found:
         made = found.patch(wanted)
         if made is None:
             lacks = "; ".join(operation.lack for operation in found.operations if operation.way is wanted)
@@ -264,10 +265,22 @@ def surgeries(
         TypeError: a source that is neither text, a path nor a module.
     """
     source = _source_options(class_name, offline, revision, subfolder, cache_dir, trust_remote_code)
+    with _bench(model_or_source, source) as found:
+        return found.operations
+
+
+@contextlib.contextmanager
+def _bench(model_or_source: str | Path | nn.Module, source: SourceOptions) -> Iterator[Bench]:
+    """What makes patches for a model.
+
+    Raises:
+        NoPatchError: the model cannot be loaded.
+        TypeError: a source that is neither text, a path nor a module.
+    """
     with bench(_source_or_module(model_or_source), Options(prove=False, source=source)) as found:
         if not isinstance(found, Bench):
             raise NoPatchError("; ".join(f"{item.what}: {item.why}" for item in found.unchecked))
-        return found.operations
+        yield found
 
 
 def _reason_against(report: Report, allow_unchecked: bool) -> str | None:

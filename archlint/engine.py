@@ -321,7 +321,9 @@ def _judge(opened: Opened, options: Options) -> Report:
         blueprint = dataclasses.replace(blueprint, plan=tried)
         blueprint = dataclasses.replace(blueprint, stock=prover.try_plans(STOCK_PLANS))
         options.progress("asking the trainers")
-        blueprint = dataclasses.replace(blueprint, training=_training(opened, options), operations=opened.operations)
+        blueprint = dataclasses.replace(blueprint, training=_training(opened, options))
+        if options.rules:
+            blueprint = dataclasses.replace(blueprint, operations=opened.operations)
         options.progress("solving for a recipe")
         solution = solve(blueprint, prover, options.means, options.preset)
         recipe, left_out = solution.trial, solution.left_out

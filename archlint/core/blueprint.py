@@ -178,11 +178,6 @@ class Operation:
     lack: str = ""
     """Why it cannot be had."""
 
-    @property
-    def modules(self) -> tuple[str, ...]:
-        """Paths of the modules that it changes: a stack of matrices is a parameter of one."""
-        return tuple(dict.fromkeys(site.parent if site.is_parameter else site.path for site in self.sites))
-
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:

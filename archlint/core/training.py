@@ -214,6 +214,11 @@ class Training:
         return float(self.coefficient if given is None else given)
 
     @property
+    def ignores_count(self) -> bool:
+        """Whether the model's loss is not divided by the number of items that the Trainer leaves it to divide by."""
+        return self.passes_count and self.loss.counts_items is False
+
+    @property
     def balances(self) -> bool:
         """Whether TRL computes the auxiliary loss of experts."""
         return self.has_router_logits and (self.balancing != 0.0 or self.always_balances)

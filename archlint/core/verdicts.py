@@ -115,8 +115,7 @@ def _flaws(trainer: Trainer, known: Known) -> Iterator[Flaw]:
     if (bypasses and training.tail.differs) or (training.loss.shifted is False and facts.is_generative and shifts):
         yield Flaw.LOSS
     accumulates = (training.arguments.get("gradient_accumulation_steps") or 1) != 1
-    overscales = training.passes_count and training.loss.counts_items is False
-    if trainer is Trainer.TRANSFORMERS and accumulates and overscales:
+    if trainer is Trainer.TRANSFORMERS and accumulates and training.ignores_count:
         yield Flaw.SCALE
     if (bypasses and any(_skips(training, trial) for trial in known.trials)) or _leaves(trainer, known):
         yield Flaw.ADAPTERS

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterable, Iterator, Sequence
 
 from archlint.core.blueprint import ModelInfo, Operation, fold_sites
+from archlint.core.runs import owner
 from archlint.core.safety import Safety
 from archlint.core.surgery import Step, Way
 from archlint.report.quoting import one_line, visible
@@ -22,8 +23,7 @@ def _listed(operations: Sequence[Operation], model: ModelInfo) -> Iterator[str]:
     if not operations:
         yield f"{visible(model.class_name)}: no surgery applies, PEFT finds each layer by its name"
     for sites, group in itertools.groupby(operations, key=lambda operation: operation.sites):
-        modules = {site.parent if site.is_parameter else site.path for site in sites}
-        yield f"{len(modules)} {visible(sites[0].type.name)}"
+        yield f"{len(set(map(owner, sites)))} {visible(sites[0].type.name)}"
         for fold in fold_sites(sites):
             yield f"  {fold.count}× {visible(fold.pattern)}"
         for operation in group:

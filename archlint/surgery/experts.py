@@ -21,9 +21,9 @@ from archlint.surgery.measuring import NotPossibleError, Surgery, measure, worst
 from archlint.surgery.option import Option
 from archlint.surgery.patch import Patch
 from archlint.surgery.replaying import Call, calls, compare
-from archlint.surgery.templates import experts, products
+from archlint.surgery.templates import experts, products, shared
 
-_TEMPLATES = (experts, products)
+_TEMPLATES = (experts, shared, products)
 _COMMENT = "The classes of experts, and of each of their stacks how a matrix lies in it."
 _LAYOUTS = ("out, in", "in, out")
 

@@ -22,9 +22,9 @@ from archlint.surgery.following import Rows, Trail, followed
 from archlint.surgery.measuring import NotPossibleError, Surgery, measure, worst
 from archlint.surgery.option import Option
 from archlint.surgery.patch import Patch
-from archlint.surgery.templates import split, swapping
+from archlint.surgery.templates import shared, split, swapping
 
-_TEMPLATES = (split, swapping)
+_TEMPLATES = (split, shared, swapping)
 _COMMENT = "By caller and attribute, then by the rows of the layer: the rows of each part in turn."
 _NOTES = (
     "The outputs are the same up to rounding: products of other shapes may add up in another order.",

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from archlint import __version__
 from archlint.core.blueprint import ModelInfo
+from archlint.core.runs import owner
 from archlint.core.safety import Safety
 from archlint.core.surgery import Difference, Effect, Way
 from archlint.surgery.composing import written
@@ -54,7 +55,7 @@ def _paragraphs(options: Sequence[Option], model: ModelInfo, versions: Mapping[s
     yield _TITLES[way]
     counts = Counter[str]()
     for option in options:
-        counts[option.operation.sites[0].type.name] += len(option.operation.modules)
+        counts[option.operation.sites[0].type.name] += len(set(map(owner, option.operation.sites)))
     where = model.class_name if model.id in ("", model.class_name) else f"{model.class_name} ({model.id})"
     used = [f"{name} {version}" for name, version in versions.items() if version is not None]
     fused = "fused " if way is Way.SPLIT else ""

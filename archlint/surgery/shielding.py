@@ -20,9 +20,9 @@ from archlint.surgery.option import Option
 from archlint.surgery.patch import Patch
 from archlint.surgery.real import NoInputError, real
 from archlint.surgery.replaying import Call, Replay, calls, compare
-from archlint.surgery.templates import products, shielded
+from archlint.surgery.templates import products, shared, shielded
 
-_TEMPLATES = (shielded, products)
+_TEMPLATES = (shielded, shared, products)
 _COMMENT = "The classes of the layers, and whether they multiply as a linear does."
 
 

@@ -22,15 +22,15 @@ from archlint.surgery.measuring import NotPossibleError, Surgery, measure, worst
 from archlint.surgery.option import Option
 from archlint.surgery.patch import Patch
 from archlint.surgery.real import LIMIT, NoInputError, Specimen, real
-from archlint.surgery.templates import bare, kept, registered, swapping, wrapped
+from archlint.surgery.templates import bare, kept, registered, shared, swapping, wrapped
 from archlint.surgery.wrapper_settings import only_linear, settings_of, variants
 
 _SMALL = 256
 """Features of a linear that is tried in the place of a large one."""
 _TEMPLATES: dict[Way, tuple[ModuleType, ...]] = {
     Way.INNER: (),
-    Way.UNWRAP: (bare, wrapped, swapping),
-    Way.KEEP: (kept, wrapped, swapping),
+    Way.UNWRAP: (bare, wrapped, shared, swapping),
+    Way.KEEP: (kept, wrapped, shared, swapping),
     Way.REGISTER: (registered,),
 }
 

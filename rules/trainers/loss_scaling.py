@@ -56,7 +56,7 @@ class LossScaling(Rule):
         steps = training.arguments.get("gradient_accumulation_steps")
         if Trainer.TRANSFORMERS not in training.trainers or steps == 1:
             return
-        if not training.passes_count or training.loss.counts_items is not False:
+        if not training.ignores_count:
             return
         text = "set model.accepts_loss_kwargs = False on the loaded model: then the Trainer divides"
         yield self.finding(

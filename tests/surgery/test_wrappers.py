@@ -500,3 +500,8 @@ def test_by_default_the_patch_that_changes_least_is_made() -> None:
     assert "the wrapper's own code" in archlint.patch(Model(Clamped))
     with pytest.raises(archlint.NoPatchError, match="nothing"):
         archlint.patch(Model(Two))
+
+
+def test_targets_inside_need_no_file() -> None:
+    with pytest.raises(ValueError, match="needs no patch"):
+        archlint.patch(Model(Plain), way="inner")

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -148,19 +147,6 @@ def rewrap(model: nn.Module) -> nn.Module:
         experts.register_parameter(name, stack.parameter())
         _implement(experts, stack.implementation)
     return model
-
-
-@contextlib.contextmanager
-def unwrapped(model: nn.Module) -> Iterator[nn.Module]:
-    """Unwrap ``model`` for the length of a ``with`` block."""
-    unwrap(model)
-    try:
-        yield model
-    except BaseException:
-        with contextlib.suppress(ValueError):  # what went wrong is to be seen
-            rewrap(model)
-        raise
-    rewrap(model)
 
 
 def to_original(

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor, nn
@@ -115,19 +114,6 @@ def rewrap(model: nn.Module) -> nn.Module:
         if linear is not None:
             _give_back(layer, linear)
     return model
-
-
-@contextlib.contextmanager
-def unwrapped(model: nn.Module) -> Iterator[nn.Module]:
-    """Unwrap ``model`` for the length of a ``with`` block."""
-    unwrap(model)
-    try:
-        yield model
-    except BaseException:
-        with contextlib.suppress(ValueError):  # what went wrong is to be seen
-            rewrap(model)
-        raise
-    rewrap(model)
 
 
 def to_original(

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
@@ -106,19 +105,6 @@ def rewrap(model: nn.Module) -> nn.Module:
             delattr(split, name)  # what is fused is not needed twice
     _replace(model, others)
     return model
-
-
-@contextlib.contextmanager
-def unwrapped(model: nn.Module) -> Iterator[nn.Module]:
-    """Unwrap ``model`` for the length of a ``with`` block."""
-    unwrap(model)
-    try:
-        yield model
-    except BaseException:
-        with contextlib.suppress(ValueError):  # what went wrong is to be seen
-            rewrap(model)
-        raise
-    rewrap(model)
 
 
 def to_original(
