@@ -10,11 +10,11 @@ from typing import Any
 from archlint.core.blueprint import Blueprint, Kind, Role, Site, TypeInfo, fold_sites
 from archlint.core.finding import FoldedSites, LeftOut
 from archlint.core.means import ALL, Means
+from archlint.core.pattern import pattern
 from archlint.core.regions import excluding, roots
 from archlint.core.runs import cause_of_death, crashed_sites
 from archlint.core.suffixes import reached_by, suffixes
 from archlint.core.trial import Judge, Plan, Trial
-from archlint.solving.pattern import pattern
 from archlint.solving.presets import Preset
 from archlint.solving.wanted import candidates, reason_against, wanted_modules, wanted_parameters
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import Any
 
 from archlint.core.blueprint import Blueprint, Kind, Operation, Scope, Site
 from archlint.core.finding import Evidence, Finding, Remedy, Severity
+from archlint.core.pattern import pattern
 from archlint.core.regions import excluding, roots
 from archlint.core.rule import Example, Rule, by_class, quote
 from archlint.core.safety import Safety
@@ -65,23 +68,54 @@ class WrappedLinear(Rule):
 
 
 def _remedies(blueprint: Blueprint, trial: Trial, sites: Sequence[Site]) -> list[Remedy]:
-    remedies = [Remedy("target_modules", "keep the plan away from the wrappers: the recipe below", by_recipe=True)]
-    if trial is blueprint.plan and not any(blueprint.scope.covers(site.role) for site in sites):
+    recipe = Remedy("target_modules", "keep the plan away from the wrappers: the recipe below", by_recipe=True)
+    scoped = [site for site in sites if blueprint.scope.covers(site.role)]
+    asked = trial is blueprint.plan
+    inside = _inside(blueprint, trial if asked else None, sites)
+    remedies = [*inside, recipe] if asked else [recipe, *inside]
+    if asked and not scoped:
         lora = trial.plan.lora
-        pattern = excluding(blueprint, roots(blueprint, sites), lora.get("exclude_modules"))
+        excluded = excluding(blueprint, roots(blueprint, sites), lora.get("exclude_modules"))
         text = "or leave out the parts that hold them, by a regular expression"
-        remedies.append(Remedy("exclude_modules", text, pattern, plan={**lora, "exclude_modules": pattern}))
-    if not all(blueprint.scope.covers(site.role) for site in sites):
+        remedies.append(Remedy("exclude_modules", text, excluded, plan={**lora, "exclude_modules": excluded}))
+    if len(scoped) < len(sites):
         text = "or train what is around them as well, by all-linear, which reaches the linears inside: --scope all"
         plan = {"target_modules": "all-linear"}
-        around = Remedy("setting", text, {"scope": Scope.ALL.value}, plan=plan, scope=Scope.ALL)
-        return [*remedies, around, *_patches(blueprint, sites)]
+        remedies.append(Remedy("setting", text, {"scope": Scope.ALL.value}, plan=plan, scope=Scope.ALL))
+    return [*remedies, *_patches(blueprint, sites)]
+
+
+def _inside(blueprint: Blueprint, plan: Trial | None, sites: Sequence[Site]) -> list[Remedy]:
+    """Targets that name the linears inside the wrappers of the scope, and what else ``plan`` reaches."""
+    scoped = [site for site in sites if blueprint.scope.covers(site.role)]
+    inner = {site.path: site.inner for site in scoped if site.inner is not None}
+    if not inner:
+        return []
+    text = "or adapt the linears inside the wrappers"
+    wanted = set(inner.values())
+    lora: dict[str, Any] = {}
+    if plan is not None:
+        text = "or adapt what the plan names, and in place of the wrappers the linears inside"
+        wanted.intersection_update(inner.get(path, path) for path in plan.reached)
+        wanted.update(set(plan.reached).difference(site.path for site in sites))
+        lora = {key: value for key, value in plan.plan.lora.items() if key not in _NARROWING}
+    paths = [site.path for site in blueprint.sites if not site.is_parameter]
+    targets: str | None = _by_leaves(scoped)
+    if {path for path in paths if re.fullmatch(str(targets), path)} != wanted:
+        chosen = [path for path in paths if path in wanted]
+        targets = pattern(chosen, (path for path in paths if path not in wanted))
+    return [Remedy("target_modules", text, targets, plan={**lora, "target_modules": targets})] if targets else []
+
+
+_NARROWING = ("exclude_modules", "layers_to_transform", "layers_pattern")
+"""What takes away of a plan's targets, which an expression that means all of its paths does not need."""
+
+
+def _by_leaves(sites: Sequence[Site]) -> str:
+    """An expression for the linears inside ``sites`` by the last names in their paths."""
     names = dict.fromkeys(site.leaf for site in sites)
     inner = dict.fromkeys(site.inner.rpartition(".")[2] for site in sites if site.inner)
-    pattern = rf".*\.{_any_of(names)}\.{_any_of(inner)}"
-    text = "or adapt the linears inside the wrappers"
-    inside = Remedy("target_modules", text, pattern, plan={"target_modules": pattern})
-    return [*remedies, inside, *_patches(blueprint, sites)]
+    return rf".*\.{_any_of(names)}\.{_any_of(inner)}"
 
 
 def _patches(blueprint: Blueprint, sites: Sequence[Site]) -> Iterator[Remedy]:

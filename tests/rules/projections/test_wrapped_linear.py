@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from peft import LoraConfig, get_peft_model
+from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import Tensor, nn
 
 import archlint
@@ -17,6 +19,7 @@ from archlint.core.finding import Evidence, Remedy, Severity
 from archlint.core.safety import Safety
 from archlint.core.surgery import Way
 from archlint.fixtures.toys.projections import WIDTH, Dense
+from archlint.fixtures.toys.towers import Captioner
 from archlint.rules.projections.wrapped_linear import WrappedLinear
 from archlint.testing import findings
 
@@ -162,3 +165,52 @@ def test_a_live_model_is_patched_from_python_and_a_source_from_the_command_line(
     calls = [remedy.value for remedy in finding.remedies if remedy.kind == "patch"]
     assert calls == [f"archlint patch {tmp_path} --way unwrap", f"archlint patch {tmp_path} --way register"]
     assert all(str(remedy.value).startswith("archlint.patch(") for remedy in remedies(Plain) if remedy.kind == "patch")
+
+
+def adapted(made: nn.Module, **lora: Any) -> set[str]:
+    """Paths of what PEFT adapts by the plan ``lora``."""
+    return {
+        path
+        for path, part in get_peft_model(made, LoraConfig(**lora)).base_model.model.named_modules()
+        if isinstance(part, BaseTunerLayer)
+    }
+
+
+def inside(made: nn.Module, **arguments: Any) -> Remedy:
+    """The remedy of ARC101 that names the linears inside."""
+    (finding,) = archlint.lint(made, select=["ARC101"], trainers=[], **arguments).findings
+    (remedy,) = (one for one in finding.remedies if "inside" in one.text and one.kind == "target_modules")
+    return remedy
+
+
+def test_a_users_plan_keeps_all_that_it_names_and_the_linears_inside_stand_for_the_wrappers() -> None:
+    plan = {"target_modules": ["q_proj", "o_proj"], "r": 4, "exclude_modules": ["layers.0.q_proj"]}
+    remedy = inside(model(Scaled), plan=plan)
+
+    assert (remedy.safety, remedy.proven) == (Safety.EXACT, True)
+    assert remedy.plan is not None
+    assert remedy.plan["r"] == 4
+    assert adapted(model(Scaled), **remedy.plan) == {"layers.1.q_proj.linear", "layers.0.o_proj", "layers.1.o_proj"}
+
+
+def two_wrapped_towers() -> nn.Module:
+    made = Captioner()
+    for layer in (*made.text.layers, *made.vision.layers):
+        layer.q_proj = Scaled()
+    return made
+
+
+def test_of_two_wrapped_towers_that_of_the_scope_is_named() -> None:
+    remedy = inside(two_wrapped_towers(), scope="vision")
+
+    assert (remedy.safety, remedy.proven) == (Safety.EXACT, True)
+    wanted = {f"vision.layers.{n}.q_proj.linear" for n in range(2)}
+    assert adapted(two_wrapped_towers(), target_modules=remedy.value) == wanted
+
+
+def test_a_users_plan_for_one_of_two_wrapped_towers_leaves_the_wrappers_of_the_other() -> None:
+    remedy = inside(two_wrapped_towers(), scope="vision", plan={"target_modules": ["q_proj", "v_proj"]})
+
+    wanted = {f"{part}.layers.{n}.v_proj" for part in ("text", "vision") for n in range(2)}
+    wanted |= {f"vision.layers.{n}.q_proj.linear" for n in range(2)}
+    assert adapted(two_wrapped_towers(), target_modules=remedy.value) == wanted

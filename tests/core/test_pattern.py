@@ -7,7 +7,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archlint.solving.pattern import pattern
+from archlint.core.pattern import pattern
 
 segment = st.sampled_from(["layers", "0", "1", "q", "k", "mlp", "proj", "attn", "a.b{c}".replace(".", "_")])
 paths = st.lists(segment, min_size=1, max_size=4).map(".".join)
