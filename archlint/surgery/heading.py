@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import textwrap
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from archlint import __version__
 from archlint.core.blueprint import ModelInfo
 from archlint.core.runs import owner
 from archlint.core.safety import Safety
 from archlint.core.surgery import Difference, Effect, Way
-from archlint.surgery.composing import written
 from archlint.surgery.option import Option
 
 _WIDTH = 88
-_FEW = 3
-"""Names that tell enough."""
-_ROOM = _WIDTH - len("    config = LoraConfig(target_modules=[])")
 _TITLES: Mapping[Way, str] = {
     Way.UNWRAP: "Put the linears that stand in wrappers in the wrappers' places, and back.",
     Way.KEEP: "Put linears that compute what their wrappers do in the wrappers' places, and back.",
@@ -28,13 +24,13 @@ _TITLES: Mapping[Way, str] = {
 }
 _SURGERY = """\
     unwrap(model)
-    config = LoraConfig(target_modules={targets})
+    config = LoraConfig(target_modules={targets})  # or another plan
     model = get_peft_model(model, config)
     ...  # train
     model = rewrap(model.merge_and_unload())
     model.save_pretrained(folder)  # with the keys of the original"""
 _REGISTRATION = """\
-    config = LoraConfig(target_modules={targets})
+    config = LoraConfig(target_modules={targets})  # or another plan
     model = get_peft_model(model, register(config, model))
     ...  # train, save
     config = register(LoraConfig.from_pretrained(folder), model)
@@ -79,20 +75,13 @@ def _paragraphs(options: Sequence[Option], model: ModelInfo, versions: Mapping[s
     yield _wrapped(_demand(way, options))
 
 
-def _shown(options: Iterable[Option]) -> str:
-    """What a plan would name: as a list that is not too long, or as an expression where names differ by number."""
-    names = dict.fromkeys(name for option in options for name in _targets(option))
-    if not names:
-        return '"all-linear"'
+def _shown(options: Sequence[Option]) -> str:
+    """What a plan would name: what the file says of it, an expression where names differ by number, or all linears."""
+    if any(hasattr(template, "targets") for template in options[0].templates):
+        return "targets(model)"
+    names = {name for option in options for name in _targets(option)}
     alike = {name.rstrip("0123456789") for name in names}
-    if len(names) > _FEW and len(alike) == 1:
-        return rf'r".*\.{alike.pop()}\d+"'
-    for count in range(min(_FEW, len(names)), 0, -1):
-        others = ["..."] if count < len(names) else []
-        shown = ", ".join([*map(written, list(names)[:count]), *others])
-        if len(shown) <= _ROOM:
-            return f"[{shown}]"
-    return "[...]"
+    return rf'r".*\.{alike.pop()}\d+"' if len(alike) == 1 < len(names) else '"all-linear"'
 
 
 def _targets(option: Option) -> Iterator[str]:

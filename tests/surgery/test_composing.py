@@ -13,6 +13,8 @@ from types import ModuleType
 
 import pytest
 import torch
+from peft import LoraConfig, get_peft_model
+from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM
 
@@ -294,7 +296,7 @@ def test_the_header_tells_what_it_is_for_and_what_it_changes() -> None:
 
     assert f"Made by archlint {archlint.__version__} for Both, which has 1 Plain and 1 Scaled;" in told
     assert f"torch {torch.__version__}" in told
-    assert 'target_modules=["q_proj", "v_proj"]' in told
+    assert "LoraConfig(target_modules=targets(model))" in told
     assert "Plain: Forward: exact, bit for bit in float32 and bfloat16. Merged and rewrapped: exact" in told
     assert "Scaled: Forward: lossy, outputs differ from those of the original by up to " in told
     assert "wherever it is loaded, for evaluation, to resume, or on a server" in told
@@ -307,35 +309,60 @@ def test_all_kept_is_told_once() -> None:
     assert "Plain: " not in text
 
 
-def option(*names: str) -> Option:
+ADAPTED = {
+    "unwrap": {"layers.0.q_proj", "layers.1.q_proj"},
+    "keep_both": {"q_proj", "v_proj"},
+    "register_both": {"q_proj.linear", "v_proj.linear"},
+    "split": {f"layers.{layer}.qkv_proj.{part}_proj" for layer in range(2) for part in "qkv"},
+    "shield": {"router.linear"},
+    "experts": {
+        f"model.layers.0.mlp.experts.{stack}.expert{index}"
+        for stack in ("gate_up_proj", "down_proj")
+        for index in range(4)
+    },
+}
+
+
+@pytest.mark.parametrize("name", ADAPTED)
+def test_the_lines_of_the_header_run_as_they_stand(name: str) -> None:
+    made = Both() if name.endswith("_both") else MODELS[Way(name)]()
+    keys = list(made.state_dict())
+    file = ModuleType("file")
+    exec(texts()[name], vars(file))
+    assert file.__doc__ is not None
+    lines = [line.strip() for line in file.__doc__.splitlines() if line.startswith("    ")]
+    training = lines.index(next(line for line in lines if line.startswith("...")))
+
+    found = {**vars(file), "model": made, "LoraConfig": LoraConfig, "get_peft_model": get_peft_model}
+    exec("\n".join(lines[:training]), found)
+    layers = {path for path, part in made.named_modules() if isinstance(part, BaseTunerLayer)}
+    assert ADAPTED[name] <= layers
+    assert name == "shield" or layers == ADAPTED[name], "all-linear is what a router is shielded from"
+    if "rewrap" in vars(file):
+        exec(lines[training + 1], found)
+        assert list(found["model"].state_dict()) == keys
+
+
+def option(*names: str, templates: tuple[ModuleType, ...] = ()) -> Option:
     info = TypeInfo("Wrapper", "module")
     sites = tuple(Site(f"layers.0.{name}", info, Kind.WRAPPER, Role.TEXT) for name in names)
-    return Option(Operation(Way.KEEP, sites, Effect(merged=Difference(0.25, 0.5))))
+    return Option(Operation(Way.KEEP, sites, Effect(merged=Difference(0.25, 0.5))), templates)
 
 
 @pytest.mark.parametrize(
-    ("names", "shown"),
+    ("made", "shown"),
     [
-        (["q"], '["q"]'),
-        (["q", "k", "v"], '["q", "k", "v"]'),
-        (["q", "k", "v", "o"], '["q", "k", "v", ...]'),
-        (["a" * 20, "b" * 18], f'["{"a" * 20}", "{"b" * 18}"]'),
-        (["a" * 20, "b" * 20, "c"], f'["{"a" * 20}", ...]'),
-        (["a" * 60], "[...]"),
-        (["a" * 60, "b"], "[...]"),
-        (['a"b'], """['a"b']"""),
-        ([f"expert{index}" for index in range(9)], r'r".*\.expert\d+"'),
+        (option("q", "k", templates=(wrapped,)), "targets(model)"),
+        (option(*(f"expert{index}" for index in range(9))), r'r".*\.expert\d+"'),
+        (option("linear"), '"all-linear"'),
+        (option("linear", "proj"), '"all-linear"'),
     ],
 )
-@pytest.mark.parametrize("way", [Way.KEEP, Way.REGISTER])
-def test_names_have_room_in_a_line(names: list[str], shown: str, way: Way) -> None:
-    made = option(*names)
-    operation = Operation(way, made.operation.sites, made.operation.effect)
-    text = header([Option(operation)], ModelInfo("", "", "Net", "", 0, 0), {"torch": "1", "peft": None})
+def test_what_a_plan_is_told(made: Option, shown: str) -> None:
+    text = header([made], ModelInfo("", "", "Net", "", 0, 0), {"torch": "1", "peft": None})
 
-    (line,) = (line for line in text.splitlines() if "target_modules=" in line)
-    assert line == f"    config = LoraConfig(target_modules={shown})"
-    assert len(line) <= COLUMNS
+    assert f"    config = LoraConfig(target_modules={shown})  # or another plan\n" in text
+    assert all(len(line) <= COLUMNS for line in text.splitlines())
     assert "tried with torch 1." in text
 
 

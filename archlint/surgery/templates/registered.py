@@ -38,6 +38,15 @@ def register(config: LoraConfig, model: nn.Module) -> LoraConfig:
     return config
 
 
+def targets(model: nn.Module) -> list[str]:
+    """The paths of the wrappers, for ``target_modules``."""
+    return [
+        path
+        for path, module in model.named_modules()
+        if type(module).__name__ in WRAPPERS
+    ]
+
+
 def _adapted(
     wrapper: nn.Module, adapter_name: str, *, config: LoraConfig, **arguments: Any
 ) -> nn.Module:

@@ -107,6 +107,15 @@ def rewrap(model: nn.Module) -> nn.Module:
     return model
 
 
+def targets(model: nn.Module) -> list[str]:
+    """The paths of all parts of the fused layers, for ``target_modules``."""
+    return [
+        f"{path}.{name}"
+        for path, split in _split(model).items()
+        for name in split.sizes
+    ]
+
+
 def to_original(
     state_dict: Mapping[str, Tensor], model: nn.Module
 ) -> dict[str, Tensor]:

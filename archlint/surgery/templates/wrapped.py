@@ -83,6 +83,11 @@ def rewrap(model: nn.Module) -> nn.Module:
     return model
 
 
+def targets(model: nn.Module) -> list[str]:
+    """The paths of the linears in the wrappers' places, for ``target_modules``."""
+    return list(_linears(model))
+
+
 def to_original(
     state_dict: Mapping[str, Tensor], model: nn.Module
 ) -> dict[str, Tensor]:
