@@ -18,8 +18,8 @@ from archlint.running import one_thread
 
 _PLACE = "0"
 """The path of the module in the model that is made around it."""
-_WIDE = 100
-"""By how much inputs are wider where usual ones show no difference: a fixed limit is passed only now and then."""
+_SCALES = (1, 1e2, 1e6)
+"""By how much inputs are wider, in turn, where narrower ones show no difference: some limits are passed only then."""
 _ROUNDING = {torch.float32: 1e-5, torch.bfloat16: 0.1}
 """How far sums of the same products may lie apart, in standard deviations of the outputs."""
 
@@ -66,12 +66,12 @@ def measure(module: nn.Module, given: Tensor | Sequence[Any], surgery: Surgery, 
     with one_thread(), torch.random.fork_rng(devices=[]), torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            found, wide = (_effect(module, (given[0] * scale, *given[1:]), surgery, kept) for scale in (1, _WIDE))
+            effects = [_effect(module, (given[0] * scale, *given[1:]), surgery, kept) for scale in _SCALES]
         except NotPossibleError:
             raise
         except Exception as error:  # a model's code raises whatever it is led to
             raise NotPossibleError(f"{type(error).__name__}: {' '.join(str(error).split())}") from error
-    return Effect(*map(_seen, _parts(found), _parts(wide)))
+    return Effect(*map(_first_seen, zip(*map(_parts, effects), strict=True)))
 
 
 def _effect(module: nn.Module, given: Sequence[Any], surgery: Surgery, rounding: Mapping[torch.dtype, float]) -> Effect:
@@ -87,9 +87,9 @@ def _merged(computed: Callable[[torch.dtype], tuple[Outputs, Outputs]]) -> Diffe
     return _difference(computed, {}) if _distance(*computed(torch.float64), _ROUNDING[torch.float32]) else Difference()
 
 
-def _seen(usual: Difference, wide: Difference) -> Difference:
-    """What usual inputs show, or where they show nothing, what wide ones do."""
-    return usual if usual != Difference() else wide
+def _first_seen(differences: Sequence[Difference]) -> Difference:
+    """What usual inputs show, or where they show nothing, what wider ones do."""
+    return next((one for one in differences if one != Difference()), Difference())
 
 
 def _parts(effect: Effect) -> tuple[Difference, Difference, Difference]:
@@ -118,8 +118,10 @@ def _distance(one: Outputs, other: Outputs, rounding: float) -> float:
     for before, after in zip(one.tensors, other.tensors, strict=True):
         if before.shape != after.shape:
             raise NotPossibleError(f"it gives {tuple(after.shape)} instead of {tuple(before.shape)}")
-        if not torch.equal(before, after):
-            distance = float((before.float() - after.float()).abs().max() / before.float().std())
+        differs = (before != after) & ~(before.isnan() & after.isnan())
+        if differs.any():
+            spread = before[before.isfinite()].double().std()
+            distance = float((before - after)[differs].double().abs().max() / spread)
             far = max(far, distance if distance == distance else math.inf)
     return 0.0 if far <= rounding else far
 

@@ -77,6 +77,20 @@ class Bounded(Plain):
         return self.linear(hidden.clamp(-40, 40))
 
 
+class Guarded(Plain):
+    """Keeps its outputs within the range of float16."""
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        return self.linear(hidden).clamp(-65504, 65504)
+
+
+class Rooted(Plain):
+    """Gives NaN for half of its outputs."""
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        return self.linear(hidden).sqrt()
+
+
 class Scaled(Plain):
     """Makes its output smaller."""
 
@@ -185,6 +199,8 @@ LABELS = {
     Switched: {Way.INNER: "exact", Way.UNWRAP: "exact", Way.KEEP: "exact", Way.REGISTER: "exact"},
     Clamped: {Way.INNER: "exact", Way.UNWRAP: "lossy", Way.KEEP: "lossy", Way.REGISTER: "exact"},
     Bounded: {Way.INNER: "exact", Way.UNWRAP: "lossy", Way.KEEP: "lossy", Way.REGISTER: "exact"},
+    Guarded: {Way.INNER: "exact", Way.UNWRAP: "lossy", Way.KEEP: "lossy", Way.REGISTER: "exact"},
+    Rooted: {Way.INNER: "exact", Way.UNWRAP: "lossy", Way.KEEP: "lossy", Way.REGISTER: "exact"},
     Scaled: {Way.INNER: "exact", Way.UNWRAP: "lossy", Way.KEEP: "lossy", Way.REGISTER: "exact"},
     Turned: {Way.INNER: "exact", Way.UNWRAP: "exact", Way.KEEP: "exact", Way.REGISTER: "exact"},
     Dropped: {Way.INNER: "exact", Way.UNWRAP: "lossy", Way.KEEP: "exact", Way.REGISTER: "exact"},
@@ -256,7 +272,12 @@ def model_of(wrapper: type[nn.Module]) -> Model:
 
 def hidden_of(wrapper: type[nn.Module]) -> Tensor:
     """Wide enough to pass the limits."""
-    return HIDDEN * 100 if wrapper is Bounded else HIDDEN
+    return HIDDEN * {Bounded: 1e2, Guarded: 1e6}.get(wrapper, 1)
+
+
+def same(one: Tensor, other: Tensor) -> bool:
+    """Whether both are equal bit for bit, NaN and all."""
+    return torch.allclose(one, other, rtol=0, atol=0, equal_nan=True)
 
 
 def patch_of(wrapper: type[nn.Module], way: Way) -> Patch:
@@ -283,16 +304,16 @@ def test_a_forward_pass_is_what_its_label_says(wrapper: type[nn.Module], way: Wa
             archlint.patch(Model(wrapper), way=way.value)
         return
     patch, model, hidden = patch_of(wrapper, way), model_of(wrapper), hidden_of(wrapper)
-    same = []
+    equal = []
     for kind in (torch.float32, torch.bfloat16):
         model.to(kind).eval()
         before = model(hidden.to(kind))
         patch.function("unwrap")(model)  # type: ignore[misc]
-        same.append(torch.equal(before, model(hidden.to(kind))))
+        equal.append(same(before, model(hidden.to(kind))))
         patch.function("rewrap")(model)  # type: ignore[misc]
 
-        assert torch.equal(before, model(hidden.to(kind)))
-    assert all(same) is (operation.effect.forward.safety is Safety.EXACT)
+        assert same(before, model(hidden.to(kind)))
+    assert all(equal) is (operation.effect.forward.safety is Safety.EXACT)
 
 
 @pytest.mark.parametrize("wrapper", WRAPPERS)
@@ -315,7 +336,7 @@ def test_a_merged_adapter_is_what_its_label_says(wrapper: type[nn.Module], way: 
         patch.function("rewrap")(merged)  # type: ignore[misc]
 
     assert list(merged.state_dict()) == keys
-    assert torch.allclose(trained, merged(hidden), rtol=1e-4, atol=1e-4) is (
+    assert torch.allclose(trained, merged(hidden), rtol=1e-4, atol=1e-4, equal_nan=True) is (
         operation.effect.merged.safety is Safety.EXACT
     )
 
