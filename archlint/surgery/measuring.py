@@ -59,7 +59,7 @@ def measure(module: nn.Module, given: Tensor | Sequence[Any], surgery: Surgery, 
 
     Raises:
         NotPossibleError: the surgery raises, gives something of another shape, or lets PEFT place no adapter that
-            has an effect.
+            has an effect and gets a gradient.
     """
     given = (given,) if isinstance(given, Tensor) else tuple(given)
     kept = _ROUNDING if rounded else {}
@@ -149,7 +149,10 @@ def _trained_and_merged(
     if surgery.register is not None:
         config = surgery.register(config, root)
     model: Any = get_peft_model(root, config, autocast_adapter_dtype=False)
-    trained = _output(model.eval(), given)
+    with torch.enable_grad():
+        trained = _output(model.eval(), given)
+    if not any(tensor.requires_grad for tensor in trained.tensors):
+        raise NotPossibleError("an adapter gets no gradient there")
     if _distance(before, trained, 0.0) == 0:
         raise NotPossibleError("an adapter has no effect there")
     merged = model.merge_and_unload()

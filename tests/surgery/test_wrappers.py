@@ -289,6 +289,20 @@ def test_each_way_has_its_label(wrapper: type[nn.Module]) -> None:
     assert all(operation.lack for operation in operations(wrapper).values() if operation.effect is None)
 
 
+class Frozen(Plain):
+    """Trains nothing inside."""
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        with torch.no_grad():
+            return self.linear(hidden)
+
+
+def test_where_an_adapter_gets_no_gradient_there_is_no_way() -> None:
+    ways = {way for way, operation in operations(Frozen).items() if operation.effect is not None}
+
+    assert ways == {Way.UNWRAP, Way.KEEP}
+
+
 def test_what_is_no_number_before_and_after_is_no_difference() -> None:
     effects = {way: operation.effect for way, operation in operations(Rooted).items()}
 
