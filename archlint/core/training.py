@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from archlint.core.trial import Crash
+from archlint.core.trial import Crash, Trial
 
 
 class Trainer(str, enum.Enum):
@@ -88,6 +88,12 @@ class Tail:
     @property
     def differs(self) -> bool:
         return self.other_state or self.difference > TOLERANCE
+
+    def passes_over(self, trial: Trial) -> tuple[str, ...]:
+        """What ``trial`` adapts of the layers that are skipped, and the model's own loss trains."""
+        weights = {weight for step in self.skipped for weight in step.weights}
+        skipped = weights | {weight.rpartition(".")[0] for weight in weights}
+        return tuple(path for path in trial.adapted if path in skipped and path not in trial.dead)
 
 
 NLL = "nll"

@@ -117,15 +117,8 @@ def _flaws(trainer: Trainer, known: Known) -> Iterator[Flaw]:
     accumulates = (training.arguments.get("gradient_accumulation_steps") or 1) != 1
     if trainer is Trainer.TRANSFORMERS and accumulates and training.ignores_count:
         yield Flaw.SCALE
-    if (bypasses and any(_skips(training, trial) for trial in known.trials)) or _leaves(trainer, known):
+    if (bypasses and any(training.tail.passes_over(trial) for trial in known.trials)) or _leaves(trainer, known):
         yield Flaw.ADAPTERS
-
-
-def _skips(training: Training, trial: Trial) -> bool:
-    """Whether ``trial`` adapts what the fused head skips, and what the model's own loss trains."""
-    weights = {weight for step in training.tail.skipped for weight in step.weights}
-    skipped = weights | {weight.rpartition(".")[0] for weight in weights}
-    return any(path in skipped and path not in trial.dead for path in trial.adapted)
 
 
 def _leaves(trainer: Trainer, known: Known) -> bool:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from archlint.core import amending
 from archlint.core.blueprint import Blueprint, Site
 from archlint.core.finding import Evidence, Finding, Severity
 from archlint.core.rule import Example, Rule, listed
-from archlint.core.runs import owner
 from archlint.core.trainers import named, version
 from archlint.core.training import Trainer
 from archlint.core.trial import Trial
@@ -56,12 +55,12 @@ class UnreachedAdapter(Rule):
         if trial is None:
             return
         training = blueprint.training
-        if training.bypassing and training.fused is None and (sites := list(_skipped(blueprint, trial))):
+        skipped = training.tail.passes_over(trial)
+        if training.bypassing and training.fused is None and (sites := _sites(blueprint, skipped)):
             yield self._finding(trial, sites, f"{named(training.bypassing)} of {version(training)}", training.bypassing)
         if (trained := training.trained) is not None:
-            told = {site.path for site in _skipped(blueprint, trial)}
-            lost = [path for path in trained.dead if path not in told and path not in (*trial.dead, *trial.saved_dead)]
-            if sites := [blueprint.by_path[path] for path in lost if path in blueprint.by_path]:
+            known = {*skipped, *trial.dead, *trial.saved_dead}
+            if sites := _sites(blueprint, (path for path in trained.dead if path not in known)):
                 who = f"two steps of {trained.trainer.label} of TRL {trained.version} on a small copy"
                 yield self._finding(trial, sites, who, [trained.trainer])
 
@@ -77,10 +76,5 @@ class UnreachedAdapter(Rule):
         )
 
 
-def _skipped(blueprint: Blueprint, trial: Trial) -> Iterator[Site]:
-    """The adapted sites whose weights go into what the trainer skips."""
-    skipped = {weight.rpartition(".")[0] for step in blueprint.training.tail.skipped for weight in step.weights}
-    for path in trial.adapted:
-        site = blueprint.by_path.get(path)
-        if site is not None and owner(site) in skipped and path not in trial.dead:
-            yield site
+def _sites(blueprint: Blueprint, paths: Iterable[str]) -> list[Site]:
+    return [blueprint.by_path[path] for path in paths if path in blueprint.by_path]
