@@ -20,6 +20,7 @@ KNOWS = {
     "rules": "core",
     "report": "core",
     "plans": "core",
+    "baselines": "core",
     "sources": "",
     "published": "plans sources",
     "skeleton": "deadline",
@@ -37,7 +38,7 @@ KNOWS = {
     "patching": "core engine running surgery",
     "api": "core plans sources engine patching solving",
     "pytest_plugin": "core plans report engine api",
-    "cli": "core plans sources report engine fixing patching solving surgery",
+    "cli": "core baselines plans sources report engine fixing patching solving surgery",
     "__main__": "cli",
 }
 PUBLIC = {

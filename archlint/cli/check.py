@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from archlint.cli.baselines import Known, baseline_options
 from archlint.cli.commands import SectionedCommand, option
 from archlint.cli.options import (
     codes,
@@ -51,6 +52,7 @@ Examples:
   archlint --adapter-config train.yml --fix   a file of axolotl, TRL, unsloth, …
   archlint Qwen/Qwen3-8B --trainer trl-dpo    what TRL's DPOTrainer makes of it
   archlint google/gemma-4 Qwen/Qwen3-8B --format jsonl --output reports.jsonl
+  archlint ./my-model --baseline known.json   what is new since --write-baseline
 
 Trainers (trl-sft and transformers, unless the plan's file says otherwise):
   trl-sft, trl-dpo, trl-grpo, trl-kto, transformers; trl-reward or none alone
@@ -126,6 +128,7 @@ Exit codes:
     help="Exit code 1 from: error, warning, info or never.",
     section=_REPORT,
 )
+@baseline_options(_REPORT)
 @source_options()
 @click.pass_context
 def check(ctx: click.Context, /, sources: Sequence[str], style: str, output: Path | None, **settings: Any) -> None:
@@ -145,6 +148,7 @@ def check(ctx: click.Context, /, sources: Sequence[str], style: str, output: Pat
         sources = [_base_model(plan_file)]
     if output is not None:
         check_writable(output)
+    known = Known(settings.pop("baseline"), settings.pop("write_baseline"))
     catalog = load_catalog(settings.pop("load"))
     rules = select_rules(catalog, settings.pop("select"), settings.pop("ignore"), settings.pop("extend_select"))
     arguments = settings.pop("trainer_args")
@@ -185,6 +189,7 @@ def check(ctx: click.Context, /, sources: Sequence[str], style: str, output: Pat
         run, plan_file = _fix(sources[0], options, unsafe)
     else:
         run = _run(sources, options)
+    run = known.applied(run, {rule.code for rule in rules})
     code = run.exit_code(fail_on)
     text = render(
         run,
@@ -265,9 +270,10 @@ def _check_fixable(sources: Sequence[str], file: PlanFile | None, plan: Plan | N
 
 
 def _check_undirected(ctx: click.Context) -> None:
-    for name, spelt in (("style", "--format"), ("output", "--output")):
-        if ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
-            raise click.UsageError(f"--diff prints a diff, and takes no {spelt}.")
+    for name in ("format", "output", "baseline", "write-baseline"):
+        parameter = "style" if name == "format" else name.replace("-", "_")
+        if ctx.get_parameter_source(parameter) is click.core.ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"--diff prints a diff, and takes no --{name}.")
 
 
 def _show_diff(source: str, options: Options, unsafe: bool, fail_on: Severity | None) -> int:

@@ -79,23 +79,29 @@ def encodable(text: str, stream: TextIO) -> str:
     return text
 
 
-def check_writable(path: Path) -> None:
+def check_writable(path: Path, spelt: str = "--output") -> None:
     """Find out whether ``path`` can be written, before time is spent on what goes there.
+
+    Args:
+        spelt: the option that names it.
 
     Raises:
         click.UsageError: it cannot.
     """
     if path.is_dir():
-        raise click.UsageError(f"--output {path}: is a folder")
+        raise click.UsageError(f"{spelt} {path}: is a folder")
     folder = _target(path).parent
     if not folder.is_dir():
-        raise click.UsageError(f"--output {path}: the folder {folder} does not exist")
+        raise click.UsageError(f"{spelt} {path}: the folder {folder} does not exist")
     if not os.access(path if path.exists() else folder, os.W_OK):
-        raise click.UsageError(f"--output {path}: permission denied")
+        raise click.UsageError(f"{spelt} {path}: permission denied")
 
 
-def write(path: Path, text: str) -> None:
+def write(path: Path, text: str, spelt: str = "--output") -> None:
     """Write a file as a whole or not at all; what is no regular file (``/dev/stdout``, a pipe) is written into.
+
+    Args:
+        spelt: the option that names it.
 
     Raises:
         click.UsageError: it cannot be written.
@@ -107,7 +113,7 @@ def write(path: Path, text: str) -> None:
         else:
             _replace(target, text)
     except OSError as error:
-        raise click.UsageError(f"--output {path}: {error.strerror or error}") from error
+        raise click.UsageError(f"{spelt} {path}: {error.strerror or error}") from error
 
 
 def overwrite(path: Path, old: str, new: str) -> None:

@@ -1,0 +1,133 @@
+"""Findings that a team knows of: a file of them, and what a run says beside them."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from archlint.core.finding import Finding, Severity
+from archlint.core.report import Report, Run
+
+SCHEMA = "archlint/baseline/v1"
+
+
+class BaselineError(Exception):
+    """A file is no baseline; the message says why."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Entry:
+    """A finding that is known. It stays the same when layers are counted otherwise, and when its wording changes."""
+
+    source: str
+    """As it was given."""
+    code: str
+    fingerprint: str
+    severity: str
+    """A finding that is worse by now is a new one."""
+    message: str
+    """For who reads the file."""
+
+    @classmethod
+    def of(cls, source: str, finding: Finding) -> Entry:
+        return cls(source, finding.code, finding.fingerprint, finding.severity.value, finding.message)
+
+    def covers(self, finding: Finding) -> bool:
+        """Whether it is this one that is known, and no worse than it was."""
+        same = (self.code, self.fingerprint) == (finding.code, finding.fingerprint)
+        return same and finding.severity.rank >= Severity(self.severity).rank
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """The findings that are known, of all sources."""
+
+    entries: frozenset[Entry] = frozenset()
+
+    @classmethod
+    def read(cls, path: Path) -> Baseline:
+        """The one in a file that :attr:`text` was written to.
+
+        Raises:
+            BaselineError: it cannot be read, or holds something else.
+        """
+        try:
+            document = json.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise BaselineError(f"{path}: {error.strerror or error}") from error
+        except (ValueError, RecursionError) as error:
+            raise BaselineError(f"{path} is no JSON: {error}") from error
+        if not isinstance(document, dict) or document.get("schema") != SCHEMA:
+            raise BaselineError(f"{path} is no {SCHEMA}: --write-baseline makes one")
+        findings = document.get("findings")
+        if not isinstance(findings, list):
+            raise BaselineError(f"{path}: findings is no list")
+        return cls(frozenset(_entry(path, number, given) for number, given in enumerate(findings)))
+
+    @property
+    def text(self) -> str:
+        """The file: sorted, one finding a block, so that a version control system shows what came and went."""
+        findings = [dataclasses.asdict(entry) for entry in sorted(self.entries)]
+        return json.dumps({"schema": SCHEMA, "findings": findings}, indent=2, ensure_ascii=False) + "\n"
+
+    def updated(self, run: Run, codes: Collection[str]) -> Baseline:
+        """With what ``run`` found in place of what it could have found.
+
+        Args:
+            codes: of the rules that ran. What other rules said stays, and so does what was said of a source that
+                was not checked, or not wholly.
+        """
+        stale = {entry for report in run.reports for entry in self._gone(report, codes)}
+        found = {Entry.of(report.source, finding) for report in run.reports for finding in _judged(report)}
+        renewed = {(entry.source, entry.code, entry.fingerprint) for entry in found}
+        kept = (entry for entry in self.entries if (entry.source, entry.code, entry.fingerprint) not in renewed)
+        return Baseline(frozenset([*found, *(entry for entry in kept if entry not in stale)]))
+
+    def applied(self, run: Run, codes: Collection[str]) -> Run:
+        """``run`` without the findings that are known; its reports' notes say how many these are, and which are gone.
+
+        Args:
+            codes: of the rules that ran.
+        """
+        return dataclasses.replace(run, reports=tuple(self._applied(report, codes) for report in run.reports))
+
+    def _applied(self, report: Report, codes: Collection[str]) -> Report:
+        known = [finding for finding in _judged(report) if any(entry.covers(finding) for entry in self._of(report))]
+        notes = []
+        if known:
+            notes.append(f"{len(known)} known: in the baseline, and not shown")
+        notes += [
+            f"the baseline's {entry.code} is mended: {entry.message}" for entry in sorted(self._gone(report, codes))
+        ]
+        findings = tuple(finding for finding in report.findings if finding not in known)
+        return dataclasses.replace(report, findings=findings, notes=(*report.notes, *notes))
+
+    def _of(self, report: Report) -> Iterable[Entry]:
+        return (entry for entry in self.entries if entry.source == report.source)
+
+    def _gone(self, report: Report, codes: Collection[str]) -> set[Entry]:
+        """What is known of a source, and not found any more though it was looked for."""
+        if report.unchecked:
+            return set()
+        found = {(finding.code, finding.fingerprint) for finding in report.findings}
+        return {
+            entry for entry in self._of(report) if entry.code in codes and (entry.code, entry.fingerprint) not in found
+        }
+
+
+def _judged(report: Report) -> list[Finding]:
+    """Its findings; that something could not be checked is never known and done with."""
+    return [finding for finding in report.findings if not finding.unchecked]
+
+
+def _entry(path: Path, number: int, given: Any) -> Entry:
+    names = [field.name for field in dataclasses.fields(Entry)]
+    if not isinstance(given, dict) or not all(isinstance(given.get(name), str) for name in names):
+        raise BaselineError(f"{path}: findings[{number}] lacks one of {', '.join(names)}")
+    if given["severity"] not in [severity.value for severity in Severity]:
+        raise BaselineError(f"{path}: findings[{number}] has the severity {given['severity']!r}")
+    return Entry(**{name: given[name] for name in names})
