@@ -61,6 +61,11 @@ Arguments of trainers that matter (--trainer-args, once for each):
   gradient_checkpointing, gradient_accumulation_steps, router_aux_loss_coef,
   loss_type, label_smoothing_factor, weight_decay; modules_to_save of a plan
 
+Formats:
+  full or concise to read, markdown for a comment on a pull request,
+  json or jsonl for programs, sarif for code scanning, github (annotations),
+  gitlab (code quality) or junit (test results) for CI
+
 Exit codes:
   0  nothing at or above --fail-on (error)
   1  findings, or a --diff that is not empty
@@ -110,7 +115,7 @@ Exit codes:
     type=click.Choice(FORMATS),
     default="full",
     metavar="FORMAT",
-    help="full, concise, json, jsonl, sarif or github.",
+    help="full, concise, json, … (all are named below).",
     section=_REPORT,
 )
 @option(
@@ -195,7 +200,10 @@ def check(ctx: click.Context, /, sources: Sequence[str], style: str, output: Pat
         run,
         style,
         code=code,
+        fail_on=fail_on,
         catalog=catalog,
+        rules=rules,
+        subfolder=options.source.subfolder,
         file=plan_file,
         alone=plan is None,
         given=arguments,

@@ -16,7 +16,7 @@ from archlint.core.blueprint import ModelInfo
 from archlint.core.finding import Finding, Remedy, Severity
 from archlint.core.report import Environment, Report, Run
 from archlint.core.trial import LORA, Trial
-from archlint.report import wording
+from archlint.report import proposal, wording
 from archlint.report.fixes import assurance, change, is_argument
 from archlint.report.layout import GUTTER, Entry, Facts, Lines, Path, Row, Source, Verbatim, padded
 from archlint.report.quoting import clip, gist, one_line, visible
@@ -70,17 +70,9 @@ def _report(report: Report, environment: Environment) -> Iterator[RenderableType
     if report.training.trainers or report.training.trained is not None or report.dying:
         yield _BLANK
         yield from _trainers(report, environment)
-    if report.model is not None and not _needs_no_recipe(report):
+    if proposal.is_due(report):
         yield _BLANK
         yield from _recipe(report, environment)
-
-
-def _needs_no_recipe(report: Report) -> bool:
-    """Whether the user has a plan of their own that adapts as much, and nothing is known against it."""
-    plan, recipe = report.plan, report.recipe
-    if plan is None or recipe is None or not report.ok:
-        return False
-    return plan.is_sound and plan.coverage >= recipe.coverage
 
 
 def _header(report: Report, environment: Environment) -> Iterator[RenderableType]:
@@ -241,9 +233,7 @@ def _recipe(report: Report, environment: Environment) -> Iterator[RenderableType
         yield Row(Text("recipe", "bold"), Text(f"none found for scope {report.scope.value}"))
         yield from _left_out(report)
         return
-    untried = recipe.raised is None and recipe.forward == "unavailable"
-    name, style = ("recipe", "green") if recipe.is_sound else ("untried" if untried else "nearest", "yellow")
-    label = Text(name, f"bold {style}")
+    label = Text(proposal.standing(recipe), "bold green" if recipe.is_sound else "bold yellow")
     other = report.plan is not None and report.plan.plan.tuner != LORA
     yield Row(label, Text(f"{'with LoRA: ' if other else ''}{wording.injection(recipe, report.scope)}"))
     size = f" · {wording.magnitude(recipe.trainable)} trainable parameters" if recipe.trainable else ""

@@ -9,15 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from archlint.core.finding import Finding, Severity
+from archlint.core.finding import Severity
 from archlint.core.report import Report, Run
 from archlint.report.fixes import told
-from archlint.report.places import place
+from archlint.report.places import listed, place
 from archlint.report.quoting import one_line, visible
-from archlint.report.wording import plural
 
 _COMMANDS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}
-_MOST_FOLDS = 8
 _DATA = str.maketrans({"%": "%25", "\r": "%0D", "\n": "%0A"})
 _PROPERTY = _DATA | str.maketrans({":": "%3A", ",": "%2C"})
 
@@ -33,18 +31,11 @@ def _lines(report: Report, root: Path) -> Iterator[str]:
         properties = {"title": f"{visible(finding.code)} {visible(finding.name)}"}
         if (where := place(finding, root)) is not None:
             properties = {"file": visible(where.file), "line": str(where.line), **properties}
-        body = "\n".join([f"{source}: {one_line(finding.message)}", *_sites(finding), *told(finding)])
+        body = "\n".join([f"{source}: {one_line(finding.message)}", *listed(finding), *told(finding)])
         yield _command("warning" if finding.unchecked else _COMMANDS[finding.severity], properties, body)
     for unchecked in report.untold:
         body = f"{source}: {one_line(unchecked.what)}: {one_line(unchecked.why)}"
         yield _command("warning", {"title": "not checked"}, body)
-
-
-def _sites(finding: Finding) -> Iterator[str]:
-    for fold in finding.sites[:_MOST_FOLDS]:
-        yield f"{fold.count}× {visible(fold.pattern)}"
-    if rest := finding.sites[_MOST_FOLDS:]:
-        yield f"and {plural(len(rest), 'pattern')} more"
 
 
 def _command(name: str, properties: dict[str, str], data: str) -> str:

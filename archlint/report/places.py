@@ -1,12 +1,17 @@
-"""Where a finding is for a program that shows it beside a file: a line of the user's plan, or of a class."""
+"""Where a finding is: in a file, for a program that shows it there, and in the model, for people who read a list."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from archlint.core.finding import Finding
+from archlint.report.quoting import visible
+from archlint.report.wording import plural
+
+_MOST_FOLDS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +32,22 @@ def place(finding: Finding, root: Path) -> Place | None:
     location = finding.location
     if location is None or not Path(location.file).is_absolute():  # files of installed packages are named from there
         return None
-    name = named_from(location.file, root)
-    return None if Path(name).is_absolute() else Place(name, location.line)
+    name = inside(location.file, root)
+    return None if name is None else Place(name, location.line)
+
+
+def inside(file: str, root: Path) -> str | None:
+    """``file`` from ``root``, with ``/``; ``None`` where it lies elsewhere."""
+    name = named_from(file, root)
+    return None if Path(name).is_absolute() else name
+
+
+def listed(finding: Finding) -> Iterator[str]:
+    """Where in the model ``finding`` is, the first patterns of it: ``64× layers.{0..31}.{q,k}_proj``."""
+    for fold in finding.sites[:_MOST_FOLDS]:
+        yield f"{fold.count}× {visible(fold.pattern)}"
+    if rest := finding.sites[_MOST_FOLDS:]:
+        yield f"and {plural(len(rest), 'pattern')} more"
 
 
 def named_from(file: str, root: Path) -> str:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from archlint.cli.rendering import FORMATS
+
 from .conftest import Call, Engine
 
 
@@ -26,7 +28,7 @@ def test_what_was_written_is_known_and_only_what_is_new_fails(call: Call, engine
     assert call("error-warning", "error", "--baseline", str(file)).exit_code == 1, "another source"
 
 
-@pytest.mark.parametrize("style", ["full", "json", "jsonl", "concise", "github", "sarif"])
+@pytest.mark.parametrize("style", FORMATS)
 def test_no_format_shows_what_is_known(call: Call, engine: Engine, tmp_path: Path, style: str) -> None:
     file = tmp_path / "known.json"
     call("error", "--write-baseline", str(file))

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 
+from archlint.cli.rendering import FORMATS
 from archlint.core.blueprint import Scope
 from archlint.core.trial import Plan
 from archlint.report import contract
@@ -54,7 +55,7 @@ def test_a_word_that_is_nearly_a_command_is_told(call: Call, engine: Engine) -> 
         (["gone", "warning"], "error", 3),
     ],
 )
-@pytest.mark.parametrize("style", ["full", "concise", "json", "jsonl"])
+@pytest.mark.parametrize("style", FORMATS)
 def test_exit_codes(call: Call, engine: Engine, sources: list[str], fail_on: str, code: int, style: str) -> None:
     result = call(*sources, "--fail-on", fail_on, "--format", style)
     assert result.exit_code == code
@@ -239,7 +240,7 @@ def test_formats(call: Call, engine: Engine) -> None:
     assert len(lines) == 2
 
 
-@pytest.mark.parametrize("style", ["full", "concise", "json", "jsonl"])
+@pytest.mark.parametrize("style", FORMATS)
 def test_a_report_that_cannot_be_written_is_neither_clean_nor_a_finding(
     call: Call, engine: Engine, monkeypatch: pytest.MonkeyPatch, style: str
 ) -> None:

@@ -1,4 +1,4 @@
-"""``--format sarif`` and ``github``: a plan's file, as what shows findings beside files reads it."""
+"""Formats for programs that show findings beside files, or in dashboards: a plan's file, exit codes, what was asked."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from junitparser import JUnitXml
 
 from archlint import engine
+from archlint.cli.rendering import FORMATS
 from archlint.core.catalog import Catalog
 from archlint.core.finding import Finding, Remedy, Severity
 from archlint.core.report import Report
@@ -33,6 +35,7 @@ lora_target_modules:  # what the paper says
   - gate
 lora_dropout: 0.05
 """
+STYLES = ("sarif", "github", "gitlab", "junit", "markdown")
 MENDED = ["q_proj", "v_proj"]
 
 
@@ -132,18 +135,97 @@ def test_sarif_describes_all_rules_and_says_what_was_not_checked(call: Call, eng
     assert notification["message"]["text"] == "gone: the architecture not checked: it is not there"
 
 
-@pytest.mark.parametrize("style", ["sarif", "github"])
-@pytest.mark.parametrize(("source", "code"), [("fine", 0), ("error", 1), ("gone", 3)])
+@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize(("source", "code"), [("fine", 0), ("error", 1), ("gone", 3), ("unrun warning", 0)])
 def test_exit_codes_and_nothing_else_said(call: Call, engine: Engine, source: str, code: int, style: str) -> None:
     done = call(source, "--format", style)
     assert (done.exit_code, done.stderr) == (code, "")
-    assert bool(done.stdout) == (style == "sarif" or code > 0)
+    assert bool(done.stdout) == (style != "github" or source != "fine")
 
 
-@pytest.mark.parametrize("style", ["sarif", "github"])
+@pytest.mark.parametrize("style", STYLES)
 def test_into_a_file(call: Call, engine: Engine, style: str, tmp_path: Path) -> None:
     file = tmp_path / "report"
     done = call("error", "--format", style, "--output", str(file))
     assert done.exit_code == 1
     assert done.stdout == ""
     assert file.read_text(encoding="utf-8") == call("error", "--format", style).stdout
+
+
+def test_every_format_is_in_the_help(call: Call) -> None:
+    words = set(call("check", "--help").stdout.replace(",", " ").split())
+    assert set(FORMATS) <= words
+
+
+def places(text: str) -> list[tuple[str, int]]:
+    return [(entry["location"]["path"], entry["location"]["lines"]["begin"]) for entry in json.loads(text)]
+
+
+def test_gitlab_names_lines_of_the_plan_and_else_its_file(call: Call, train: Path) -> None:
+    done = call("--adapter-config", str(train), "--format", "gitlab")
+    assert done.exit_code == 1
+    assert places(done.stdout) == [("my runs/train.yml", 5), ("my runs/train.yml", 1)]
+
+
+@pytest.mark.parametrize(
+    ("source", "file"),
+    [
+        ("./error", "error/config.json"),
+        ("{here}/error", "error/config.json"),
+        ("error/my-config.json", "error/my-config.json"),
+        ("an-error-adapter", "an-error-adapter/adapter_config.json"),
+        ("empty-error", "empty-error/config.json"),
+        ("org/error", "config.json"),
+        ("error\0", "config.json"),
+    ],
+)
+def test_gitlab_names_the_file_of_a_source_that_is_a_path(
+    call: Call, engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, file: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("error/config.json", "error/my-config.json", "an-error-adapter/adapter_config.json"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("{}")
+    (tmp_path / "empty-error").mkdir()
+    assert places(call(source.format(here=tmp_path), "--format", "gitlab").stdout) == [(file, 1)]
+
+
+def test_gitlab_names_the_file_in_a_subfolder(
+    call: Call, engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "error" / "text").mkdir(parents=True)
+    done = call("error", "--subfolder", "text", "--format", "gitlab")
+    assert places(done.stdout) == [("error/text/config.json", 1)]
+
+
+@pytest.mark.parametrize(("fail_on", "failures"), [("error", 1), ("warning", 2), ("info", 3), ("never", 0)])
+def test_junit_fails_what_the_command_fails_on(call: Call, engine: Engine, fail_on: str, failures: int) -> None:
+    done = call("info", "error", "warning", "--fail-on", fail_on, "--format", "junit")
+    assert done.exit_code == (failures > 0)
+    read = JUnitXml.fromstring(done.stdout)
+    assert [suite.name for suite in read] == ["info", "error", "warning"]
+    assert sum(suite.failures for suite in read) == failures
+
+
+def test_junit_has_a_test_for_each_rule_that_ran(call: Call, engine: Engine) -> None:
+    (suite,) = JUnitXml.fromstring(call("fine", "--select", "ARC101,ARC201", "--format", "junit").stdout)
+    assert [case.name for case in suite] == [
+        "everything was checked",
+        "ARC101 wrapped-linear",
+        "ARC201 custom-norm",
+    ]
+
+
+def test_several_sources_are_one_document(call: Call, engine: Engine) -> None:
+    sources = ("error", "fine", "gone")
+    done = {style: call(*sources, "--format", style).stdout for style in ("gitlab", "junit", "markdown")}
+    assert [entry["check_name"] for entry in json.loads(done["gitlab"])] == ["ARC101", "not-checked"]
+    assert [(suite.failures, suite.errors) for suite in JUnitXml.fromstring(done["junit"])] == [(1, 0), (0, 0), (0, 1)]
+    lines = done["markdown"].splitlines()
+    assert lines[0] == "### archlint: 1 error, 1 not checked"
+    assert [line for line in lines if line.startswith("#### ")] == [
+        "#### `error` → `org/error`",
+        "#### `fine` → `org/fine`",
+        "#### `gone`",
+    ]

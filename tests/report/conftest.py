@@ -28,8 +28,8 @@ REFUSED = (
 
 @pytest.fixture(autouse=True)
 def _fixed_version(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("archlint.report.full.__version__", "0.0.0")
-    monkeypatch.setattr("archlint.report.sarif.__version__", "0.0.0")
+    for renderer in ("full", "markdown", "sarif"):
+        monkeypatch.setattr(f"archlint.report.{renderer}.__version__", "0.0.0")
 
 
 @pytest.fixture

@@ -1,0 +1,103 @@
+"""``--format gitlab``: a Code Quality report, which GitLab shows in a merge request.
+
+https://docs.gitlab.com/ci/testing/code_quality/#code-quality-report-format has the fields; others are ignored there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from archlint.core.finding import Finding, Severity
+from archlint.core.report import Report, Run
+from archlint.report.fixes import told
+from archlint.report.places import Place, inside, listed, place
+from archlint.report.quoting import one_line, visible
+from archlint.report.snippet import assignment
+
+_SEVERITIES = {Severity.ERROR: "major", Severity.WARNING: "minor", Severity.INFO: "info"}
+_ANYWHERE = Place("config.json", 1)
+"""What has no place in the repository is about the configuration of a model: GitLab drops entries without a path."""
+_BETWEEN = " · "
+
+
+def render(run: Run, *, root: Path, plan: str | None = None, configs: Mapping[str, str] | None = None) -> str:
+    """The run as one indented JSON list, in ASCII: an entry a finding, and one for what else was not checked.
+
+    Args:
+        run: what was found.
+        root: the folder that paths are relative to, which is to be the repository's.
+        plan: the file that the user's plan comes from, for findings that have no line.
+        configs: the file that is read of each source that is a path, likewise where there is no plan.
+    """
+    log = _Log(root, plan, configs or {})
+    return json.dumps([entry for report in run.reports for entry in log.entries(report)], indent=2) + "\n"
+
+
+@dataclass(frozen=True)
+class _Log:
+    """What the entries have in common."""
+
+    root: Path
+    plan: str | None
+    configs: Mapping[str, str]
+    seen: Counter[tuple[str, ...]] = field(default_factory=Counter)
+
+    def entries(self, report: Report) -> Iterator[dict[str, Any]]:
+        for finding in report.findings:
+            parts = [f"{visible(finding.code)} {visible(finding.name)}: {one_line(finding.message)}"]
+            parts += [*listed(finding), *map(str.strip, told(finding)), *_recipe(report, finding)]
+            yield {
+                "description": f"{one_line(report.source)}: {_BETWEEN.join(parts)}",
+                "check_name": visible(finding.code),
+                "fingerprint": self._fingerprint(report.source, finding.fingerprint),
+                "severity": _severity(report, finding),
+                "location": self._location(report, finding),
+            }
+        for unchecked in report.untold:
+            what = f"{one_line(unchecked.what)} not checked: {one_line(unchecked.why)}"
+            yield {
+                "description": f"{one_line(report.source)}: {what}",
+                "check_name": "not-checked",
+                "fingerprint": self._fingerprint(report.source, "not checked", unchecked.what),
+                "severity": _severity(report, None),
+                "location": self._location(report, None),
+            }
+
+    def _location(self, report: Report, finding: Finding | None) -> dict[str, Any]:
+        where = self._place(report, finding)
+        return {"path": visible(where.file), "lines": {"begin": where.line}}
+
+    def _place(self, report: Report, finding: Finding | None) -> Place:
+        """The first place in the repository: a line, the plan's file, the source's own."""
+        line = None if finding is None else place(finding, self.root)
+        if line is not None and not Path(line.file).is_absolute():
+            return line
+        for file in (self.plan, self.configs.get(report.source)):
+            if file is not None and (name := inside(file, self.root)) is not None:
+                return Place(name, 1)
+        return _ANYWHERE
+
+    def _fingerprint(self, *about: str) -> str:
+        """The same from run to run, and another for each entry of one: GitLab shows one entry a fingerprint."""
+        self.seen[about] += 1
+        return hashlib.sha256(repr((*about, self.seen[about])).encode()).hexdigest()[:32]
+
+
+def _severity(report: Report, finding: Finding | None) -> str:
+    """That of a finding; what was not checked is a warning, or an error where nothing was."""
+    if finding is not None and not finding.unchecked:
+        return _SEVERITIES[finding.severity]
+    return _SEVERITIES[Severity.ERROR if report.model is None else Severity.WARNING]
+
+
+def _recipe(report: Report, finding: Finding) -> Iterator[str]:
+    """The recipe, where a remedy of the finding is to take it."""
+    if report.recipe is not None and any(remedy.by_recipe for remedy in finding.remedies):
+        arguments = (assignment(name, value) for name, value in report.recipe.plan.lora.items())
+        yield visible(f"recipe: LoraConfig({', '.join(arguments)})")
