@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import gc
 import platform
 import threading
 import time
@@ -44,6 +45,9 @@ _ONE_AT_A_TIME = threading.RLock()
 
 MAX_SECONDS = 60.0
 """Ten times what the largest plan on the largest model takes."""
+
+_MADE = 20_000
+"""New objects after which Python looks for dead ones among them."""
 
 
 class PlanTooSlowError(BaseException):
@@ -137,7 +141,7 @@ def opening(source: str | nn.Module, options: Options) -> Iterator[Opened | Repo
 
 @contextlib.contextmanager
 def _opening(source: str | nn.Module, options: Options) -> Iterator[tuple[Opened | Report, PublishedAdapter | None]]:
-    with _ONE_AT_A_TIME, quiet():
+    with _ONE_AT_A_TIME, quiet(), _seldom_collected():
         adapter: PublishedAdapter | None = None
         try:
             adapter = published.find(source) if isinstance(source, str) else None
@@ -149,6 +153,21 @@ def _opening(source: str | nn.Module, options: Options) -> Iterator[tuple[Opened
         except SourceError as error:
             opened = _not_loaded(str(source), None, error, options)
         yield opened, adapter
+
+
+@contextlib.contextmanager
+def _seldom_collected() -> Iterator[None]:
+    """Within the block Python looks less often for dead objects that refer to each other.
+
+    To import torch, and to place an adapter in every layer, makes objects by the million, and nearly all live on.
+    """
+    before = gc.get_threshold()
+    if 0 < before[0] < _MADE:  # 0 is off
+        gc.set_threshold(_MADE, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 def _open_any(source: str | nn.Module, adapter: PublishedAdapter | None, options: Options) -> Opened | Report:

@@ -22,6 +22,7 @@ def initialisations(*, on_meta: bool) -> Iterator[None]:
     asks for, and PEFT refuses layers that it cannot do. Elsewhere, and with data, an adapter is left as it was made.
     """
     from peft.tuners.lora import LoraLayer
+    from torch.nn import init
 
     methods: dict[str, Callable[[Any], Any]] = dict.fromkeys((*_FROM_DATA, *_FROM_WEIGHTS), _nothing)
     if on_meta:
@@ -32,11 +33,25 @@ def initialisations(*, on_meta: bool) -> Iterator[None]:
             if method is not None:
                 stack.callback(setattr, LoraLayer, name, method)
                 setattr(LoraLayer, name, functools.wraps(method)(wrapped(method)))
+        if on_meta:
+            stack.callback(setattr, init, "kaiming_uniform_", init.kaiming_uniform_)
+            init.kaiming_uniform_ = _unfilled(init.kaiming_uniform_)
         yield
 
 
 def _nothing(_: Any) -> Any:
     return lambda *_, **__: None
+
+
+def _unfilled(fill: Any) -> Any:
+    """``fill``, which every new layer is filled by: on the meta device a matrix is as good without, and made faster."""
+
+    @functools.wraps(fill)
+    def filled(tensor: Any, *args: Any, **kwargs: Any) -> Any:
+        is_matrix = tensor.ndim > 1 and tensor.numel()  # of what is none torch has something to say
+        return tensor if tensor.is_meta and is_matrix else fill(tensor, *args, **kwargs)
+
+    return filled
 
 
 def _of_shapes(method: Any) -> Any:

@@ -161,11 +161,12 @@ class Prover:
         run: Run | None = None
         lack = ""
         with restored(self._model):
-            with warnings.catch_warnings(record=True) as caught, torch.device("meta"):
+            with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always")
+                meta = torch.device("meta")
                 try:
                     config = config_of(plan)
-                    with values or contextlib.nullcontext(), initialisations(on_meta=self._is_meta):
+                    with meta, values or contextlib.nullcontext(), initialisations(on_meta=self._is_meta):
                         # with low_cpu_mem_usage copies that are to share a weight get one each
                         injected = get_peft_model(self._model, config, low_cpu_mem_usage=not self._is_meta)
                     tuner = injected.base_model
@@ -177,7 +178,8 @@ class Prover:
                         saved = self._sites(adapters.saved(), plan)
                         silent = self._muted(adapters, plan)
                         trainable = sum(part.numel() for part in injected.parameters() if part.requires_grad)
-                        file = adapter_file(injected) if plan.name == USER else file
+                        with meta:
+                            file = adapter_file(injected) if plan.name == USER else file
                 except UnknownTunerError:
                     raise
                 except Exception as error:  # whatever PEFT raises is the result

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -35,16 +35,24 @@ _Contents = dict[int, tuple[StorageWeakRef, Tensor]]
 _BY_CONTENT = frozenset({torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape})
 """Marks operations of which the meta device cannot even tell the shape of the result."""
 
+Runs = Callable[[Any, Sequence[Any], Mapping[str, Any]], Any]
+"""Runs an operation on positional and named arguments."""
+
 
 class Content(TorchDispatchMode):
-    """Keeps the content of small meta tensors while it follows from the inputs."""
+    """Keeps the content of small meta tensors while it follows from the inputs.
+
+    Args:
+        runs: what runs operations on meta tensors.
+    """
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
         return False  # nothing is compiled here, and to be left alone by the compiler takes longer than the rest
 
-    def __init__(self) -> None:
+    def __init__(self, runs: Runs) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        self._runs = runs
         self._kept: _Contents = {}
         self._blank: _Contents = {}
         """Of what has no content until it is written to."""
@@ -52,7 +60,10 @@ class Content(TorchDispatchMode):
     def __torch_dispatch__(
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        kwargs = kwargs or {}
+        with torch._C.DisableTorchFunction():  # what torch does in an operation is not the model's code
+            return self._run(func, args, kwargs or {})
+
+    def _run(self, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         if not _writes(func) and any(isinstance(value, Tensor) and self._is_unknown(value) for value in args):
             return self._run_unknown(func, args, kwargs)  # most operations: the rest is not worth a look
         flat, spec = tree_flatten((args, kwargs))
@@ -62,13 +73,13 @@ class Content(TorchDispatchMode):
         if contents is None:
             return self._run_unknown(func, args, kwargs)
         if not any(map(_concerns_meta, flat)):
-            return func(*args, **kwargs)
+            return self._runs(func, args, kwargs)
         cpu_args, cpu_kwargs = tree_unflatten(contents, spec)
         if _BY_CONTENT & set(func.tags):
             return tree_map_only(Tensor, self._on_meta, func(*cpu_args, **cpu_kwargs))
         if func.overloadpacket is _aten._to_copy and not _leads_to_meta(*args, **kwargs):
             return func(*cpu_args, **cpu_kwargs)
-        found = func(*args, **kwargs)
+        found = self._runs(func, args, kwargs)
         if torch.Tag.nondeterministic_seeded in func.tags:
             self._forget(func, args, kwargs)
         elif func.overloadpacket in _UNSET:
@@ -87,7 +98,7 @@ class Content(TorchDispatchMode):
         elif func is _aten.masked_select.default and (content := self._content(args[1])) is not None:
             content = content.expand(torch.broadcast_shapes(args[0].shape, content.shape))
             return torch.empty(int(content.count_nonzero()), dtype=args[0].dtype, device="meta")
-        found = func(*args, **kwargs)
+        found = self._runs(func, args, kwargs)
         self._forget(func, args, kwargs)
         return found
 
@@ -198,9 +209,13 @@ def _as_tensors(index: Any) -> Any:
 
 
 @contextlib.contextmanager
-def content_kept() -> Iterator[None]:
-    """Within the block the content of small meta tensors is known while it follows from the inputs."""
-    with Content(), _Written():
+def content_kept(runs: Runs) -> Iterator[None]:
+    """Within the block the content of small meta tensors is known while it follows from the inputs.
+
+    Args:
+        runs: what runs operations on meta tensors.
+    """
+    with Content(runs), _Written():
         yield
 
 

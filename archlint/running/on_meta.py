@@ -14,11 +14,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from archlint.running.configs import configs
 from archlint.running.content import content_kept
+from archlint.running.results import result_of
 
 _aten = torch.ops.aten
 
@@ -28,21 +28,17 @@ _FEW = 8
 """Turns of a loop that say as much as all would."""
 
 
-class _StandIns(TorchDispatchMode):
-    """Answers the operations that no meta tensor can.
+class _StandIns:
+    """Runs operations, and answers those that no meta tensor can.
 
     Args:
         lengths: how many children of one class the modules have: a loop may go through them.
     """
 
     def __init__(self, lengths: Collection[int]) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
         self._lengths = lengths
 
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
-    ) -> Any:
-        kwargs = kwargs or {}
+    def __call__(self, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         if func is _aten.nonzero.default and _is_meta(args[0]):
             return self._places(args[0])
         answer = _ANSWERS.get(func.overloadpacket)
@@ -51,7 +47,7 @@ class _StandIns(TorchDispatchMode):
             if found is not NotImplemented:
                 return found
         try:
-            return func(*args, **kwargs)
+            return result_of(func, args, kwargs)
         except (RuntimeError, NotImplementedError):
             flat, spec = tree_flatten((args, kwargs))
             if not any(_is_meta(value) for value in flat) or not any(map(_has_content, flat)):
@@ -186,8 +182,7 @@ def runnable(model: nn.Module) -> Iterator[None]:
         torch.autocast = _autocast(autocast)  # type: ignore[misc, assignment]
         stack.callback(setattr, torch, "autocast", autocast)
         stack.enter_context(torch.device("meta"))
-        stack.enter_context(_StandIns(frozenset(_alike(part) for part in model.modules())))
-        stack.enter_context(content_kept())
+        stack.enter_context(content_kept(_StandIns(frozenset(_alike(part) for part in model.modules()))))
         yield
 
 

@@ -67,7 +67,7 @@ def _read(cls: type) -> ClassCode:
         tree = ast.parse(text)
     except SyntaxError:
         return ClassCode(file=file, line=line)
-    methods = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+    methods = [node for node in _nodes(tree) if isinstance(node, ast.FunctionDef)]
     names = frozenset(method.name for method in methods)
     forwards = [method for method in methods if method.name == "forward"]
     return ClassCode(
@@ -151,8 +151,14 @@ def shown_path(file: str) -> str:
     return file
 
 
+@functools.lru_cache(maxsize=256)
+def _nodes(tree: ast.AST) -> tuple[ast.AST, ...]:
+    """What :func:`ast.walk` gives: the same methods are gone through for one fact after the other."""
+    return tuple(ast.walk(tree))
+
+
 def _called_names(tree: ast.AST) -> Iterator[str]:
-    for node in ast.walk(tree):
+    for node in _nodes(tree):
         if isinstance(node, ast.Call):
             if isinstance(node.func, ast.Attribute):
                 yield node.func.attr
@@ -182,9 +188,9 @@ def _weights_read(method: ast.FunctionDef) -> Iterator[str]:
     if method.name == "__init__":  # there weights are tied and initialised
         return
     asked = {
-        id(node.value) for node in ast.walk(method) if isinstance(node, ast.Attribute) and node.attr in _DESCRIPTIONS
+        id(node.value) for node in _nodes(method) if isinstance(node, ast.Attribute) and node.attr in _DESCRIPTIONS
     }
-    for node in ast.walk(method):
+    for node in _nodes(method):
         if isinstance(node, ast.Attribute) and node.attr == "weight" and isinstance(node.ctx, ast.Load):
             name = _own_attribute(node.value)
             if name is not None and id(node) not in asked:
@@ -204,7 +210,7 @@ def _weights_handed(methods: list[ast.FunctionDef], file: str, first: int) -> It
             reached.add(name)
             waiting += _called_names(by_name[name])
     for name in reached:
-        for call in (node for node in ast.walk(by_name[name]) if isinstance(node, ast.Call)):
+        for call in (node for node in _nodes(by_name[name]) if isinstance(node, ast.Call)):
             callee = call.func.id if isinstance(call.func, ast.Name) else ""
             if not callee or hasattr(builtins, callee) or callee.endswith("_"):
                 continue
@@ -216,8 +222,8 @@ def _weights_handed(methods: list[ast.FunctionDef], file: str, first: int) -> It
 
 
 def _children_used(method: ast.FunctionDef) -> Iterator[str]:
-    inside = {id(node.value) for node in ast.walk(method) if isinstance(node, ast.Attribute)}
-    for node in ast.walk(method):
+    inside = {id(node.value) for node in _nodes(method) if isinstance(node, ast.Attribute)}
+    for node in _nodes(method):
         name = _own_attribute(node)
         if name is not None and id(node) not in inside and isinstance(getattr(node, "ctx", None), ast.Load):
             yield name
@@ -247,7 +253,7 @@ def _split_children(method: ast.FunctionDef, methods: frozenset[str]) -> Iterato
 
 def _in_order(method: ast.FunctionDef) -> list[ast.Assign | ast.Call | ast.Subscript]:
     """The nodes of ``method`` as they run, line by line: an assignment after what is computed for it."""
-    nodes = [node for node in ast.walk(method) if isinstance(node, (ast.Assign, ast.Call, ast.Subscript))]
+    nodes = [node for node in _nodes(method) if isinstance(node, (ast.Assign, ast.Call, ast.Subscript))]
     return sorted(nodes, key=lambda node: (node.end_lineno or node.lineno, isinstance(node, ast.Assign)))
 
 
@@ -297,7 +303,7 @@ _PRODUCTS = frozenset({"linear", "matmul", "bmm", "mm", "einsum", "baddbmm", "ad
 
 
 def _matrices(tree: ast.AST) -> Iterator[str]:
-    for node in ast.walk(tree):
+    for node in _nodes(tree):
         operands: list[ast.AST] = []
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.MatMult):
             operands = [node.left, node.right]

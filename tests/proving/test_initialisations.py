@@ -13,6 +13,7 @@ from torch import nn
 from archlint.core.blueprint import Blueprint, ModelInfo
 from archlint.core.trial import Plan, Trial
 from archlint.proving import Prover
+from archlint.proving.initialisations import initialisations
 from archlint.quiet import quiet
 from archlint.running import restored
 from archlint.skeleton import Skeleton, build
@@ -143,3 +144,15 @@ def test_the_weights_of_a_meta_model_are_the_same_tensors() -> None:
         one is other and (dtype, stride) == (other.dtype, other.stride())
         for (one, dtype, stride), other in zip(before, model.parameters(), strict=True)
     )
+
+
+def test_matrices_on_meta_alone_are_left_unfilled() -> None:
+    before = nn.init.kaiming_uniform_
+    with initialisations(on_meta=True):
+        assert nn.Linear(3, 4, device="meta").weight.shape == (4, 3)
+        assert nn.Linear(3, 4, device="cpu").weight.count_nonzero() == 12
+        with pytest.warns(UserWarning, match="zero-element"):
+            nn.init.kaiming_uniform_(torch.empty(0, 3, device="meta"))
+        with pytest.raises(ValueError, match="fewer than 2 dimensions"):
+            nn.init.kaiming_uniform_(torch.empty(3, device="meta"))
+    assert nn.init.kaiming_uniform_ is before
