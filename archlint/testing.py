@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import importlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from archlint.core.blueprint import Blueprint, ModelInfo
+from archlint.core.blueprint import Blueprint, ModelInfo, Scope
 from archlint.core.finding import Finding
 from archlint.core.rule import Example, Rule
 from archlint.core.trial import Plan
 from archlint.quiet import quiet
 
 if TYPE_CHECKING:
+    from archlint.proving import Prover
     from archlint.skeleton import Skeleton
 
 _TOYS = "archlint.fixtures.toys"
@@ -22,20 +24,18 @@ _TOYS = "archlint.fixtures.toys"
 def examine(example: Example) -> Blueprint:
     """The blueprint of an example's model, with the trials of its plan (or of the stock plans).
 
+    Of the last few models each is built once, and each plan tried once on it; a folder is taken to stay as it is.
+
     Raises:
         AttributeError: ``example.model`` names a toy that is not there.
         SourceError: it names a source that cannot be resolved without a network.
     """
-    from archlint.proving import STOCK_PLANS, Prover
-    from archlint.survey import survey
+    from archlint.proving import STOCK_PLANS
     from archlint.training import ask
 
     with quiet():
-        skeleton = _skeleton(example.model)
-        info = ModelInfo(example.model, "object", "", "", 0, 0)
-        blueprint = survey(skeleton, info, example.scope)
-        prover = Prover(skeleton.model, blueprint)
-        blueprint = dataclasses.replace(blueprint, baseline=prover.baseline, weights=example.weights)
+        blueprint, prover = _prepared(example.model, example.scope)
+        blueprint = dataclasses.replace(blueprint, weights=example.weights)
         if example.trainers:
             training = ask(prover).by(example.trainers, **example.arguments)
             blueprint = dataclasses.replace(blueprint, training=training)
@@ -62,6 +62,18 @@ def problems(rule: type[Rule]) -> Iterator[str]:
     for example in rule.silent:
         if found := [finding for finding in findings(rule, example) if finding.code == rule.code]:
             yield f"{rule.code} fires on {example}: {found[0].message}"
+
+
+@functools.lru_cache(maxsize=16)
+def _prepared(model: str, scope: Scope | None) -> tuple[Blueprint, Prover]:
+    """A model's blueprint with its run without adapters, and what tries plans on the model, which is left as it was."""
+    from archlint.proving import Prover
+    from archlint.survey import survey
+
+    skeleton = _skeleton(model)
+    blueprint = survey(skeleton, ModelInfo(model, "object", "", "", 0, 0), scope)
+    prover = Prover(skeleton.model, blueprint)
+    return dataclasses.replace(blueprint, baseline=prover.baseline), prover
 
 
 def _skeleton(model: str) -> Skeleton:

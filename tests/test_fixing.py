@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -65,10 +66,10 @@ def test_the_experts_that_a_trainer_leaves_out(axolotl: Path) -> None:
     assert axolotl.read_text() == AXOLOTL
 
 
-def test_names_that_reach_a_wrapper_are_kept_where_they_train(tmp_path: Path) -> None:
+def test_names_that_reach_a_wrapper_are_kept_where_they_train(shallow: Callable[[str], str], tmp_path: Path) -> None:
     file = tmp_path / "adapter_config.json"
     file.write_text(ADAPTER)
-    fixed = fix("google/gemma-4-E2B-it", options(file))
+    fixed = fix(shallow("google/gemma-4-E2B-it"), options(file))
     assert [finding.code for finding, _ in fixed.done] == ["ARC101"]
     assert fixed.report.ok
     plan = fixed.report.plan

@@ -32,7 +32,7 @@ TYPES = (
     "mixtral", "qwen2_moe", "qwen3_moe", "deepseek_v3", "glm4_moe", "gpt_oss", "olmoe", "phimoe", "llama4_text",
     "longcat_flash", "granitemoe", "minimax", "flex_olmo",
     # state spaces, hybrids, indexers, shared keys and values
-    "mamba", "mamba2", "falcon_mamba", "jamba", "bamba", "qwen3_next", "granitemoehybrid", "recurrent_gemma",
+    "mamba", "mamba2", "bamba", "qwen3_next", "granitemoehybrid", "recurrent_gemma",
     "glm_moe_dsa", "gemma3n_text", "lfm2",
     # encoders, and encoders with decoders
     "bert", "roberta", "distilbert", "modernbert", "electra", "t5", "bart", "whisper",

@@ -23,15 +23,10 @@ def test_the_examples_show_the_rule(rule: type[Rule]) -> None:
 
 
 @pytest.mark.parametrize(("rule", "example"), FIRING, **named)
-def test_whatever_is_worse_than_an_info_ends_in_a_fix(rule: type[Rule], example: Example) -> None:
+def test_whatever_is_worse_than_an_info_ends_in_a_fix_that_mends_it(rule: type[Rule], example: Example) -> None:
     for finding in serious(rule, example):
         assert finding.remedies, finding.message
         assert finding.proof or finding.unchecked, finding.message
-
-
-@pytest.mark.parametrize(("rule", "example"), FIRING, **named)
-def test_a_fix_mends_what_the_finding_is_about(rule: type[Rule], example: Example) -> None:
-    for finding in serious(rule, example):
         for remedy in finding.remedies:
             if remedy.plan is not None:
                 mended = dataclasses.replace(example, plan=remedy.plan)

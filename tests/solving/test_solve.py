@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -18,15 +19,33 @@ from archlint.proving import STOCK_PLANS, Prover
 from archlint.quiet import quiet
 from archlint.skeleton import Skeleton, build
 from archlint.solving.solve import Solution, solve
-from archlint.sources.snapshots import find
+from archlint.sources import SourceOptions, resolve
 from archlint.survey import survey
 
 GOOD = (
     "llama", "gemma2", "gpt2", "falcon", "bert", "t5", "bart", "bloom", "mixtral", "qwen3_moe", "qwen3_next",
     "deepseek_v3",
     "gpt_oss", "jamba", "granitemoe", "llama4", "phimoe", "llava", "mllama", "qwen2_vl", "gemma3", "whisper", "moshi",
-    "longcat_flash", "reformer", "olmoe", "switch_transformers", "mamba2", "rwkv",
+    "longcat_flash", "reformer", "olmoe", "switch_transformers", "mamba2",
 )  # fmt: skip
+FEWER: dict[str, dict[str, Any]] = {
+    "deepseek_v3": {"num_hidden_layers": 5},
+    "gemma3": {"text_config": {"num_hidden_layers": 6}, "vision_config": {"num_hidden_layers": 2}},
+    "gpt_oss": {"num_hidden_layers": 2},
+    "jamba": {"num_hidden_layers": 8},
+    "llama4": {"text_config": {"num_hidden_layers": 4}, "vision_config": {"num_hidden_layers": 2}},
+    "llava": {"text_config": {"num_hidden_layers": 2}, "vision_config": {"num_hidden_layers": 4}},
+    "longcat_flash": {"num_layers": 2},
+    "mamba": {"num_hidden_layers": 2},
+    "mamba2": {"num_hidden_layers": 2},
+    "mllama": {
+        "text_config": {"num_hidden_layers": 5, "cross_attention_layers": [3]},
+        "vision_config": {"num_hidden_layers": 2, "num_global_layers": 1, "intermediate_layers_indices": [0, 1]},
+    },
+    "qwen2_vl": {"text_config": {"num_hidden_layers": 2}, "vision_config": {"depth": 2}},
+    "qwen3_next": {"num_hidden_layers": 4},
+}
+"""Depths at which each kind of layer is there, for types that are deep or costly by default."""
 
 
 WITHOUT = {"mamba2": 0.6, "mllama": 0.8}
@@ -36,11 +55,16 @@ NO_GRADIENT = ("reformer",)
 
 
 @cache
-def solved(model_type: str, scope: Scope | None = None) -> tuple[Blueprint, Trial | None]:
+def solution_of(model_type: str, scope: Scope | None) -> tuple[Blueprint, Solution]:
     with quiet():
-        skeleton = build({"model_type": model_type})
+        skeleton = build({"model_type": model_type, **FEWER.get(model_type, {})})
         blueprint = survey(skeleton, ModelInfo(model_type, "type", "", "", 0, 0), scope)
-        return blueprint, solve(blueprint, Prover(skeleton.model, blueprint)).trial
+        return blueprint, solve(blueprint, Prover(skeleton.model, blueprint))
+
+
+def solved(model_type: str, scope: Scope | None = None) -> tuple[Blueprint, Trial | None]:
+    blueprint, solution = solution_of(model_type, scope)
+    return blueprint, solution.trial
 
 
 @pytest.mark.parametrize("model_type", GOOD)
@@ -109,26 +133,29 @@ def test_a_linear_that_is_never_called_is_left_alone() -> None:
 
 @pytest.mark.parametrize("scope", [Scope.VISION, Scope.ALL])
 def test_other_scopes(scope: Scope) -> None:
-    blueprint, recipe = solved("llava", scope)
+    blueprint, solution = solution_of("llava", scope)
+    recipe = solution.trial
     assert recipe is not None
-    assert recipe.coverage >= 0.95  # the last layer of the tower is computed and not used
+    left_out = [site.pattern for part in solution.left_out for site in part.sites]
+    assert left_out
+    assert all(".layers.3." in pattern for pattern in left_out)  # the tower's last, which is computed and not used
     assert recipe.dead == ()
     roles = {blueprint.by_path[path].role for path in recipe.adapted}
     assert roles == ({Role.VISION} if scope is Scope.VISION else {Role.VISION, Role.TEXT, Role.PROJECTOR})
 
 
-def test_all_linear_where_names_would_be_many_and_it_does_the_same() -> None:
-    snapshot = find("google/gemma-4-E2B-it")
-    assert snapshot is not None
+def test_all_linear_where_names_would_be_many_and_it_does_the_same(shallow: Callable[[str], str]) -> None:
+    config = resolve(shallow("google/gemma-4-E2B-it"), SourceOptions(offline=True)).config
+    assert config is not None
     with quiet():
-        skeleton = build(snapshot.config)
+        skeleton = build(config)
         blueprint = survey(skeleton, ModelInfo("gemma", "snapshot", "", "", 0, 0), Scope.ALL)
         judge = Prover(skeleton.model, blueprint)
         recipe = solve(dataclasses.replace(blueprint, stock=judge.try_plans(STOCK_PLANS)), judge).trial
     assert recipe is not None
     assert recipe.plan.lora == {"target_modules": "all-linear"}
     assert recipe.coverage == 1.0
-    assert len(recipe.adapted) == 525
+    assert set(recipe.adapted) == {site.path for site in blueprint.projections if site.kind is Kind.LINEAR}
 
 
 def test_a_new_classifier_is_saved() -> None:
@@ -160,7 +187,7 @@ def test_what_peft_refuses_is_left_out() -> None:
             return self._prover.try_plan(plan)
 
     with quiet():
-        skeleton = build({"model_type": "falcon_mamba"})
+        skeleton = build({"model_type": "falcon_mamba", "num_hidden_layers": 2})
         blueprint = survey(skeleton, ModelInfo("mamba", "type", "", "", 0, 0))
         judge = Judge(Prover(skeleton.model, blueprint))
         recipe = solve(blueprint, judge).trial
@@ -210,17 +237,14 @@ def test_what_dies_is_left_out_with_the_cause() -> None:
     )
 
 
-def test_every_layer_of_the_scope_is_adapted_or_has_a_reason() -> None:
-    for model_type in ("mamba2", "mllama", "phimoe", "jamba"):
-        with quiet():
-            skeleton = build({"model_type": model_type})
-            blueprint = survey(skeleton, ModelInfo(model_type, "type", "", "", 0, 0))
-            solution = solve(blueprint, Prover(skeleton.model, blueprint))
-        assert solution.trial is not None
-        told = sum(part.count for part in solution.left_out)
-        linears = [site for site in blueprint.projections if matrix_size(site)]
-        routers = blueprint.select(Kind.ROUTER, Kind.GATE, where=lambda site: bool(matrix_size(site)))
-        assert told == len({site.path for site in (*linears, *routers)} - set(solution.trial.adapted))
+@pytest.mark.parametrize("model_type", ["mamba2", "mllama", "phimoe", "jamba"])
+def test_every_layer_of_the_scope_is_adapted_or_has_a_reason(model_type: str) -> None:
+    blueprint, solution = solution_of(model_type, None)
+    assert solution.trial is not None
+    told = sum(part.count for part in solution.left_out)
+    linears = [site for site in blueprint.projections if matrix_size(site)]
+    routers = blueprint.select(Kind.ROUTER, Kind.GATE, where=lambda site: bool(matrix_size(site)))
+    assert told == len({site.path for site in (*linears, *routers)} - set(solution.trial.adapted))
 
 
 class Block(nn.Module):

@@ -35,6 +35,6 @@ def test_the_finding_gives_the_name_that_reaches_it() -> None:
     assert finding.message.endswith("target_parameters only, as mix")
 
 
-def test_a_published_connector() -> None:
-    (finding,) = findings(RawProjection, Example("google/gemma-3-4b-it"))
+def test_a_published_connector(shallow: Callable[[str], str]) -> None:
+    (finding,) = findings(RawProjection, Example(shallow("google/gemma-3-4b-it")))
     assert [fold.pattern for fold in finding.sites] == ["model.multi_modal_projector.mm_input_projection_weight"]

@@ -38,19 +38,18 @@ def test_the_linear_inside_is_trained(adapt: Callable[..., Any], gradients: Call
     assert all(".q_proj.linear." in name for name in got)
 
 
-def test_both_towers_are_one_finding() -> None:
-    (finding,) = findings(WrappedLinear, Example("google/gemma-4-E2B-it"))
-    assert (finding.severity, finding.evidence, finding.count) == (Severity.ERROR, Evidence.INJECTED, 232)
+def test_both_towers_are_one_finding(shallow: Callable[[str], str]) -> None:
+    (finding,) = findings(WrappedLinear, Example(shallow("google/gemma-4-E2B-it")))
+    assert (finding.severity, finding.evidence, finding.count) == (Severity.ERROR, Evidence.INJECTED, 17)
     by_role = {role: sum(fold.count for fold in finding.sites if fold.role == role) for role in ("vision", "audio")}
-    assert by_role == {"vision": 112, "audio": 120}
+    assert by_role == {"vision": 7, "audio": 10}
     assert {fold.type for fold in finding.sites} == {"Gemma4ClippableLinear"}
     assert finding.location is not None
     assert finding.location.file.endswith("modeling_gemma4.py")
 
 
-@pytest.mark.parametrize("member", ["google/gemma-4-26B-A4B-it", "google/gemma-4-31B-it"])
-def test_a_single_tower(member: str) -> None:
-    (finding,) = findings(WrappedLinear, Example(member))
+def test_a_single_tower(shallow: Callable[[str], str]) -> None:
+    (finding,) = findings(WrappedLinear, Example(shallow("google/gemma-4-31B-it")))
     assert finding.count == 189
 
 
@@ -60,12 +59,12 @@ def test_wrappers_behind_the_first_refused_module_count_too() -> None:
     assert "ModuleList" in finding.proof[0], "PEFT stopped before it came to the wrapper"
 
 
-def test_the_users_plan_keeps_its_names_without_the_towers() -> None:
-    plan = {"target_modules": ["q_proj", "v_proj"], "r": 4}
-    (finding,) = findings(WrappedLinear, Example("google/gemma-4-E2B-it", plan=plan))
+def test_the_users_plan_keeps_its_names_without_the_towers(shallow: Callable[[str], str]) -> None:
+    model, plan = shallow("google/gemma-4-E2B-it"), {"target_modules": ["q_proj", "v_proj"], "r": 4}
+    (finding,) = findings(WrappedLinear, Example(model, plan=plan))
     (kept,) = (remedy for remedy in finding.remedies if remedy.kind == "exclude_modules")
     assert kept.plan == {**plan, "exclude_modules": kept.value}
-    assert findings(WrappedLinear, Example("google/gemma-4-E2B-it", plan=kept.plan)) == []
+    assert findings(WrappedLinear, Example(model, plan=kept.plan)) == []
 
 
 class Plain(nn.Module):

@@ -21,16 +21,17 @@ def test_peft_refuses_the_name_and_takes_the_fix(adapt: Callable[..., Any]) -> N
     assert {name.split(".")[4] for name, _ in model.named_parameters() if "lora_A" in name} == {"in_proj"}
 
 
-def test_every_blocked_name_is_told_though_peft_stops_at_the_first() -> None:
+def test_every_blocked_name_is_told_though_peft_stops_at_the_first(shallow: Callable[[str], str]) -> None:
     plan = {"target_modules": ["in_proj", "out_proj", "conv1d", "q_proj"]}
-    (finding,) = findings(BlockedModule, Example("tiiuae/Falcon-H1-0.5B-Instruct", plan=plan))
+    (finding,) = findings(BlockedModule, Example(shallow("tiiuae/Falcon-H1-0.5B-Instruct"), plan=plan))
     assert {fold.pattern.rpartition(".")[2] for fold in finding.sites} == {"out_proj", "conv1d"}
     assert finding.remedies[0].value == ["in_proj", "q_proj"]
 
 
-def test_all_linear_keeps_the_rest() -> None:
-    (finding,) = findings(BlockedModule, Example("state-spaces/mamba-130m-hf"))
-    trial = examine(Example("state-spaces/mamba-130m-hf", plan=finding.remedies[0].plan)).plan
+def test_all_linear_keeps_the_rest(shallow: Callable[[str], str]) -> None:
+    model = shallow("state-spaces/mamba-130m-hf")
+    (finding,) = findings(BlockedModule, Example(model))
+    trial = examine(Example(model, plan=finding.remedies[0].plan)).plan
     assert trial is not None
     assert trial.raised is None
     assert {path.rpartition(".")[2] for path in trial.adapted} == {"in_proj", "x_proj", "dt_proj"}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -35,9 +37,15 @@ def test_digits_reach_the_layers_of_every_stack() -> None:
     assert {fold.type for fold in finding.sites} == {"CLIPEncoderLayer", "LlamaDecoderLayer"}
 
 
-def test_all_linear_may_become_digits() -> None:
-    found = findings(ContainerTargeted, Example("type:qwen3_omni_moe_thinker"))
-    (finding,) = found
+def test_all_linear_may_become_digits(tmp_path: Path) -> None:
+    config = {
+        "model_type": "qwen3_omni_moe_thinker",
+        "text_config": {"num_hidden_layers": 1, "num_experts": 4},
+        "vision_config": {"depth": 1},
+        "audio_config": {"encoder_layers": 1},
+    }
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    (finding,) = findings(ContainerTargeted, Example(str(tmp_path)))
     assert finding.severity is Severity.ERROR
     assert finding.message.startswith("what PEFT makes of all-linear, 0, 2")
 

@@ -96,8 +96,9 @@ def test_towers_and_torchs_own_attention_have_rules_of_their_own() -> None:
     assert findings(DeadAdapter, Example("toy:projections.Pooled", plan={"target_modules": "all-linear"})) == []
 
 
-def test_a_weight_that_a_published_model_reads() -> None:
-    (finding,) = findings(DeadAdapter, Example("type:mamba", plan={"target_modules": ["in_proj", "dt_proj"]}))
+def test_a_weight_that_a_published_model_reads(shallow: Callable[[str], str]) -> None:
+    plan = {"target_modules": ["in_proj", "dt_proj"]}
+    (finding,) = findings(DeadAdapter, Example(shallow("state-spaces/mamba-130m-hf"), plan=plan))
     assert {fold.pattern.rpartition(".")[2] for fold in finding.sites} == {"dt_proj"}
     assert "modeling_mamba.py:" in finding.message
 

@@ -79,10 +79,11 @@ def test_the_saved_modules_that_are_not_there_are_told() -> None:
 
 
 @pytest.mark.parametrize("task_type", ["SEQ_CLS", "TOKEN_CLS", "QUESTION_ANS"])
-def test_the_class_with_the_head_is_named(task_type: str) -> None:
-    plan = {"target_modules": ["q_proj"], "task_type": task_type}
-    (finding,) = findings(TaskTypeMismatch, Example("type:llama", plan=plan))
+def test_the_class_with_the_head_is_named(shallow: Callable[[str], str], task_type: str) -> None:
+    model, plan = shallow("type:llama"), {"target_modules": ["q_proj"], "task_type": task_type}
+    (finding,) = findings(TaskTypeMismatch, Example(model, plan=plan))
     (remedy,) = finding.remedies
     assert isinstance(remedy.value, str)
     assert remedy.text.endswith(f"--class {remedy.value}")
-    assert lint("type:llama", offline=True, plan=plan, class_name=remedy.value, select=["ARC514"]).findings == ()
+    report = lint(model, offline=True, plan=plan, class_name=remedy.value, select=["ARC514"], trainers=[])
+    assert report.findings == ()
