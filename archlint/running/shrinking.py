@@ -28,7 +28,7 @@ _NARROW = 16
 _LEAST = {"channels": 32, "filters": 4}
 """What widths of such names do not fall below: convolutions are split into groups by the dozen, or halved."""
 
-_LAYERS = re.compile(r"(?<!shared_)(layers?|depths?|num_blocks)$")
+_LAYERS = re.compile(r"(?<!shared_)(layers?|depths?|num_blocks|per_block)$")
 _PER_LAYER = re.compile(r"layer|block|pattern")
 _LAYER_INDICES = re.compile(r"layer|block|ind(ic|ex)es|idxs?$")
 _EXPERT_COUNTS = re.compile(r"(^|_)(?<!shared_)(?<!share_)experts?(_num)?$")
@@ -39,11 +39,12 @@ _HEAD_WIDTHS = re.compile(r"(head_?(dim|size)|d_head|dim_head|d_kv|kv_channels|r
 _SECTIONS = re.compile(r"section$")
 _HIDDEN = re.compile(r"^(hidden_size|hidden_dim|d_model|n_embd|embed_dim|embedding_size|width|dim|dim_model)$")
 _WIDTHS = re.compile(
-    r"(sizes?|dims?|width|rank|channels?|filters|inner|embd|hidden|ffn|dff|d_model|d_ff|d_state|d_ssm)(_|$)|^dim_"
+    r"(sizes?|dims?|width|rank|channels?|filters|inner|embd|hidden|ffn|dff|d_model|d_ff|d_state|d_ssm|d_latents)(_|$)"
+    r"|^dim_"
 )
 _NO_WIDTHS = re.compile(
     r"image|img|patch|kernel|window|chunk|block|batch|crop|grid|tile|merge|group|position|token|max|min_|context"
-    r"|cache|frame|feat|mel|ngram|sequence"
+    r"|cache|frame|feat|mel|spec_|ngram|sequence"
 )
 _VOCABULARIES = re.compile(r"vocab|codebook_size$|num_embed(ding)?s$")
 _TOKENS = re.compile(r"(_ids?|_index)$")
@@ -63,7 +64,9 @@ class Scheme(enum.Enum):
 
 def depths(config: PretrainedConfig) -> list[int]:
     """Numbers of layers to try, the smallest first, up to that of the longest stack."""
-    longest = max((n for fields in chain(*_parts(config)) for n in _layer_counts(fields)), default=0)
+    longest = max(
+        (n for fields in chain(*_parts(config)) for n in (*_layer_counts(fields), *_stages(fields))), default=0
+    )
     return [*(depth for depth in _DEPTHS if depth < longest), longest]
 
 
@@ -202,6 +205,13 @@ def _layer_counts(fields: _Fields) -> set[int]:
         n for name, value in fields.items() if _LAYERS.search(name) and isinstance(value, int) for n in _counts(value)
     }
     return numbers | {len(value) for name, value in fields.items() if _PER_LAYER.search(name) and _are_names(value)}
+
+
+def _stages(fields: _Fields) -> Iterator[int]:
+    """How many layers each stage has, where a list says it."""
+    for name, value in fields.items():
+        if name.endswith("depths") and isinstance(value, (list, tuple)):
+            yield from _counts(value)
 
 
 def _are_names(value: object) -> bool:

@@ -85,4 +85,16 @@ def _bins(tower: Tower) -> Collection[int]:
     elif isinstance(entry, nn.LayerNorm):
         read = entry.normalized_shape[-1]
     stated = tower.number(*_BINS, default=0)
-    return list(dict.fromkeys(filter(None, (stated, read)))) or _USUAL_BINS
+    known = list(filter(None, (stated, read))) or list(_USUAL_BINS)
+    return list(dict.fromkeys([*known, *filter(None, [_subsampled_bins(tower)])]))
+
+
+def _subsampled_bins(tower: Tower) -> int:
+    """What is left of a frame by convolutions over time and bins fills, with all channels, the linear behind them."""
+    bins = channels = 1
+    for layer in tower.layers():
+        if isinstance(layer, nn.Conv2d):
+            bins, channels = bins * layer.stride[-1], layer.out_channels
+        elif isinstance(layer, nn.Linear):
+            return layer.in_features // channels * bins if channels > 1 else 0
+    return 0

@@ -24,9 +24,18 @@ class Tower:
     def __init__(self, model: nn.Module, role: Role, roles: Roles) -> None:
         self.role = role
         self._configs = list(_configs(getattr(model, "config", None), _WORDS[role]))
-        self.entry = _entry(model, role, roles)
-        """The first layer with a weight that is no embedding."""
+        self._model = model
+        self._roles = roles
+        self.entry = next(self.layers(), None)
+        """The first of :meth:`layers`."""
         self.dtype = next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.float32)
+
+    def layers(self) -> Iterator[nn.Module]:
+        """Its layers with a weight, in order; embeddings are none."""
+        for path, module in self._model.named_modules():
+            weight = module._parameters.get("weight")
+            if weight is not None and not isinstance(module, nn.Embedding) and self._roles.of(path) is self.role:
+                yield module
 
     def figure(self, *names: str) -> Any:
         """The value of the first of ``names`` that the tower's config has, or else the model's."""
@@ -78,12 +87,3 @@ def _configs(config: Any, words: tuple[str, ...]) -> Iterator[Any]:
 
 def _is_plain_config(key: str, value: object) -> bool:
     return key.endswith("_config") and isinstance(value, Mapping)
-
-
-def _entry(model: nn.Module, role: Role, roles: Roles) -> nn.Module | None:
-    modules: dict[str, nn.Module] = dict(model.named_modules())
-    for path, module in modules.items():
-        weight = module._parameters.get("weight")
-        if weight is not None and not isinstance(module, nn.Embedding) and roles.of(path) is role:
-            return module
-    return None

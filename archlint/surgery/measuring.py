@@ -48,7 +48,9 @@ class Surgery:
     """Where PEFT then finds the linear of the module at the path ``{}``."""
 
 
-def measure(module: nn.Module, given: Tensor | Sequence[Any], surgery: Surgery, *, rounded: bool = False) -> Effect:
+def measure(
+    module: nn.Module, given: Tensor | Sequence[Any], surgery: Surgery, *, rounded: bool = False, tied: str = ""
+) -> Effect:
     """What ``surgery`` changes of what ``module`` computes.
 
     Args:
@@ -56,6 +58,7 @@ def measure(module: nn.Module, given: Tensor | Sequence[Any], surgery: Surgery, 
         given: an input that it takes, or all of its positional arguments.
         rounded: whether sums of the same products may be rounded otherwise without adapters too, as they are once
             adapters are merged.
+        tied: the name of a weight of ``module`` that other modules have too: merging changes it for them.
 
     Raises:
         NotPossibleError: the surgery raises, gives something of another shape, or lets PEFT place no adapter that
@@ -66,7 +69,7 @@ def measure(module: nn.Module, given: Tensor | Sequence[Any], surgery: Surgery, 
     with one_thread(), torch.random.fork_rng(devices=[]), torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            effects = [_effect(module, (given[0] * scale, *given[1:]), surgery, kept) for scale in _SCALES]
+            effects = [_effect(module, (given[0] * scale, *given[1:]), surgery, kept, tied) for scale in _SCALES]
         except NotPossibleError:
             raise
         except Exception as error:  # a model's code raises whatever it is led to
@@ -74,11 +77,13 @@ def measure(module: nn.Module, given: Tensor | Sequence[Any], surgery: Surgery, 
     return Effect(*map(_first_seen, zip(*map(_parts, effects), strict=True)))
 
 
-def _effect(module: nn.Module, given: Sequence[Any], surgery: Surgery, rounding: Mapping[torch.dtype, float]) -> Effect:
+def _effect(
+    module: nn.Module, given: Sequence[Any], surgery: Surgery, rounding: Mapping[torch.dtype, float], tied: str
+) -> Effect:
     return Effect(
         forward=_difference(lambda kind: _before_and_after(module, given, surgery, kind, training=False), rounding),
         training=_difference(lambda kind: _before_and_after(module, given, surgery, kind, training=True), rounding),
-        merged=_merged(lambda kind: _trained_and_merged(module, given, surgery, kind)),
+        merged=_merged(lambda kind: _trained_and_merged(module, given, surgery, kind, tied)),
     )
 
 
@@ -137,12 +142,13 @@ def _before_and_after(
 
 
 def _trained_and_merged(
-    module: nn.Module, given: Sequence[Any], surgery: Surgery, kind: torch.dtype
+    module: nn.Module, given: Sequence[Any], surgery: Surgery, kind: torch.dtype, tied: str
 ) -> tuple[Outputs, Outputs]:
     from peft import LoraConfig, get_peft_model
 
     root = _holding(module, kind, training=False)
     before = _output(root, given)
+    others = _weights(root, tied)
     if surgery.unwrap is not None:
         surgery.unwrap(root)
     config = LoraConfig(target_modules=[surgery.target.format(_PLACE)], init_lora_weights=False)
@@ -158,7 +164,16 @@ def _trained_and_merged(
     merged = model.merge_and_unload()
     if surgery.rewrap is not None:
         surgery.rewrap(merged)
-    return trained, _output(merged, given)
+    after = _output(merged, given)
+    return (
+        Outputs(trained.form, [*trained.tensors, *others]),
+        Outputs(after.form, [*after.tensors, *_weights(merged, tied)]),
+    )
+
+
+def _weights(root: nn.Module, tied: str) -> list[Tensor]:
+    """What others see of a weight that they share."""
+    return [root.get_parameter(f"{_PLACE}.{tied}").detach().clone()] if tied else []
 
 
 def _holding(module: nn.Module, kind: torch.dtype, training: bool) -> nn.Module:

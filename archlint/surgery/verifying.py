@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import itertools
 import math
 import tempfile
 import warnings
@@ -16,11 +17,12 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
-from archlint.core.blueprint import Blueprint, Scope
+from archlint.core.blueprint import Blueprint, Role, Scope
 from archlint.core.folding import without_indices
 from archlint.core.safety import Safety
 from archlint.core.surgery import Step
-from archlint.running import Batch, NoSmallCopyError, batches, one_thread, restored, small_copy, watched
+from archlint.running import Batch, NoLossError, NoSmallCopyError, batches, one_thread, restored, small_copy, watched
+from archlint.running.modal import modal_batches
 from archlint.running.step import forward, step
 from archlint.surgery.patch import Patch, PatchError
 from archlint.surgery.real import LIMIT, draw_limits
@@ -30,6 +32,10 @@ STEPS = 3
 _ROUNDING = 1e-3
 """How far sums of the same products may lie apart, in standard deviations of the outputs of a whole model."""
 _RANK = 4
+_PARTS = (Scope.TEXT, Scope.VISION, Scope.AUDIO)
+_TOWERS = (Role.VISION, Role.AUDIO)
+_MOST_GUESSES = 24
+"""Batches that are tried for a part that nothing tells of."""
 
 
 class _StepError(Exception):
@@ -114,13 +120,12 @@ def _places(model: nn.Module) -> dict[str, tuple[int, type[nn.Module], tuple[str
 def _copy(model: nn.Module, blueprint: Blueprint, paths: Collection[str]) -> tuple[nn.Module, Batch]:
     """A small copy, and a batch that trains it and runs something at ``paths``."""
     wanted = {without_indices(path) for path in paths}
-    reason = NoSmallCopyError("no batch that trains it runs what the patch changes")
-    for scope in _scopes(blueprint, paths):
-        making = partial(batches, blueprint=dataclasses.replace(blueprint, scope=scope))
+    reasons: list[NoSmallCopyError] = []
+    for making in _makings(blueprint, paths):
         try:
             copied = small_copy(model, making)
         except NoSmallCopyError as error:
-            reason = error
+            reasons.append(error)
             continue
         names = {id(module): without_indices(path) for path, module in copied.named_modules()}
         for batch in making(copied):
@@ -131,14 +136,23 @@ def _copy(model: nn.Module, blueprint: Blueprint, paths: Collection[str]) -> tup
                 continue
             if wanted.intersection(names[part] for part in use.called if part in names):
                 return copied, batch
-    raise reason
+    raise next(iter(reasons), NoSmallCopyError("no batch that trains it runs what the patch changes"))
 
 
-def _scopes(blueprint: Blueprint, paths: Collection[str]) -> list[Scope]:
-    """What a batch may be for, in turn: each of the parts that ``paths`` are in."""
-    roles = dict.fromkeys(site.role for site in blueprint.sites if _within(site.path, paths))
-    parts = [scope for scope in (Scope.TEXT, Scope.VISION, Scope.AUDIO) if any(map(scope.covers, roles))]
-    return parts or [Scope.ALL]
+def _makings(blueprint: Blueprint, paths: Collection[str]) -> Iterator[Callable[[nn.Module], Iterator[Batch]]]:
+    """What makes batches, in turn: for all parts that ``paths`` are in, for each, for text, and for other towers."""
+    roles = frozenset(site.role for site in blueprint.sites)
+    within = frozenset(site.role for site in blueprint.sites if _within(site.path, paths))
+    parts = [scope for scope in _PARTS if Role(scope.value) in within]
+    for scope in dict.fromkeys([*(parts if len(parts) == 1 else [Scope.ALL, *parts]), Scope.ALL, Scope.TEXT]):
+        yield partial(batches, blueprint=dataclasses.replace(blueprint, scope=scope))
+    for role in _TOWERS:
+        if role not in roles:  # a class may take pictures or sounds and not say so
+            yield partial(_guesses, role=role)
+
+
+def _guesses(model: nn.Module, role: Role) -> Iterator[Batch]:
+    return itertools.islice(modal_batches(model, (role,)), _MOST_GUESSES)
 
 
 def _within(path: str, parts: Collection[str]) -> bool:
@@ -232,10 +246,13 @@ class _Trial:
     def _train(self) -> _Seen:
         trainable = [parameter for parameter in self._adapted.parameters() if parameter.requires_grad]
         optimizer = torch.optim.AdamW(trainable, lr=1e-2)
+        buffers = {buffer: buffer.clone() for buffer in self._model.buffers()}
         for _ in range(STEPS):
             optimizer.zero_grad()
-            step(self._adapted.base_model.model, self._batch, "cpu")
+            self._step()
             optimizer.step()
+        for buffer, before in buffers.items():
+            buffer.copy_(before)  # no adapter holds the statistics that a norm has gathered
         layers = self._adapters()
         alive = [path for path, layer in layers.items() if all(p.grad is not None for p in layer.lora_B.parameters())]
         if not alive:
@@ -243,6 +260,16 @@ class _Trial:
         self._trained = self._outputs(self._model)
         what = "every adapter gets" if len(alive) == len(layers) else f"{len(alive)} of {len(layers)} adapters get"
         return f"{what} a gradient on a batch of {', '.join(self._batch.inputs)}", None
+
+    def _step(self) -> None:
+        model: Any = self._model
+        try:
+            step(model, self._batch, "cpu")
+        except NoLossError:
+            if not hasattr(model, "enable_input_require_grads"):
+                raise
+            model.enable_input_require_grads()  # code that computes gradients itself wants one of its input
+            step(model, self._batch, "cpu")
 
     def _adapter_elsewhere(self) -> _Seen:
         from peft import LoraConfig, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict

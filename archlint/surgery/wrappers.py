@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -21,6 +21,7 @@ from archlint.surgery.composing import composed
 from archlint.surgery.measuring import NotPossibleError, Surgery, measure, worst
 from archlint.surgery.option import Option
 from archlint.surgery.patch import Patch
+from archlint.surgery.reaching import accessors, reached
 from archlint.surgery.real import LIMIT, NoInputError, Specimen, real
 from archlint.surgery.templates import bare, kept, registered, shared, swapping, wrapped
 from archlint.surgery.wrapper_settings import only_linear, settings_of, variants
@@ -57,36 +58,46 @@ def lookalikes(model: nn.Module, blueprint: Blueprint, prover: Prover) -> list[O
 
 def _options(model: nn.Module, inner: Mapping[Site, str], prover: Prover) -> list[Option]:
     classes = by_class(inner)
-    others = _others(prover, {sites[0].type.name for sites in classes}) if classes else {}
-    return [
-        option
-        for sites in classes
-        for option in _of_class(model, sites, inner[sites[0]], others.get(sites[0].type.name, ()))
-    ]
+    seen = _Seen(model, {sites[0].type.name: inner[sites[0]] for sites in classes})
+    if classes:
+        prover.observe(seen.look)
+    return [option for sites in classes for option in _of_class(model, sites, inner[sites[0]], seen)]
 
 
-def _others(prover: Prover, classes: Collection[str]) -> dict[str, Sequence[Any]]:
-    """What wrappers are called with beside their input, where the model calls one of the class by position."""
-    found: dict[str, Sequence[Any]] = {}
+class _Seen:
+    """What is seen of wrappers in a model, and where it runs.
 
-    def see(module: nn.Module, given: tuple[Any, ...]) -> None:
-        found.setdefault(type(module).__name__, given[1:])
+    Args:
+        inner: by the name of their class, what they call their linear.
+    """
 
-    def look(model: nn.Module, batch: Batch) -> None:
+    def __init__(self, model: nn.Module, inner: Mapping[str, str]) -> None:
+        self._inner = inner
+        self.others: dict[str, Sequence[Any]] = {}
+        """What they are called with beside their input, where the model calls one of the class by position."""
+        self.reached = reached(model, inner, accessors(model))
+        """What the model asks of them that PEFT's layer in their place has not."""
+
+    def look(self, model: nn.Module, batch: Batch) -> None:
+        """Run ``model`` as it is, and then with no more in the wrappers' places than PEFT's layers would have."""
+        device = str(next(model.parameters()).device)
         hooks = [
-            module.register_forward_pre_hook(see) for module in model.modules() if type(module).__name__ in classes
+            module.register_forward_pre_hook(self._note)
+            for module in model.modules()
+            if type(module).__name__ in self._inner
         ]
         try:
-            forward(model, batch, str(next(model.parameters()).device))
+            forward(model, batch, device)
         finally:
             for hook in hooks:
                 hook.remove()
+        self.reached |= reached(model, self._inner, [lambda: forward(model, batch, device)])
 
-    prover.observe(look)
-    return found
+    def _note(self, module: nn.Module, given: tuple[Any, ...]) -> None:
+        self.others.setdefault(type(module).__name__, given[1:])
 
 
-def _of_class(model: nn.Module, sites: Sequence[Site], inner: str, others: Sequence[Any]) -> Iterator[Option]:
+def _of_class(model: nn.Module, sites: Sequence[Site], inner: str, seen: _Seen) -> Iterator[Option]:
     name = sites[0].type.name
     modules = [model.get_submodule(site.path) for site in sites]
     constants: dict[str, tuple[dict[str, Any], str]] = {
@@ -99,14 +110,16 @@ def _of_class(model: nn.Module, sites: Sequence[Site], inner: str, others: Seque
     specimens: list[Specimen] = []
     lack = ""
     try:
-        specimens = [_specimen(module, inner, others) for module in variants(modules, inner)]
+        specimens = [_specimen(module, inner, seen.others.get(name, ())) for module in variants(modules, inner)]
     except NoInputError as error:
         lack = str(error)
+    tied = f"{inner}.weight" if any(_is_tied(model, module, inner) for module in modules) else ""
     drawn = any(specimen.has_drawn_limits for specimen in specimens)
     notes = (f"Limits were taken as ±{LIMIT:g} standard deviations of what they bound.",) if drawn else ()
     for way, templates in _TEMPLATES.items():
         target = "{}." + inner if way is Way.INNER else "{}"
-        effect, why = (None, lack) if lack else _tried(specimens, templates, constants, target)
+        why = lack or (seen.reached.get(name, "") if wrapped in templates else "")
+        effect, why = (None, why) if why else _tried(specimens, templates, constants, target, tied)
         yield Option(Operation(way, tuple(sites), effect, why), templates, constants, target, notes)
 
 
@@ -115,6 +128,7 @@ def _tried(
     templates: Sequence[ModuleType],
     constants: dict[str, tuple[dict[str, Any], str]],
     target: str,
+    tied: str,
 ) -> tuple[Effect | None, str]:
     """The worst effect on one wrapper of each kind, or why there is none."""
     surgery = Surgery(target=target)
@@ -122,7 +136,7 @@ def _tried(
         patch = Patch(composed("A trial.", {**constants, "MADE_FOR": ("", "")}, templates))
         surgery = Surgery(patch.function("unwrap"), patch.function("rewrap"), patch.function("register"), target)
     try:
-        return worst([measure(specimen.module, specimen.given, surgery) for specimen in specimens]), ""
+        return worst([measure(each.module, each.given, surgery, tied=tied) for each in specimens]), ""
     except NotPossibleError as error:
         return None, str(error)
 
@@ -148,3 +162,12 @@ def _specimen(module: nn.Module, inner: str, others: Sequence[Any]) -> Specimen:
 def _inner(site: Site) -> str:
     assert site.inner is not None  # the caller looked
     return site.inner.removeprefix(f"{site.path}.")
+
+
+def _is_tied(model: nn.Module, wrapper: nn.Module, inner: str) -> bool:
+    """Whether another module than the linear in ``wrapper`` has its weight too."""
+    linear = wrapper.get_submodule(inner)
+    weight = linear._parameters["weight"]
+    return any(
+        own is weight for module in model.modules() if module is not linear for own in module._parameters.values()
+    )

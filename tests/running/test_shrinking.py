@@ -126,3 +126,18 @@ def test_depths_end_with_the_longest_stack() -> None:
     assert depths(config_of("llama", num_hidden_layers=80)) == [2, 4, 8, 16, 32, 64, 80]
     assert depths(config_of("llama", num_hidden_layers=1)) == [1]
     assert depths(PretrainedConfig()) == [0]
+
+
+def test_stages_are_stacks_too() -> None:
+    assert depths(config_of("maskformer-swin")) == [2, 4, 6]
+    assert list(small("maskformer-swin", layers=2).depths) == [2, 2, 2, 2]
+
+
+def test_blocks_within_a_block_and_their_width_become_small() -> None:
+    config = small("perceiver", layers=2)
+    assert config.num_self_attends_per_block == 2
+    assert config.d_latents < 1280
+
+
+def test_the_size_of_a_spectrum_stays() -> None:
+    assert small("clap").audio_config.spec_size == 256

@@ -86,6 +86,17 @@ class TinyClipped(Tiny):
     wrapper = Clipped
 
 
+class TinyNormed(Tiny):
+    """Gathers statistics of what it sees in training."""
+
+    def __init__(self, config: PretrainedConfig) -> None:
+        super().__init__(config)
+        self.norm = nn.BatchNorm1d(self.config.hidden_size)
+
+    def forward(self, input_ids: Tensor) -> Tensor:
+        return self.norm(super().forward(input_ids).transpose(1, 2))
+
+
 GOOD = """
 import copy
 
@@ -280,6 +291,11 @@ def test_a_file_with_key_maps_is_tried_with_them() -> None:
 
     assert steps["state dict"].told == "the original's loads, and comes back bit for bit"
     assert labels(steps) == dict.fromkeys(["forward", "adapter on the original", "merge", "rewrap"], "exact")
+
+
+def test_statistics_that_training_gathers_are_no_difference() -> None:
+    expected = dict.fromkeys(["forward", "adapter on the original", "merge", "rewrap"], "exact")
+    assert labels(trial(GOOD + KEYS, TinyNormed)) == expected
 
 
 def test_lossy_is_said_with_the_figure() -> None:

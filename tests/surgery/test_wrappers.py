@@ -545,3 +545,50 @@ def test_by_default_the_patch_that_changes_least_is_made() -> None:
 def test_targets_inside_need_no_file() -> None:
     with pytest.raises(ValueError, match="needs no patch"):
         archlint.patch(Model(Plain), way="inner")
+
+
+class Asking(Model):
+    """Reads the weight of the linear that its wrapper holds."""
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        weight = self.layers[0]["q_proj"].linear.weight  # type: ignore[union-attr]
+        return super().forward(hidden.to(weight.dtype))
+
+
+class Headed(Model):
+    """Tells PEFT of the linear that its wrapper holds."""
+
+    def get_output_embeddings(self) -> nn.Module:
+        return self.layers[0]["q_proj"].linear  # type: ignore[return-value]
+
+
+def test_what_asks_a_wrapper_for_its_linear_finds_it() -> None:
+    patch, model = patch_of(Plain, Way.UNWRAP), Asking(Plain)
+    before = model(HIDDEN)
+    patch.function("unwrap")(model)  # type: ignore[misc]
+
+    assert model.layers[0]["q_proj"].linear is model.layers[0]["q_proj"]
+    assert torch.equal(before, model(HIDDEN))
+    assert "layers.0.q_proj.linear" not in dict(model.named_modules())
+    assert not any("linear" in name for name in model.state_dict())
+
+
+@pytest.mark.parametrize("way", [Way.UNWRAP, Way.KEEP])
+def test_a_linear_that_peft_asks_the_wrapper_for_stays_in_it(way: Way) -> None:
+    found = {each.way: each for each in archlint.surgeries(Headed(Plain))}
+
+    assert found[way].effect is None
+    assert found[way].lack == "PEFT's layer in its place has no linear, which the model asks for"
+    assert found[Way.REGISTER].effect is not None
+
+
+def test_a_weight_that_others_have_too_is_not_merged_exactly() -> None:
+    model = Model(Plain)
+    model.layers[0]["o_proj"].weight = model.layers[0]["q_proj"].linear.weight
+    found = {each.way: each.effect for each in archlint.surgeries(model)}
+
+    for way in (Way.INNER, Way.REGISTER):
+        effect = found[way]
+        assert effect is not None
+        assert effect.forward.safety is Safety.EXACT
+        assert effect.merged.safety is Safety.LOSSY
