@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,10 +22,12 @@ class BaselineError(Exception):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Entry:
-    """A finding that is known. It stays the same when layers are counted otherwise, and when its wording changes."""
+    """A finding that is known. It stays the same when layers are counted otherwise."""
 
     source: str
-    """As it was given."""
+    """As it was given, or for a path the way to it from the working directory."""
+    asked: str
+    """What was asked of it beside: options that decide what there is to find."""
     code: str
     fingerprint: str
     severity: str
@@ -33,8 +36,8 @@ class Entry:
     """For who reads the file."""
 
     @classmethod
-    def of(cls, source: str, finding: Finding) -> Entry:
-        return cls(source, finding.code, finding.fingerprint, finding.severity.value, finding.message)
+    def of(cls, source: str, asked: str, finding: Finding) -> Entry:
+        return cls(_place(source), asked, finding.code, finding.fingerprint, finding.severity.value, finding.message)
 
     def covers(self, finding: Finding) -> bool:
         """Whether it is this one that is known, and no worse than it was."""
@@ -74,49 +77,63 @@ class Baseline:
         findings = [dataclasses.asdict(entry) for entry in sorted(self.entries)]
         return json.dumps({"schema": SCHEMA, "findings": findings}, indent=2, ensure_ascii=False) + "\n"
 
-    def updated(self, run: Run, codes: Collection[str]) -> Baseline:
+    def updated(self, run: Run, codes: Collection[str], asked: str = "") -> Baseline:
         """With what ``run`` found in place of what it could have found.
 
         Args:
             codes: of the rules that ran. What other rules said stays, and so does what was said of a source that
                 was not checked, or not wholly.
+            asked: of the sources; what is known by other questions stays.
         """
-        stale = {entry for report in run.reports for entry in self._gone(report, codes)}
-        found = {Entry.of(report.source, finding) for report in run.reports for finding in _judged(report)}
-        renewed = {(entry.source, entry.code, entry.fingerprint) for entry in found}
-        kept = (entry for entry in self.entries if (entry.source, entry.code, entry.fingerprint) not in renewed)
-        return Baseline(frozenset([*found, *(entry for entry in kept if entry not in stale)]))
+        stale = {entry for report in run.reports for entry in self._gone(report, codes, asked)}
+        found = {Entry.of(report.source, asked, finding) for report in run.reports for finding in _judged(report)}
+        renewed = {_identity(entry) for entry in found}
+        kept = (entry for entry in self.entries - stale if _identity(entry) not in renewed)
+        return Baseline(frozenset([*found, *kept]))
 
-    def applied(self, run: Run, codes: Collection[str]) -> Run:
+    def applied(self, run: Run, codes: Collection[str], asked: str = "") -> Run:
         """``run`` without the findings that are known; its reports' notes say how many these are, and which are gone.
+
+        A finding is known whatever was asked when it was first seen, and gone where the same is asked.
 
         Args:
             codes: of the rules that ran.
+            asked: of the sources.
         """
-        return dataclasses.replace(run, reports=tuple(self._applied(report, codes) for report in run.reports))
+        return dataclasses.replace(run, reports=tuple(self._applied(report, codes, asked) for report in run.reports))
 
-    def _applied(self, report: Report, codes: Collection[str]) -> Report:
+    def _applied(self, report: Report, codes: Collection[str], asked: str) -> Report:
         known = [finding for finding in _judged(report) if any(entry.covers(finding) for entry in self._of(report))]
         notes = []
         if known:
             notes.append(f"{len(known)} known: in the baseline, and not shown")
-        notes += [
-            f"the baseline's {entry.code} is mended: {entry.message}" for entry in sorted(self._gone(report, codes))
-        ]
+        gone = sorted(self._gone(report, codes, asked))
+        notes += [f"the baseline's {entry.code} is mended: {entry.message}" for entry in gone]
         findings = tuple(finding for finding in report.findings if finding not in known)
         return dataclasses.replace(report, findings=findings, notes=(*report.notes, *notes))
 
     def _of(self, report: Report) -> Iterable[Entry]:
-        return (entry for entry in self.entries if entry.source == report.source)
+        place = _place(report.source)
+        return (entry for entry in self.entries if entry.source == place)
 
-    def _gone(self, report: Report, codes: Collection[str]) -> set[Entry]:
+    def _gone(self, report: Report, codes: Collection[str], asked: str) -> set[Entry]:
         """What is known of a source, and not found any more though it was looked for."""
         if report.unchecked:
             return set()
         found = {(finding.code, finding.fingerprint) for finding in report.findings}
         return {
-            entry for entry in self._of(report) if entry.code in codes and (entry.code, entry.fingerprint) not in found
+            entry
+            for entry in self._of(report)
+            if entry.code in codes and entry.asked == asked and (entry.code, entry.fingerprint) not in found
         }
+
+
+def _place(source: str) -> str:
+    return Path(os.path.relpath(source)).as_posix() if Path(source).exists() else source
+
+
+def _identity(entry: Entry) -> tuple[str, str, str, str]:
+    return entry.source, entry.asked, entry.code, entry.fingerprint
 
 
 def _judged(report: Report) -> list[Finding]:

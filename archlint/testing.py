@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import importlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from archlint.core.blueprint import Blueprint, ModelInfo, Scope
@@ -24,7 +25,7 @@ _TOYS = "archlint.fixtures.toys"
 def examine(example: Example) -> Blueprint:
     """The blueprint of an example's model, with the trials of its plan (or of the stock plans).
 
-    Of the last few models each is built once, and each plan tried once on it; a folder is taken to stay as it is.
+    Of the last few models each is built once, and each plan tried once on it, unless its files may have changed.
 
     Raises:
         AttributeError: ``example.model`` names a toy that is not there.
@@ -34,7 +35,8 @@ def examine(example: Example) -> Blueprint:
     from archlint.training import ask
 
     with quiet():
-        blueprint, prover = _prepared(example.model, example.scope)
+        prepared = _prepared.__wrapped__ if Path(example.model).exists() else _prepared
+        blueprint, prover = prepared(example.model, example.scope)
         blueprint = dataclasses.replace(blueprint, weights=example.weights)
         if example.trainers:
             training = ask(prover).by(example.trainers, **example.arguments)

@@ -92,7 +92,9 @@ def test_that_something_could_not_be_checked_is_never_known() -> None:
 
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
-entries = st.builds(Entry, texts, texts, texts, st.sampled_from([severity.value for severity in Severity]), texts)
+entries = st.builds(
+    Entry, texts, texts, texts, texts, st.sampled_from([severity.value for severity in Severity]), texts
+)
 
 
 @given(st.frozensets(entries))
@@ -113,9 +115,12 @@ def test_a_file_holds_all_of_it_in_an_order_of_its_own(
         ("[]", f"is no {SCHEMA}"),
         ('{"schema": "archlint/report/v1"}', f"is no {SCHEMA}"),
         (json.dumps({"schema": SCHEMA, "findings": {}}), "findings is no list"),
-        (json.dumps({"schema": SCHEMA, "findings": [{"code": "ARC101"}]}), r"findings\[0\] lacks one of source, code"),
         (
-            json.dumps({"schema": SCHEMA, "findings": [{**dataclasses.asdict(Entry("s", "c", "f", "bad", "m"))}]}),
+            json.dumps({"schema": SCHEMA, "findings": [{"code": "ARC101"}]}),
+            r"findings\[0\] lacks one of source, asked, code",
+        ),
+        (
+            json.dumps({"schema": SCHEMA, "findings": [{**dataclasses.asdict(Entry("s", "", "c", "f", "bad", "m"))}]}),
             r"findings\[0\] has the severity 'bad'",
         ),
     ],
@@ -130,3 +135,22 @@ def test_a_file_that_is_no_baseline_is_refused(text: str, told: str, tmp_path: P
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BaselineError, match="No such file"):
         Baseline.read(tmp_path / "known.json")
+
+
+def test_what_other_questions_found_is_known_and_neither_mended_nor_dropped() -> None:
+    baseline = Baseline().updated(run(finding(), finding("ARC301")), CODES)
+    asked = "--target-modules ('q',)"
+
+    (report,) = baseline.applied(run(finding()), CODES, asked).reports
+    assert report.findings == ()
+    assert len(report.notes) == 1, "that the other one is mended is not said"
+    assert baseline.updated(run(finding()), CODES, asked).entries > baseline.entries
+
+
+def test_a_folder_is_the_same_however_the_way_to_it_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "net").mkdir()
+    monkeypatch.chdir(tmp_path)
+    baseline = known(finding(), source="./net")
+
+    for way in ("net", "net/", str(tmp_path / "net")):
+        assert baseline.applied(run(finding(), source=way), CODES).exit_code(Severity.ERROR) == 0

@@ -59,19 +59,20 @@ class Known:
         path = kept if kept is not None and kept.exists() else read
         self._baseline = None if path is None else _read(path, "--baseline" if read is not None else _WRITE)
 
-    def applied(self, run: Run, codes: Collection[str]) -> Run:
+    def applied(self, run: Run, codes: Collection[str], asked: str) -> Run:
         """``run`` without what is known; what it found is written to the file of ``--write-baseline`` first.
 
         Args:
             codes: of the rules that ran.
+            asked: the options that decide what there is to find.
         """
         from archlint.baselines import Baseline
 
         if self._kept is not None:
-            self._baseline = (self._baseline or Baseline()).updated(run, codes)
+            self._baseline = (self._baseline or Baseline()).updated(run, codes, asked)
             write(self._kept, self._baseline.text, _WRITE)
             notice(f"findings that are known: {len(self._baseline.entries)}, written to {self._kept}")
-        return run if self._baseline is None else self._baseline.applied(run, codes)
+        return run if self._baseline is None else self._baseline.applied(run, codes, asked)
 
 
 def _read(path: Path, spelt: str) -> Baseline:

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 
 _WHAT, _PLAN, _TRAINERS, _RULES, _REPORT = "What is checked", "Your plan", "Trainers", "Rules", "Report"
+_ASKING = (_WHAT, _PLAN, _TRAINERS)
 
 
 @click.command(
@@ -153,6 +154,7 @@ def check(ctx: click.Context, /, sources: Sequence[str], style: str, output: Pat
         sources = [_base_model(plan_file)]
     if output is not None:
         check_writable(output)
+    asked = _asked(ctx)
     known = Known(settings.pop("baseline"), settings.pop("write_baseline"))
     catalog = load_catalog(settings.pop("load"))
     rules = select_rules(catalog, settings.pop("select"), settings.pop("ignore"), settings.pop("extend_select"))
@@ -194,7 +196,7 @@ def check(ctx: click.Context, /, sources: Sequence[str], style: str, output: Pat
         run, plan_file = _fix(sources[0], options, unsafe)
     else:
         run = _run(sources, options)
-    run = known.applied(run, {rule.code for rule in rules})
+    run = known.applied(run, {rule.code for rule in rules}, asked)
     code = run.exit_code(fail_on)
     text = render(
         run,
@@ -214,6 +216,16 @@ def check(ctx: click.Context, /, sources: Sequence[str], style: str, output: Pat
 
 
 _PLAN_OPTIONS = ("target_modules", "target_parameters", "exclude_modules")
+
+
+def _asked(ctx: click.Context) -> str:
+    """The options that say what is checked, by which plan and for whom, as they were given."""
+    spelt = {param.name: param.opts[-1] for param in ctx.command.params if getattr(param, "section", None) in _ASKING}
+    return " ".join(
+        f"{option} {ctx.params[name]}"
+        for name, option in spelt.items()
+        if name is not None and ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+    )
 
 
 def _plan_file(path: Path | None) -> PlanFile | None:

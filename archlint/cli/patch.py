@@ -155,6 +155,8 @@ def _outcome(
             note = f"{what} in {found.model.class_name}{others}"
             return _Outcome(1, notes=(*notes, *lacks, note))
         text = "" if own is not None else made.text
+        if own is None and way is None and made.way is not None:
+            notes += (f"note: the way is {made.way.value}; --list tells all",)
         if not is_verified:
             return _Outcome(0, text, notes=notes)
         return _verified(found, made, text, notes)

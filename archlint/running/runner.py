@@ -288,7 +288,7 @@ def batches(model: nn.Module, blueprint: Blueprint) -> Iterator[Batch]:
     Text is tried by itself; a class that cannot do without pixels or sounds gets them as well.
     """
     there = [role for role in (Role.VISION, Role.AUDIO) if any(site.role is role for site in blueprint.sites)]
-    if blueprint.scope is Scope.TEXT:
+    if blueprint.scope is Scope.TEXT or not there:
         yield from text_batches(model)
     wanted = [role for role in there if blueprint.scope.covers(role)] or there
     yield from itertools.islice(modal_batches(model, wanted), _MOST_GUESSES)

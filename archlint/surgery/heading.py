@@ -95,7 +95,7 @@ def _effects(effect: Effect, way: Way) -> Iterator[str]:
     yield f"Forward: {_told(effect.forward, 'those of the original', rounded=rounded)}."
     if effect.training != effect.forward:
         yield f"In training mode: {_told(effect.training, 'those of the original')}."
-    merged = "Merged" if way is Way.REGISTER else "Merged and rewrapped"
+    merged = "Plain LoRA, merged" if way is Way.REGISTER else "Plain LoRA, merged and rewrapped"
     yield f"{merged}: {_told(effect.merged, 'those of the trained model', rounded=True)}."
 
 
@@ -111,7 +111,11 @@ def _demand(way: Way, options: Sequence[Option]) -> str:
             "The saved adapter names the wrappers, and PEFT does not save what was registered: register "
             "it wherever the adapter is loaded, for evaluation, to resume, or on a server."
         )
-    lossy = any(option.operation.effect.merged.safety is Safety.LOSSY for option in options if option.operation.effect)
+    lossy = any(
+        option.operation.effect.merged.safety is Safety.LOSSY and not option.is_shared
+        for option in options
+        if option.operation.effect
+    )
     there = "there its outputs differ as they do once merged" if lossy else "there it computes the same"
     return (
         "An adapter that was trained on the unwrapped model needs this file wherever it is loaded, for evaluation, "

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import math
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +19,7 @@ from archlint.running import one_thread
 
 _PLACE = "0"
 """The path of the module in the model that is made around it."""
-_SCALES = (1, 1e2, 1e6)
+_WIDER = (1e2, 1e6)
 """By how much inputs are wider, in turn, where narrower ones show no difference: some limits are passed only then."""
 _ROUNDING = {torch.float32: 1e-5, torch.bfloat16: 0.1}
 """How far sums of the same products may lie apart, in standard deviations of the outputs."""
@@ -69,12 +70,29 @@ def measure(
     with one_thread(), torch.random.fork_rng(devices=[]), torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            effects = [_effect(module, (given[0] * scale, *given[1:]), surgery, kept, tied) for scale in _SCALES]
+            effects = list(_effects(module, given, surgery, kept, tied))
         except NotPossibleError:
             raise
         except Exception as error:  # a model's code raises whatever it is led to
             raise NotPossibleError(f"{type(error).__name__}: {' '.join(str(error).split())}") from error
     return Effect(*map(_first_seen, zip(*map(_parts, effects), strict=True)))
+
+
+def _effects(
+    module: nn.Module, given: Sequence[Any], surgery: Surgery, rounding: Mapping[torch.dtype, float], tied: str
+) -> Iterator[Effect]:
+    """For inputs of each width; for wider ones than usual only where there is something to compare."""
+    yield _effect(module, given, surgery, rounding, tied)
+    for scale in _WIDER:
+        wide = (given[0] * scale, *given[1:])
+        with contextlib.suppress(Exception):  # an adapter without effect there, or whatever the module's code raises
+            if all(_is_finite(module, wide, kind) for kind in _ROUNDING):
+                yield _effect(module, wide, surgery, rounding, tied)
+
+
+def _is_finite(module: nn.Module, given: Sequence[Any], kind: torch.dtype) -> bool:
+    outputs = _output(_holding(module, kind, training=False), given)
+    return all(bool(tensor.isfinite().all()) for tensor in outputs.tensors)
 
 
 def _effect(

@@ -22,10 +22,12 @@ class _NotThereError(AttributeError):
 class _Closed(nn.Module):
     """A wrapper as the model sees it once a linear with an adapter stands in its place."""
 
-    def __init__(self, wrapper: nn.Module, linear: nn.Module) -> None:
+    def __init__(self, wrapper: nn.Module, linear: nn.Linear) -> None:
         super().__init__()
         self.base_layer = wrapper
         self._linear = linear._parameters.get
+
+        self.in_features, self.out_features = linear.in_features, linear.out_features
 
     @property
     def weight(self) -> Tensor | None:
@@ -49,14 +51,22 @@ class _Closed(nn.Module):
             raise _NotThereError(f"PEFT's layer in its place has no {name}, which the model asks for") from error
 
 
-def reached(model: nn.Module, inner: Mapping[str, str], asks: Sequence[Callable[[], object]]) -> dict[str, str]:
+def reached(
+    model: nn.Module, inner: Mapping[nn.Module, nn.Linear], asks: Sequence[Callable[[], object]]
+) -> dict[str, str]:
     """What code of ``model`` asks of wrappers that PEFT's layers in their places have not, by the wrappers' class.
 
     Args:
-        inner: by the name of a class of wrappers, what they call their linear; a model that is one itself counts not.
+        inner: wrappers in ``model``, and the linear in each; a model that is one itself counts not.
         asks: run code of ``model``; each raises nothing as long as the wrappers are there.
     """
-    raised = {name: _raised(model, {name: inner[name]}, asks) for name in inner} if _raised(model, inner, asks) else {}
+    if not _raised(model, inner, asks):
+        return {}
+    names = dict.fromkeys(type(wrapper).__name__ for wrapper in inner)
+    raised = {
+        name: _raised(model, {one: linear for one, linear in inner.items() if type(one).__name__ == name}, asks)
+        for name in names
+    }
     return {name: told for name, told in raised.items() if told}
 
 
@@ -74,7 +84,7 @@ def _answers(accessor: Callable[[], object]) -> bool:
     return True
 
 
-def _raised(model: nn.Module, inner: Mapping[str, str], asks: Iterable[Callable[[], object]]) -> str:
+def _raised(model: nn.Module, inner: Mapping[nn.Module, nn.Linear], asks: Iterable[Callable[[], object]]) -> str:
     with restored(model):
         _close(model, inner)
         try:
@@ -88,9 +98,9 @@ def _raised(model: nn.Module, inner: Mapping[str, str], asks: Iterable[Callable[
     return ""
 
 
-def _close(model: nn.Module, inner: Mapping[str, str]) -> None:
-    closed: dict[nn.Module, _Closed] = {}
+def _close(model: nn.Module, inner: Mapping[nn.Module, nn.Linear]) -> None:
+    closed = {wrapper: _Closed(wrapper, linear) for wrapper, linear in inner.items()}
     for parent in list(model.modules()):
         for name, child in parent._modules.items():
-            if child is not None and (linear := inner.get(type(child).__name__)) is not None:
-                parent._modules[name] = closed.setdefault(child, _Closed(child, child.get_submodule(linear)))
+            if child is not None and child in closed:
+                parent._modules[name] = closed[child]

@@ -48,6 +48,7 @@ def _settings(module: nn.Module, inner: str) -> Iterator[tuple[str, Any]]:
     yield from _plain(module)
     for name, child in module.named_children():
         if name != inner:
+            yield name, type(child).__name__
             yield from ((f"{name}.{setting}", value) for setting, value in _plain(child))
     config = getattr(module, "config", None)
     cls: type = type(module)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import ModuleType
 from typing import Any
@@ -58,7 +59,7 @@ def lookalikes(model: nn.Module, blueprint: Blueprint, prover: Prover) -> list[O
 
 def _options(model: nn.Module, inner: Mapping[Site, str], prover: Prover) -> list[Option]:
     classes = by_class(inner)
-    seen = _Seen(model, {sites[0].type.name: inner[sites[0]] for sites in classes})
+    seen = _Seen(model, {model.get_submodule(site.path): _linear(model, site, inner[site]) for site in inner})
     if classes:
         prover.observe(seen.look)
     return [option for sites in classes for option in _of_class(model, sites, inner[sites[0]], seen)]
@@ -68,29 +69,30 @@ class _Seen:
     """What is seen of wrappers in a model, and where it runs.
 
     Args:
-        inner: by the name of their class, what they call their linear.
+        inner: the wrappers, and the linear in each.
     """
 
-    def __init__(self, model: nn.Module, inner: Mapping[str, str]) -> None:
+    def __init__(self, model: nn.Module, inner: Mapping[nn.Module, nn.Linear]) -> None:
         self._inner = inner
         self.others: dict[str, Sequence[Any]] = {}
         """What they are called with beside their input, where the model calls one of the class by position."""
+        self.places = Counter(id(parameter) for _, parameter in model.named_parameters(remove_duplicate=False))
+        """How many places of the model each parameter has, by its id."""
+        self.was_run = False
+        """Whether the model could be run."""
         self.reached = reached(model, inner, accessors(model))
         """What the model asks of them that PEFT's layer in their place has not."""
 
     def look(self, model: nn.Module, batch: Batch) -> None:
         """Run ``model`` as it is, and then with no more in the wrappers' places than PEFT's layers would have."""
         device = str(next(model.parameters()).device)
-        hooks = [
-            module.register_forward_pre_hook(self._note)
-            for module in model.modules()
-            if type(module).__name__ in self._inner
-        ]
+        hooks = [wrapper.register_forward_pre_hook(self._note) for wrapper in self._inner]
         try:
             forward(model, batch, device)
         finally:
             for hook in hooks:
                 hook.remove()
+        self.was_run = True
         self.reached |= reached(model, self._inner, [lambda: forward(model, batch, device)])
 
     def _note(self, module: nn.Module, given: tuple[Any, ...]) -> None:
@@ -113,14 +115,19 @@ def _of_class(model: nn.Module, sites: Sequence[Site], inner: str, seen: _Seen) 
         specimens = [_specimen(module, inner, seen.others.get(name, ())) for module in variants(modules, inner)]
     except NoInputError as error:
         lack = str(error)
-    tied = f"{inner}.weight" if any(_is_tied(model, module, inner) for module in modules) else ""
+    shared = any(seen.places[id(module.get_submodule(inner)._parameters["weight"])] > 1 for module in modules)
+    tied = f"{inner}.weight" if shared else ""
     drawn = any(specimen.has_drawn_limits for specimen in specimens)
     notes = (f"Limits were taken as ±{LIMIT:g} standard deviations of what they bound.",) if drawn else ()
+    if not seen.was_run:
+        notes += ("The model was not run: whether its code asks the wrappers for their linear is not known.",)
+    if shared:
+        notes += ("The weight is that of another layer too, and what is merged into it changes that one as well.",)
     for way, templates in _TEMPLATES.items():
         target = "{}." + inner if way is Way.INNER else "{}"
         why = lack or (seen.reached.get(name, "") if wrapped in templates else "")
         effect, why = (None, why) if why else _tried(specimens, templates, constants, target, tied)
-        yield Option(Operation(way, tuple(sites), effect, why), templates, constants, target, notes)
+        yield Option(Operation(way, tuple(sites), effect, why), templates, constants, target, shared, notes)
 
 
 def _tried(
@@ -164,10 +171,7 @@ def _inner(site: Site) -> str:
     return site.inner.removeprefix(f"{site.path}.")
 
 
-def _is_tied(model: nn.Module, wrapper: nn.Module, inner: str) -> bool:
-    """Whether another module than the linear in ``wrapper`` has its weight too."""
-    linear = wrapper.get_submodule(inner)
-    weight = linear._parameters["weight"]
-    return any(
-        own is weight for module in model.modules() if module is not linear for own in module._parameters.values()
-    )
+def _linear(model: nn.Module, site: Site, inner: str) -> nn.Linear:
+    linear = model.get_submodule(site.path).get_submodule(inner)
+    assert isinstance(linear, nn.Linear)  # as the census says
+    return linear

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from archlint.core.blueprint import Blueprint, Kind, Operation, Scope, Site
@@ -99,12 +99,32 @@ def _inside(blueprint: Blueprint, plan: Trial | None, sites: Sequence[Site]) -> 
         wanted.intersection_update(inner.get(path, path) for path in plan.reached)
         wanted.update(set(plan.reached).difference(site.path for site in sites))
         lora = {key: value for key, value in plan.plan.lora.items() if key not in _NARROWING}
-    paths = [site.path for site in blueprint.sites if not site.is_parameter]
-    targets: str | None = _by_leaves(scoped)
-    if {path for path in paths if re.fullmatch(str(targets), path)} != wanted:
-        chosen = [path for path in paths if path in wanted]
-        targets = pattern(chosen, (path for path in paths if path not in wanted))
+        lora |= _moved_inside(lora, {path: linear for path, linear in inner.items() if linear in wanted})
+    targets = _expression(blueprint, _by_leaves(scoped), wanted)
     return [Remedy("target_modules", text, targets, plan={**lora, "target_modules": targets})] if targets else []
+
+
+def _expression(blueprint: Blueprint, short: str, wanted: Collection[str]) -> str | None:
+    """``short`` where it means just the paths ``wanted``, or else what does."""
+    paths = [site.path for site in blueprint.sites if not site.is_parameter]
+    if {path for path in paths if re.fullmatch(short, path)} == wanted:
+        return short
+    return pattern([path for path in paths if path in wanted], (path for path in paths if path not in wanted))
+
+
+def _moved_inside(lora: Mapping[str, Any], inner: Mapping[str, str]) -> dict[str, Any]:
+    """The patterns of ranks and alphas for wrappers, for the linears inside as well."""
+    return {
+        setting: {_reaching_inside(name, inner): value for name, value in lora[setting].items()}
+        for setting in ("rank_pattern", "alpha_pattern")
+        if lora.get(setting)
+    }
+
+
+def _reaching_inside(name: str, inner: Mapping[str, str]) -> str:
+    matches = re.compile(rf"(.*\.)?({name})$").match  # as PEFT does
+    added = dict.fromkeys(linear.removeprefix(path) for path, linear in inner.items() if matches(path))
+    return f"({name})({'|'.join(map(re.escape, added))})?" if added else name
 
 
 _NARROWING = ("exclude_modules", "layers_to_transform", "layers_pattern")

@@ -297,7 +297,7 @@ def test_the_header_tells_what_it_is_for_and_what_it_changes() -> None:
     assert f"Made by archlint {archlint.__version__} for Both, which has 1 Plain and 1 Scaled;" in told
     assert f"torch {torch.__version__}" in told
     assert "LoraConfig(target_modules=targets(model))" in told
-    assert "Plain: Forward: exact, bit for bit in float32 and bfloat16. Merged and rewrapped: exact" in told
+    assert "Plain: Forward: exact, bit for bit in float32 and bfloat16. Plain LoRA, merged and rewrapped: exact" in told
     assert "Scaled: Forward: lossy, outputs differ from those of the original by up to " in told
     assert "wherever it is loaded, for evaluation, to resume, or on a server" in told
 
@@ -371,4 +371,7 @@ def test_the_larger_figure_is_told() -> None:
     told = " ".join(text.split())
 
     assert "for Net (org/net), which has 1 Wrapper." in told
-    assert "Merged and rewrapped: lossy, outputs differ from those of the trained model by up to 0.5 of" in told
+    assert (
+        "Plain LoRA, merged and rewrapped: lossy, outputs differ from those of the trained model by up to 0.5 of"
+        in told
+    )

@@ -154,22 +154,43 @@ def original_config(
         model: the model, unwrapped or not.
 
     Raises:
-        ValueError: layers have ranks or alphas of their own.
+        ValueError: the layers have ranks or alphas of their own.
     """
-    if config.get("rank_pattern") or config.get("alpha_pattern"):
-        raise ValueError("rank_pattern and alpha_pattern are not converted")
     linears = {f"{place}.linear" for place in _places(model)}
     paths = {_bare(key).partition(".lora_")[0] for key in state_dict}
+    for name in (
+        *(config.get("rank_pattern") or ()),
+        *(config.get("alpha_pattern") or ()),
+    ):
+        if any(re.fullmatch(rf"(.*\.)?({name})", path) for path in paths & linears):
+            raise ValueError("ranks and alphas of the layers' own are not converted")
+    layers = {_bare(path): layer for path, layer in model.named_modules()}
+    modules = {
+        path for path in paths - linears if _has_weight(layers.get(_outer(path)))
+    }
     return {
         **config,
-        "target_modules": sorted(paths - linears),
-        "target_parameters": sorted(
-            path.removesuffix("linear") + "weight" for path in paths & linears
-        ),
+        "target_modules": sorted(modules),
+        "target_parameters": [
+            *(config.get("target_parameters") or ()),
+            *sorted(path.removesuffix("linear") + "weight" for path in paths & linears),
+        ],
         "layers_to_transform": None,
         "layers_pattern": None,
         "lora_dropout": 0.0,
     }
+
+
+def _outer(path: str) -> str:
+    """The path of a layer that several adapters are around."""
+    return path.replace(".base_layer", "")
+
+
+def _has_weight(layer: Any) -> bool:
+    """Whether a layer was adapted as a whole; others have adapters on parameters."""
+    while hasattr(layer, "base_layer"):
+        layer = layer.base_layer
+    return layer is None or "weight" in layer._parameters
 
 
 def _layers(model: nn.Module) -> dict[str, Any]:

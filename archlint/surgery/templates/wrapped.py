@@ -170,6 +170,8 @@ def _check(path: str, wrapper: nn.Module) -> None:
             value = getattr(value, part, None)
         if isinstance(value, Tensor):
             value = "a tensor"
+        elif isinstance(value, nn.Module):
+            value = type(value).__name__
         if value not in values:
             raise ValueError(
                 f"{path} has {name}={value!r}, and this patch is for "
