@@ -33,6 +33,7 @@ SAMPLE = (
     "type:gpt2",
     "type:ibert",
     "type:jetmoe",
+    "type:mamba",
     "type:phimoe",
     "type:rag",
     "meta-llama/Llama-3.2-1B",

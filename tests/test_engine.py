@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import gc
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +18,7 @@ from archlint.core.catalog import Catalog
 from archlint.core.finding import Severity
 from archlint.core.report import Environment, Report, Run
 from archlint.core.trial import USER, Plan
+from archlint.fixtures.toys.projections import Dense
 from archlint.sources import SourceOptions
 
 
@@ -221,3 +224,22 @@ def test_a_plan_that_never_ends_is_unchecked(monkeypatch: pytest.MonkeyPatch) ->
     (lack,) = report.unchecked
     assert lack.what == "the plan"
     assert "more than 2 s" in lack.why
+
+
+def test_a_model_of_text_alone_is_checked_in_all_of_its_parts() -> None:
+    report = archlint.lint(Dense(), scope="all", trainers=[])
+    assert report.status == "clean"
+    assert report.recipe is not None
+
+
+def test_garbage_is_collected_as_before_whatever_happens_in_between() -> None:
+    before = gc.get_threshold()
+    gc.set_threshold(700, 10, 10)
+    try:
+        with contextlib.suppress(KeyError), engine.opening(Dense(), engine.Options(prove=False)):
+            within = gc.get_threshold()
+            raise KeyError
+        assert within[0] > 700
+        assert gc.get_threshold() == (700, 10, 10)
+    finally:
+        gc.set_threshold(*before)

@@ -70,7 +70,7 @@ def _line(statement: str) -> int:
         return next(number for number, line in enumerate(lines, 1) if line.startswith(statement))
 
 
-@pytest.mark.parametrize("model", ["deepseek-ai/DeepSeek-V3", "Qwen/Qwen3-30B-A3B"])
+@pytest.mark.parametrize("model", ["google/gemma-4-E2B-it", "deepseek-ai/DeepSeek-V3", "Qwen/Qwen3-30B-A3B"])
 def test_the_recipe_as_a_plan_is_clean(shallow: Callable[[str], str], model: str) -> None:
     options = Options(rules=Catalog.load().select(None), source=SourceOptions(offline=True))
     with checking(shallow(model), options) as judge:

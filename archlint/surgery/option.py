@@ -27,7 +27,7 @@ class Option:
 
     Several are separated by commas; there is none where the module is not to be adapted.
     """
-    is_shared: bool = False
-    """Whether other modules have the linear's weight too, so that they change when an adapter is merged into it."""
     notes: tuple[str, ...] = ()
     """Sentences for the head of the file: what it costs, what it demands later."""
+    is_shared: bool = False
+    """Whether other modules have the linear's weight too, so that they change when an adapter is merged into it."""

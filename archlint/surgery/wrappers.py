@@ -118,16 +118,21 @@ def _of_class(model: nn.Module, sites: Sequence[Site], inner: str, seen: _Seen) 
     shared = any(seen.places[id(module.get_submodule(inner)._parameters["weight"])] > 1 for module in modules)
     tied = f"{inner}.weight" if shared else ""
     drawn = any(specimen.has_drawn_limits for specimen in specimens)
-    notes = (f"Limits were taken as ±{LIMIT:g} standard deviations of what they bound.",) if drawn else ()
-    if not seen.was_run:
-        notes += ("The model was not run: whether its code asks the wrappers for their linear is not known.",)
-    if shared:
-        notes += ("The weight is that of another layer too, and what is merged into it changes that one as well.",)
+    notes = tuple(_notes(drawn=drawn, was_run=seen.was_run, shared=shared))
     for way, templates in _TEMPLATES.items():
         target = "{}." + inner if way is Way.INNER else "{}"
         why = lack or (seen.reached.get(name, "") if wrapped in templates else "")
         effect, why = (None, why) if why else _tried(specimens, templates, constants, target, tied)
-        yield Option(Operation(way, tuple(sites), effect, why), templates, constants, target, shared, notes)
+        yield Option(Operation(way, tuple(sites), effect, why), templates, constants, target, notes, shared)
+
+
+def _notes(*, drawn: bool, was_run: bool, shared: bool) -> Iterator[str]:
+    if drawn:
+        yield f"Limits were taken as ±{LIMIT:g} standard deviations of what they bound."
+    if not was_run:
+        yield "The model was not run: whether its code asks the wrappers for their linear is not known."
+    if shared:
+        yield "The weight is that of another layer too, and what is merged into it changes that one as well."
 
 
 def _tried(

@@ -94,7 +94,8 @@ NOTE = "note: the bundled snapshot was used\n"
 
 def test_a_file_to_commit(call: Call, engine: Engine) -> None:
     result = call("patch", "net")
-    assert (result.exit_code, result.stdout, result.stderr) == (0, f"# best\n{TEXT}", NOTE)
+    way = "note: the way is register; --list tells all\n"
+    assert (result.exit_code, result.stdout, result.stderr) == (0, f"# best\n{TEXT}", NOTE + way)
     assert engine.calls[-1][1].prove is False
 
 
@@ -165,6 +166,7 @@ def test_a_patch_is_verified_beside_the_result(call: Call, engine: Engine) -> No
     assert (result.exit_code, result.stdout) == (0, f"# best\n{TEXT}")
     assert result.stderr.splitlines() == [
         NOTE.strip(),
+        "note: the way is register; --list tells all",
         "ok      unwrap   2 linears are where there were none",
         "exact   forward  the same as the original, bit for bit",
         "lossy   merge    differs from what was trained by up to 2 standard deviations",

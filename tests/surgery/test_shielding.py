@@ -12,6 +12,7 @@ from peft import LoraConfig, get_peft_model, get_peft_model_state_dict, set_peft
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM
 
+import archlint
 from archlint.core.blueprint import ModelInfo
 from archlint.core.safety import Safety
 from archlint.core.surgery import Way
@@ -302,3 +303,22 @@ def test_parameters_stay_the_objects_that_they_are(bias: bool) -> None:
     module.rewrap(model)
     assert list(model.layer._parameters) == list(parameters)
     assert all(model.layer._parameters[key] is value for key, value in parameters.items())
+
+
+def test_an_adapter_of_all_that_peft_finds_converts_with_the_experts_that_it_has() -> None:
+    """PEFT makes parameters of experts, and ranks for them, of ``all-linear``."""
+    model = AutoModelForCausalLM.from_config(AutoConfig.for_model("mixtral", **SIZES, **TYPES["mixtral"])).eval()
+    original = copy.deepcopy(model)
+    file: dict[str, Any] = {}
+    exec(archlint.patch(model, way="shield"), file)
+    file["unwrap"](model)
+    adapted = get_peft_model(model, LoraConfig(target_modules="all-linear", init_lora_weights=False)).eval()
+    state = get_peft_model_state_dict(adapted)
+
+    config = file["original_config"](adapted.peft_config["default"].to_dict(), state, model)
+    known = {name: value for name, value in config.items() if name in LoraConfig.__dataclass_fields__}
+    other = get_peft_model(original, LoraConfig(**known)).eval()
+    left: Any = set_peft_model_state_dict(other, file["to_original"](state, model))
+
+    assert left.unexpected_keys == []
+    assert torch.allclose(other(IDS).logits, adapted(IDS).logits, atol=1e-5)

@@ -268,6 +268,11 @@ BAD = {
         "rewrap",
         "KeyError: 'gone'",
     ),
+    "what comes back computes otherwise": (
+        changed(BACK, f"wrapper.forward = lambda hidden, own=wrapper: own.linear(hidden) * 2\n                {BACK}"),
+        "save and load",
+        "with these weights the original differs from what was rewrapped",
+    ),
     "another size comes back": (
         changed(BACK, f"model.spare = nn.Parameter(model.spare.new_zeros(5))\n                {BACK}"),
         "save and load",

@@ -9,6 +9,7 @@ import types
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -592,3 +593,88 @@ def test_a_weight_that_others_have_too_is_not_merged_exactly() -> None:
         assert effect is not None
         assert effect.forward.safety is Safety.EXACT
         assert effect.merged.safety is Safety.LOSSY
+
+
+class Open(nn.Module):
+    """May be without its linear."""
+
+    def __init__(self, linear: nn.Module | None) -> None:
+        super().__init__()
+        self.linear = linear
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        return hidden if self.linear is None else self.linear(hidden)
+
+
+@pytest.mark.parametrize("other", [None, nn.Identity()])
+def test_a_module_of_the_class_that_has_no_linear_is_in_nobodys_way(other: nn.Module | None) -> None:
+    given = iter([nn.Linear(WIDTH, WIDTH), other])
+    (unwrap,) = [one for one in archlint.surgeries(Model(lambda: Open(next(given)))) if one.way is Way.UNWRAP]
+    assert len(unwrap.sites) == 1
+
+
+class Halved(Plain):
+    """Takes a way through half precision, which very wide inputs overflow."""
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        return self.linear(hidden.half().to(hidden.dtype))
+
+
+def test_inputs_that_are_too_wide_for_a_wrapper_say_nothing_of_it() -> None:
+    labels = {way: one.effect.safety.value for way, one in operations(Halved).items() if one.effect is not None}
+
+    assert labels[Way.INNER] == labels[Way.REGISTER] == "exact"
+    assert operations(Halved)[Way.KEEP].effect is not None
+
+
+class Reading(nn.Module):
+    """Reads of its projection what a linear with an adapter has, or what only a wrapper has."""
+
+    def __init__(self, asked: str) -> None:
+        super().__init__()
+        self.q_proj = Plain()
+        self.q_proj.in_features = WIDTH
+        self.asked = asked
+        self.embed = nn.Embedding(4, WIDTH)
+
+    def forward(self, input_ids: Tensor) -> Tensor:
+        asked: Any = getattr(self.q_proj, self.asked)
+        return self.q_proj(self.embed(input_ids)) * (asked if isinstance(asked, int) else asked.weight.mean())
+
+
+@pytest.mark.parametrize(("asked", "lacks"), [("in_features", False), ("linear", True)])
+def test_what_a_model_asks_a_wrapper_for_decides_whether_it_is_unwrapped(asked: str, lacks: bool) -> None:
+    (unwrap,) = [one for one in archlint.surgeries(Reading(asked)) if one.way is Way.UNWRAP]
+
+    assert (unwrap.effect is None) is lacks
+    assert ("PEFT's layer in its place has no linear" in unwrap.lack) is lacks
+
+
+def test_a_wrapper_that_stands_in_two_places_is_changed_in_both_once_merged() -> None:
+    shared = Plain()
+    found = {one.way: one for one in archlint.surgeries(Model(lambda: shared))}
+
+    for way in (Way.INNER, Way.UNWRAP, Way.KEEP, Way.REGISTER):
+        effect = found[way].effect
+        assert effect is not None
+        assert effect.forward.safety is Safety.EXACT
+        assert effect.merged.safety is Safety.LOSSY
+    assert "is that of another layer too" in " ".join(archlint.patch(Model(lambda: shared), way="unwrap").split())
+
+
+class Activated(Plain):
+    """Has an activation that may be none."""
+
+    def __init__(self, activation: nn.Module) -> None:
+        super().__init__()
+        self.activation = activation
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        return self.activation(self.linear(hidden))
+
+
+def test_a_wrapper_with_another_layer_around_its_linear_is_refused() -> None:
+    patch = Patch(archlint.patch(Model(lambda: Activated(nn.Identity())), way="unwrap"))
+
+    with pytest.raises(ValueError, match="has activation='ReLU', and this patch is for 'Identity'"):
+        patch.function("unwrap")(Model(lambda: Activated(nn.ReLU())))  # type: ignore[misc]

@@ -213,3 +213,22 @@ def test_a_users_plan_for_one_of_two_wrapped_towers_leaves_the_wrappers_of_the_o
     wanted = {f"{part}.layers.{n}.v_proj" for part in ("text", "vision") for n in range(2)}
     wanted |= {f"vision.layers.{n}.q_proj.linear" for n in range(2)}
     assert adapted(two_wrapped_towers(), target_modules=remedy.value) == wanted
+
+
+def test_ranks_and_alphas_go_inside_with_the_targets() -> None:
+    plan = {
+        "target_modules": ["q_proj", "o_proj"],
+        "r": 4,
+        "rank_pattern": {"q_proj": 2},
+        "alpha_pattern": {"o_proj": 3},
+    }
+    remedy = inside(model(Scaled), plan=plan)
+    assert remedy.plan is not None
+    assert remedy.safety is Safety.EXACT
+
+    made = get_peft_model(model(Scaled), LoraConfig(**remedy.plan)).base_model.model
+    layers = {path: part for path, part in made.named_modules() if isinstance(part, BaseTunerLayer)}
+    assert {path: (layer.r["default"], layer.lora_alpha["default"]) for path, layer in layers.items()} == {
+        **{f"layers.{n}.q_proj.linear": (2, 8) for n in range(2)},
+        **{f"layers.{n}.o_proj": (4, 3) for n in range(2)},
+    }
