@@ -31,6 +31,8 @@ STEPS = 3
 """Steps of the optimizer: enough that both matrices of an adapter have changed."""
 _ROUNDING = 1e-3
 """How far sums of the same products may lie apart, in standard deviations of the outputs of a whole model."""
+_BLUR = 1e-6
+"""A relative change of weights that is about what rounding does to sums."""
 _RANK = 4
 _PARTS = (Scope.TEXT, Scope.VISION, Scope.AUDIO)
 _TOWERS = (Role.VISION, Role.AUDIO)
@@ -172,6 +174,7 @@ class _Trial:
         self._targets: list[str] = []
         self._adapted: Any = None
         self._trained: list[Tensor] = []
+        self._rounding = _ROUNDING
 
     def steps(self) -> Iterator[tuple[str, Callable[[], _Seen]]]:
         """What is done, in order."""
@@ -258,6 +261,7 @@ class _Trial:
         if not alive:
             raise _StepError("no adapter gets a gradient")
         self._trained = self._outputs(self._model)
+        self._rounding = max(_ROUNDING, self._blurred())
         what = "every adapter gets" if len(alive) == len(layers) else f"{len(alive)} of {len(layers)} adapters get"
         return f"{what} a gradient on a batch of {', '.join(self._batch.inputs)}", None
 
@@ -353,14 +357,23 @@ class _Trial:
         leaves = tree_leaves(dict(outputs) if isinstance(outputs, Mapping) else outputs)
         return [leaf for leaf in leaves if isinstance(leaf, Tensor) and leaf.is_floating_point()]
 
-    @staticmethod
-    def _compared(one: Collection[Tensor], other: Collection[Tensor], than: str) -> _Seen:
+    def _blurred(self) -> float:
+        """How far outputs move where weights do by about a rounding: models amplify that, some a thousandfold."""
+        other = copy.deepcopy(self._model)
+        with torch.no_grad():
+            for parameter in other.parameters():
+                if parameter.is_floating_point():
+                    parameter.mul_(1 + _BLUR * torch.randn_like(parameter))
+        far = max(map(_distance, self._trained, self._outputs(other)), default=0.0)
+        return far if math.isfinite(far) else 0.0
+
+    def _compared(self, one: Collection[Tensor], other: Collection[Tensor], than: str) -> _Seen:
         if [tensor.shape for tensor in one] != [tensor.shape for tensor in other]:
             raise _StepError(f"the outputs have other shapes than those of {than}")
         far = max(map(_distance, one, other), default=0.0)
         if not far:
             return f"the same as {than}, bit for bit", Safety.EXACT
-        if far <= _ROUNDING:
+        if far <= self._rounding:
             return f"the same as {than}, up to rounding ({far:.1g})", Safety.EXACT
         return f"differs from {than} by up to {far:.2g} standard deviations of the outputs", Safety.LOSSY
 

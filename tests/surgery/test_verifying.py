@@ -97,6 +97,14 @@ class TinyNormed(Tiny):
         return self.norm(super().forward(input_ids).transpose(1, 2))
 
 
+class TinyCoarse(Tiny):
+    """Makes much of rounding."""
+
+    def forward(self, input_ids: Tensor) -> Tensor:
+        hidden = super().forward(input_ids)
+        return hidden + torch.sin(1e5 * hidden.detach())
+
+
 GOOD = """
 import copy
 
@@ -301,6 +309,14 @@ def test_a_file_with_key_maps_is_tried_with_them() -> None:
 def test_statistics_that_training_gathers_are_no_difference() -> None:
     expected = dict.fromkeys(["forward", "adapter on the original", "merge", "rewrap"], "exact")
     assert labels(trial(GOOD + KEYS, TinyNormed)) == expected
+
+
+def test_rounding_that_a_model_makes_much_of_is_no_difference() -> None:
+    rounded = changed(BACK, f"wrapper.linear.weight.data.mul_(1 + 2e-7)\n                {BACK}")
+    steps = trial(rounded, TinyCoarse)
+
+    assert labels(steps) == dict.fromkeys(["forward", "merge", "rewrap"], "exact")
+    assert "up to rounding (0.0" in steps["rewrap"].told
 
 
 def test_lossy_is_said_with_the_figure() -> None:
