@@ -19,6 +19,8 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_map_only, tree_unflatten
 
+from archlint.running.results import tensors
+
 _aten = torch.ops.aten
 
 _MOST = 1 << 18
@@ -86,8 +88,8 @@ class Content(TorchDispatchMode):
             self._learn(found, torch.zeros((), dtype=found.dtype, device="cpu"), into=self._blank)
         elif _writes(func):
             func(*cpu_args, **cpu_kwargs)
-        elif any(self._may_learn(tensor) for tensor in _tensors(found)):
-            for tensor, content in zip(_tensors(found), _tensors(func(*cpu_args, **cpu_kwargs)), strict=True):
+        elif any(self._may_learn(tensor) for tensor in tensors(found)):
+            for tensor, content in zip(tensors(found), tensors(func(*cpu_args, **cpu_kwargs)), strict=True):
                 self._learn(tensor, content)
         return found
 
@@ -178,7 +180,7 @@ def _written(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Itera
     if _writes(func):
         for index, argument in enumerate(func._schema.arguments):
             if argument.alias_info is not None and argument.alias_info.is_write:
-                yield from _tensors(args[index] if index < len(args) else kwargs.get(argument.name))
+                yield from tensors(args[index] if index < len(args) else kwargs.get(argument.name))
 
 
 class _Written(TorchFunctionMode):
@@ -233,11 +235,3 @@ def _is_meta_device(value: object) -> bool:
 
 def _concerns_meta(value: object) -> bool:
     return _is_meta_device(value) or (isinstance(value, Tensor) and value.is_meta)
-
-
-def _tensors(value: Any) -> Iterator[Tensor]:
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, (list, tuple)):
-        for part in value:
-            yield from _tensors(part)

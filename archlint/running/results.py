@@ -84,7 +84,7 @@ def result_of(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         return known.made() if isinstance(known, _Shape) else tuple(shape and shape.made() for shape in known)
     found = func(*args, **kwargs)
     with contextlib.suppress(_NotToldError):
-        shapes = _shapes(found, {_address(tensor) for tensor in _tensors([args, list(kwargs.values())])})
+        shapes = _shapes(found, {_address(tensor) for tensor in tensors([args, list(kwargs.values())])})
         if len(_known) >= _MOST:
             _known.clear()
         _known[key] = shapes
@@ -129,7 +129,7 @@ def _shapes(found: Any, given: Collection[int]) -> _Shape | tuple[_Shape | None,
     Raises:
         _NotToldError: it is more than shapes.
     """
-    addresses = [_address(tensor) for tensor in _tensors(found)]
+    addresses = [_address(tensor) for tensor in tensors(found)]
     if len({*addresses, *given}) < len(addresses) + len(given):
         raise _NotToldError
     if isinstance(found, tuple):
@@ -137,12 +137,13 @@ def _shapes(found: Any, given: Collection[int]) -> _Shape | tuple[_Shape | None,
     return _Shape.of(found)
 
 
-def _tensors(value: Any) -> Iterator[Tensor]:
+def tensors(value: Any) -> Iterator[Tensor]:
+    """The tensors in ``value``, a tensor or lists of what may be some."""
     if isinstance(value, Tensor):
         yield value
     elif isinstance(value, (list, tuple)):
         for part in value:
-            yield from _tensors(part)
+            yield from tensors(part)
 
 
 def _address(tensor: Tensor) -> int:

@@ -328,20 +328,23 @@ class _Trial:
                 if isinstance(error, _StepError) or not _fails(lambda: _reloaded(self._original)):
                     raise
             else:
-                self._compare_with_original(state)
+                self._compare_with_original(self._loaded(state))
                 return "save_pretrained, and from_pretrained of the original class, bit for bit", None
         with tempfile.TemporaryDirectory(prefix="archlint-") as folder:
             torch.save(state, file := Path(folder) / "state.pt")
-            loaded = copy.deepcopy(self._original)
-            loaded.load_state_dict(torch.load(file))
+            loaded = self._loaded(torch.load(file))
         _same_tensors(state, loaded.state_dict())
-        self._compare_with_original(state)
+        self._compare_with_original(loaded)
         return "the state dict loads into the original, bit for bit", None
 
-    def _compare_with_original(self, state: Mapping[str, Tensor]) -> None:
-        """Refuse a model that is not the original any more, though it has its keys."""
+    def _loaded(self, state: Mapping[str, Tensor]) -> nn.Module:
+        """The original with the values of ``state``."""
         original = copy.deepcopy(self._original)
         original.load_state_dict(state)
+        return original
+
+    def _compare_with_original(self, original: nn.Module) -> None:
+        """Refuse a model that is not the original any more, though it has its keys and values."""
         told, safety = self._compared(self._outputs(self._model), self._outputs(original), "what was rewrapped")
         if safety is Safety.LOSSY:
             raise _StepError(f"with these weights the original {told}")
