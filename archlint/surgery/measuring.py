@@ -81,8 +81,11 @@ def measure(
 def _effects(
     module: nn.Module, given: Sequence[Any], surgery: Surgery, rounding: Mapping[torch.dtype, float], tied: str
 ) -> Iterator[Effect]:
-    """For inputs of each width; for wider ones than usual only where there is something to compare."""
-    yield _effect(module, given, surgery, rounding, tied)
+    """For inputs of each width; for wider ones than usual only where there is something to compare, and to find."""
+    usual = _effect(module, given, surgery, rounding, tied)
+    yield usual
+    if all(part != Difference() for part in _parts(usual)):
+        return
     for scale in _WIDER:
         wide = (given[0] * scale, *given[1:])
         with contextlib.suppress(Exception):  # an adapter without effect there, or whatever the module's code raises
