@@ -10,19 +10,32 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from archlint import published
-from archlint.core.blueprint import Blueprint, Kind, ModelInfo, Operation, Scope, fold_sites, is_projection, matrix_size
+from archlint.core.blueprint import (
+    Blueprint,
+    Kind,
+    ModelInfo,
+    Operation,
+    Scope,
+    Site,
+    fold_sites,
+    is_projection,
+    matrix_size,
+    size,
+)
 from archlint.core.catalog import RuleLoadError
 from archlint.core.finding import Finding, FoldedSites, LeftOut, Severity
 from archlint.core.means import ALL, Means
-from archlint.core.report import Adapted, Dying, Environment, Report, Unchecked
+from archlint.core.report import Adapted, Dying, Environment, Part, Report, Run, Unchecked
 from archlint.core.rule import Rule
 from archlint.core.training import Trained, Trainer, Training
 from archlint.core.trial import Plan, Trial
+from archlint.core.verdicts import Known, Verdict, verdicts
 from archlint.deadline import deadline
 from archlint.judging import prove_remedies, run_rules
 from archlint.plans import PlanError, PlanFile, located
@@ -96,6 +109,12 @@ def environment() -> Environment:
         python=platform.python_version(),
         **{name: _version(name) for name in ("torch", "transformers", "accelerate", "peft", "trl")},
     )
+
+
+def finished(reports: Iterable[Report]) -> Run:
+    """A run that ends now."""
+    now = datetime.now(timezone.utc).replace(microsecond=0)
+    return Run(environment(), tuple(reports), created=now.isoformat().replace("+00:00", "Z"))
 
 
 def _version(package: str) -> str | None:
@@ -367,11 +386,12 @@ def _judge(opened: Opened, options: Options) -> Report:
         recipe=recipe,
         left_out=left_out,
         training=blueprint.training,
-        facts=blueprint.facts,
+        verdicts=_verdicts(blueprint, recipe, findings),
         dying=tuple(_dying(blueprint)),
         plan=blueprint.plan,
         adapts=_adapts(blueprint),
         stock=blueprint.stock,
+        modules=_modules(blueprint, recipe),
         unchecked=tuple(unchecked),
         notes=opened.notes + (() if options.plan_file is None else tuple(options.plan_file.remarks())),
     )
@@ -402,6 +422,28 @@ def _trainer_arguments(options: Options) -> dict[str, Any]:
     """What the trainer is given: by the plan's file, and over it by ``options``."""
     written = {} if options.plan_file is None else options.plan_file.trainer_arguments
     return {**written, **options.trainer_arguments}
+
+
+def _verdicts(blueprint: Blueprint, recipe: Trial | None, findings: Sequence[Finding]) -> tuple[Verdict, ...]:
+    """What each trainer makes of the model."""
+    plan = blueprint.plan
+    known = Known(blueprint.training, blueprint.facts, blueprint.trials, recipe if plan is None else plan, findings)
+    return tuple(verdicts(known, environment().transformers))
+
+
+def _modules(blueprint: Blueprint, recipe: Trial | None) -> tuple[Part, ...]:
+    """The census, and what the recipe and the user's plan adapt of it."""
+    proposed = frozenset(() if recipe is None else recipe.adapted)
+    planned = None if blueprint.plan is None else frozenset(blueprint.plan.adapted)
+    groups: dict[tuple[bool, bool | None], list[Site]] = {}
+    for site in blueprint.sites:
+        key = (site.path in proposed, None if planned is None else site.path in planned)
+        groups.setdefault(key, []).append(site)
+    return tuple(
+        Part(FoldedSites.of(fold), sum(map(size, fold.sites)), *key)
+        for key, sites in groups.items()
+        for fold in fold_sites(sites)
+    )
 
 
 def _adapts(blueprint: Blueprint) -> tuple[Adapted, ...]:

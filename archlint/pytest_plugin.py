@@ -185,13 +185,12 @@ def _passed(report: Report, fail_on: str, allow_unchecked: bool, *, with_trace: 
 
 def _rendered(report: Report) -> str:
     """A line that sums up, for pytest's summary, and the report as people read it on the command line."""
-    from archlint.core.report import Run
-    from archlint.engine import environment
+    from archlint.engine import finished
     from archlint.report import full, wording
     from archlint.report.layout import draw
     from archlint.report.quoting import one_line
 
-    run = Run(environment(), (report,))
+    run = finished([report])
     return f"{one_line(report.source)}: {wording.tally(run)}\n\n{draw(full.render(run, exit_code=None), width=_WIDTH)}"
 
 

@@ -16,6 +16,7 @@ import archlint
 from archlint import engine
 from archlint.core.catalog import Catalog
 from archlint.core.finding import Severity
+from archlint.core.folding import unfold
 from archlint.core.report import Environment, Report, Run
 from archlint.core.trial import USER, Plan
 from archlint.fixtures.toys.projections import Dense
@@ -243,3 +244,17 @@ def test_garbage_is_collected_as_before_whatever_happens_in_between() -> None:
         assert gc.get_threshold() == (700, 10, 10)
     finally:
         gc.set_threshold(*before)
+
+
+def test_the_census_counts_every_parameter_once_and_says_what_is_adapted(shallow: Callable[[str], str]) -> None:
+    for source in ("Qwen/Qwen3-30B-A3B", "google/gemma-4-E2B-it"):
+        report = archlint.lint(shallow(source), offline=True, plan={"target_modules": ["q_proj"]}, select=["ARC101"])
+        assert report.model is not None
+        assert report.recipe is not None
+        assert report.plan is not None
+        assert sum(part.parameters for part in report.modules) == report.model.parameters
+        for trial, parts in (
+            (report.recipe, [part for part in report.modules if part.recipe]),
+            (report.plan, [part for part in report.modules if part.plan]),
+        ):
+            assert sorted(trial.adapted) == sorted(path for part in parts for path in unfold(part.sites.pattern))

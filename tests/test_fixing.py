@@ -249,7 +249,7 @@ class TestTrainers:
         fixed = fix("type:ctrl", options(file))
         assert [finding.code for finding, _ in fixed.done] == ["ARC704"]
         assert fixed.after.text == SCRIPT.replace("1e-4)", "1e-4, gradient_checkpointing=False)")
-        assert fixed.report.training.needs == {}
+        assert fixed.report.trainer == {}
         assert fixed.report.ok
 
     def test_an_argument_that_is_wrong_is_changed_where_it_stands(self, tmp_path: Path) -> None:

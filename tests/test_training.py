@@ -52,7 +52,7 @@ def codes(report: Report) -> list[str]:
 
 
 def verdicts(report: Report) -> dict[str, Verdict]:
-    return {verdict.trainer.value: verdict for verdict in report.verdicts("5.23.0")}
+    return {verdict.trainer.value: verdict for verdict in report.verdicts}
 
 
 def statuses(report: Report) -> dict[str, str]:

@@ -299,23 +299,21 @@ def _check_undirected(ctx: click.Context) -> None:
 def _show_diff(source: str, options: Options, unsafe: bool, fail_on: Severity | None) -> int:
     """Print what :func:`_fix` would change; 1 where that is something, and else what the check itself ends with."""
     from archlint import engine
-    from archlint.core.report import Run
 
     fixed = _fixed(source, options, unsafe)
     emit(fixed.before.diff(fixed.after))
     _tell(fixed, "would be fixed")
-    return 1 if fixed.done else Run(engine.environment(), (fixed.report,)).exit_code(fail_on)
+    return 1 if fixed.done else engine.finished([fixed.report]).exit_code(fail_on)
 
 
 def _fix(source: str, options: Options, unsafe: bool) -> tuple[Run, PlanFile]:
     from archlint import engine
-    from archlint.core.report import Run
 
     fixed = _fixed(source, options, unsafe)
     if fixed.done:
         overwrite(fixed.after.path, fixed.before.text, fixed.after.text)
     _tell(fixed, "fixed")
-    return Run(engine.environment(), (fixed.report,)), fixed.after
+    return engine.finished([fixed.report]), fixed.after
 
 
 def _fixed(source: str, options: Options, unsafe: bool) -> Fixed:
@@ -353,7 +351,6 @@ def _warn_of_commands(ctx: click.Context, sources: Sequence[str]) -> None:
 
 def _run(sources: Sequence[str], options: Options) -> Run:
     from archlint import engine
-    from archlint.core.report import Run
 
     reports = []
     with progress() as tell:
@@ -361,7 +358,7 @@ def _run(sources: Sequence[str], options: Options) -> Run:
             place = f"{source} ({number} of {len(sources)})" if len(sources) > 1 else source
             staged = dataclasses.replace(options, progress=functools.partial(tell, place))
             reports.append(engine.check(source, staged))
-    return Run(engine.environment(), tuple(reports))
+    return engine.finished(reports)
 
 
 def _deliver(text: str, run: Run, output: Path | None) -> None:

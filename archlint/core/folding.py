@@ -12,9 +12,11 @@ import itertools
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from math import prod
 
 _INDEX = re.compile(r"0|[1-9][0-9]*")
 _SPECIAL = re.compile(r"([\\{},])")
+_RANGE = re.compile(r"([0-9]{1,9})\.\.([0-9]{1,9})")
 
 _Segment = tuple[str, ...]
 """The alternatives at one place of a path, in order of appearance."""
@@ -94,6 +96,11 @@ def unfold(pattern: str) -> list[str]:
     return ["".join(choice) for choice in itertools.product(*pieces(pattern))]
 
 
+def size(pattern: str) -> int:
+    """How many paths ``pattern`` stands for, without writing them down."""
+    return prod(sum(map(_width, _parts(text))) for is_group, text in _tokens(pattern) if is_group)
+
+
 def pieces(pattern: str) -> Iterator[list[str]]:
     """``pattern`` from left to right: what may stand at each place, one thing outside braces, several inside."""
     for is_group, text in _tokens(pattern):
@@ -118,11 +125,22 @@ def _tokens(pattern: str) -> Iterator[tuple[bool, str]]:
 
 
 def _alternatives(inside: str) -> Iterator[str]:
-    for part in re.findall(r"((?:\\.|[^\\,])*),", f"{inside},"):
-        if bounds := re.fullmatch(r"([0-9]+)\.\.([0-9]+)", part):
+    for part in _parts(inside):
+        if bounds := _RANGE.fullmatch(part):
             yield from map(str, range(int(bounds[1]), int(bounds[2]) + 1))
         else:
             yield _unescape(part)
+
+
+def _parts(inside: str) -> list[str]:
+    """What stands between the commas of a group."""
+    return re.findall(r"((?:\\.|[^\\,])*),", f"{inside},")
+
+
+def _width(part: str) -> int:
+    """How many alternatives a part of a group is."""
+    bounds = _RANGE.fullmatch(part)
+    return 1 if bounds is None else max(0, int(bounds[2]) - int(bounds[1]) + 1)
 
 
 def _unescape(text: str) -> str:

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from archlint.core.blueprint import Facts, ModelInfo, Scope
+from archlint.core.blueprint import ModelInfo, Scope
 from archlint.core.finding import Finding, FoldedSites, LeftOut, Severity
-from archlint.core.training import Training
+from archlint.core.training import Training, needed_together
 from archlint.core.trial import Trial
-from archlint.core.verdicts import Known, Verdict, verdict
+from archlint.core.verdicts import Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +63,19 @@ class Adapted:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """Sites of the census, those alone or those without that a plan adapts."""
+
+    sites: FoldedSites
+    parameters: int
+    """Of all of them together, tied ones counted where first seen."""
+    recipe: bool = False
+    """Whether the recipe adapts them."""
+    plan: bool | None = None
+    """Whether the user's plan does; ``None`` where there is none."""
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """What archlint says about one source."""
 
@@ -75,15 +88,17 @@ class Report:
     left_out: tuple[LeftOut, ...] = ()
     """What the recipe does not adapt, though it belongs to what is to be trained."""
     training: Training = field(default_factory=Training)
-    """What the trainers make of the model, those that it was checked for."""
-    facts: Facts = field(default_factory=Facts)
-    """What concerns the model as a whole."""
+    """What was found out for the trainers that it was checked for."""
+    verdicts: tuple[Verdict, ...] = ()
+    """What these make of the model."""
     dying: tuple[Dying, ...] = ()
     """Adapters of the plans tried that get no gradient on the batch for the scope."""
     plan: Trial | None = None
     adapts: tuple[Adapted, ...] = ()
     """Where the user's plan puts adapters."""
     stock: tuple[Trial, ...] = ()
+    modules: tuple[Part, ...] = ()
+    """All of the model, by class and place."""
     unchecked: tuple[Unchecked, ...] = ()
     notes: tuple[str, ...] = ()
     """What the reader should know of how this came about, such as that a family's representative was taken."""
@@ -135,27 +150,13 @@ class Report:
             raise FindingsError(self)
         return self
 
-    def verdicts(self, transformers: str | None) -> Iterator[Verdict]:
-        """What each of the trainers makes of the model.
-
-        Args:
-            transformers: its installed version.
-        """
-        training = self.training
-        trials = self.stock if self.plan is None else (self.plan,)
-        tried = self.recipe if self.plan is None else self.plan
-        known = Known(training, self.facts, trials, tried, self.findings)
-        for trainer in training.trainers:
-            version, is_installed = (training.trl, training.is_installed) if trainer.is_trl else (transformers, True)
-            yield verdict(trainer, known, version or "", is_installed=is_installed)
-
     @property
     def trainer(self) -> Mapping[str, Any] | None:
         """Arguments that the trainers it was checked for need beside the recipe, all of them together.
 
         ``None`` where one of them cannot train the model whatever it is given.
         """
-        return self.training.needs
+        return needed_together(verdict.needs for verdict in self.verdicts)
 
     @property
     def status(self) -> str:
@@ -181,6 +182,8 @@ class Run:
 
     environment: Environment
     reports: tuple[Report, ...] = ()
+    created: str | None = None
+    """When it ended: a date and time of ISO 8601 in UTC; ``None`` where nobody wrote it down."""
 
     @property
     def findings(self) -> Iterator[Finding]:

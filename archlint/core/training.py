@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -229,14 +229,6 @@ class Training:
         """Whether TRL computes the auxiliary loss of experts."""
         return self.has_router_logits and (self.balancing != 0.0 or self.always_balances)
 
-    @property
-    def needs(self) -> Mapping[str, Any] | None:
-        """What :meth:`needed_by` says of all the trainers together; ``None`` where one of them cannot be helped."""
-        needed = [self.needed_by(trainer) for trainer in self.trainers]
-        if any(arguments is None for arguments in needed):
-            return None
-        return {name: value for arguments in needed for name, value in (arguments or {}).items()}
-
     def needed_by(self, trainer: Trainer) -> Mapping[str, Any] | None:
         """The arguments with which ``trainer`` runs where it does not without; ``None`` where no argument helps."""
         if trainer is Trainer.REWARD and self.classifier is not None:
@@ -266,3 +258,13 @@ class Training:
     def by(self, trainers: Sequence[Trainer] = (), **arguments: Any) -> Training:
         """The same with more ``arguments``, and for other ``trainers`` where some are given."""
         return replace(self, trainers=tuple(trainers) or self.trainers, arguments={**self.arguments, **arguments})
+
+
+def needed_together(needed: Iterable[Mapping[str, Any] | None]) -> Mapping[str, Any] | None:
+    """What :meth:`Training.needed_by` says of several trainers; ``None`` where one of them cannot be helped."""
+    together: dict[str, Any] = {}
+    for arguments in needed:
+        if arguments is None:
+            return None
+        together |= arguments
+    return together

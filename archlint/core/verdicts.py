@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 from archlint.core.blueprint import Facts
 from archlint.core.finding import Finding, Severity
@@ -48,6 +49,8 @@ class Verdict:
     """Of what ``differs``."""
     takes: str = ""
     """The model's main input, where it raises over a model that is trained on no text: nobody named it for that."""
+    needs: Mapping[str, Any] | None = field(default_factory=dict)
+    """The arguments with which it runs where it does not without; ``None`` where no argument helps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +66,20 @@ class Known:
     findings: Sequence[Finding]
 
 
-def verdict(trainer: Trainer, known: Known, version: str, *, is_installed: bool) -> Verdict:
-    """What ``trainer`` makes of the model.
+def verdicts(known: Known, transformers: str | None) -> Iterator[Verdict]:
+    """What each of the trainers that the model was checked for makes of it.
 
     Args:
-        trainer: one of those that the model was checked for.
         known: what was found out.
-        version: of the package that it is from.
-        is_installed: whether that one is installed.
+        transformers: its installed version.
     """
+    training = known.training
+    for trainer in training.trainers:
+        version, is_installed = (training.trl, training.is_installed) if trainer.is_trl else (transformers, True)
+        yield _verdict(trainer, known, version or "", is_installed=is_installed)
+
+
+def _verdict(trainer: Trainer, known: Known, version: str, *, is_installed: bool) -> Verdict:
     training = known.training
     found = [finding for finding in known.findings if trainer in finding.trainers]
     bad = [finding for finding in found if finding.severity is not Severity.INFO]
@@ -87,7 +95,8 @@ def verdict(trainer: Trainer, known: Known, version: str, *, is_installed: bool)
         status = "differs" if flaws else "runs"
     said = bad or (found if status == "raises" else [])
     codes = tuple(dict.fromkeys(finding.code for finding in said))
-    return Verdict(trainer, version, is_installed, status, codes, flaws if status == "differs" else (), takes)
+    shown = flaws if status == "differs" else ()
+    return Verdict(trainer, version, is_installed, status, codes, shown, takes, training.needed_by(trainer))
 
 
 def _raises(trainer: Trainer, known: Known) -> bool:

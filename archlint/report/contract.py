@@ -15,7 +15,8 @@ from typing import Any
 from archlint import __version__
 from archlint.core.blueprint import ModelInfo
 from archlint.core.finding import Finding, FoldedSites, Remedy, Severity
-from archlint.core.report import Environment, Report, Run
+from archlint.core.folding import fold
+from archlint.core.report import Environment, Part, Report, Run
 from archlint.core.training import Trained
 from archlint.core.trial import Trial
 from archlint.core.verdicts import Verdict
@@ -33,8 +34,9 @@ def document(run: Run) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "archlint": __version__,
+        "created": run.created,
         "environment": _environment(run.environment),
-        "reports": [_report(report, run.environment.transformers) for report in run.reports],
+        "reports": [_report(report) for report in run.reports],
         "summary": {
             "errors": run.count(Severity.ERROR),
             "warnings": run.count(Severity.WARNING),
@@ -55,7 +57,7 @@ def _environment(environment: Environment) -> dict[str, Any]:
     }
 
 
-def _report(report: Report, transformers: str | None) -> dict[str, Any]:
+def _report(report: Report) -> dict[str, Any]:
     return {
         "source": report.source,
         "model": None if report.model is None else _model(report.model),
@@ -65,11 +67,12 @@ def _report(report: Report, transformers: str | None) -> dict[str, Any]:
         "recipe": None if report.recipe is None else _recipe(report, report.recipe),
         "plan": None if report.plan is None else {**_planned(report.plan), **_extent(report, report.plan)},
         "stock": [{"name": trial.plan.name, **_planned(trial)} for trial in report.stock],
-        "trainers": [_verdict(verdict) for verdict in report.verdicts(transformers)],
+        "trainers": [_verdict(verdict) for verdict in report.verdicts],
         "trial_train": None if report.training.trained is None else _trained(report.training.trained),
         "dead_in_training": [
             {"plan": part.plan, "sites": [_sites(fold) for fold in part.sites]} for part in report.dying
         ],
+        "modules": [_part(part) for part in report.modules],
         "unchecked": [{"what": unchecked.what, "why": unchecked.why} for unchecked in report.unchecked],
         "notes": list(report.notes),
         "seconds": round(report.seconds, 3),
@@ -87,6 +90,9 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
         "installed": verdict.is_installed,
         "status": verdict.status,
         "codes": list(verdict.codes),
+        "flaws": [flaw.value for flaw in verdict.flaws],
+        "takes": verdict.takes or None,
+        "arguments": plain(verdict.needs),
     }
 
 
@@ -143,6 +149,10 @@ def _sites(fold: FoldedSites) -> dict[str, Any]:
     return {"pattern": fold.pattern, "count": fold.count, "class": fold.type, "kind": fold.kind, "role": fold.role}
 
 
+def _part(part: Part) -> dict[str, Any]:
+    return {**_sites(part.sites), "parameters": part.parameters, "recipe": part.recipe, "plan": part.plan}
+
+
 def _remedy(remedy: Remedy) -> dict[str, Any]:
     return {
         "kind": remedy.kind,
@@ -150,6 +160,7 @@ def _remedy(remedy: Remedy) -> dict[str, Any]:
         "value": plain(remedy.value),
         "safety": remedy.safety.value,
         "proven": remedy.proven,
+        "by_recipe": remedy.by_recipe,
         "trainer": None if remedy.trainer is None else remedy.trainer.value,
         "trainer_args": plain(remedy.training),
         "edits": [dataclasses.asdict(edit) for edit in remedy.edits],
@@ -175,6 +186,7 @@ def _trial(trial: Trial) -> dict[str, Any]:
     return {
         "raised": None if trial.raised is None else str(trial.raised),
         "adapted": len(trial.adapted),
+        "patterns": fold(trial.adapted),
         "coverage": round(trial.coverage, 6),
         "outside_scope": trial.outside,
         **({} if trial.trainable is None else {"trainable": trial.trainable}),
@@ -182,6 +194,8 @@ def _trial(trial: Trial) -> dict[str, Any]:
         "crash": None if trial.crash is None else str(trial.crash),
         "ran_on": None if trial.ground is None else trial.ground.value,
         "dead": list(trial.dead),
+        "saved_dead": list(trial.saved_dead),
+        "muted": {path: mute.value for path, mute in trial.muted.items()},
         "notices": list(trial.notices),
     }
 

@@ -67,9 +67,9 @@ def _report(report: Report, environment: Environment) -> Iterator[RenderableType
     if report.plan is not None or report.stock:
         yield _BLANK
         yield from _trials(report)
-    if report.training.trainers or report.training.trained is not None or report.dying:
+    if report.verdicts or report.training.trained is not None or report.dying:
         yield _BLANK
-        yield from _trainers(report, environment)
+        yield from _trainers(report)
     if proposal.is_due(report):
         yield _BLANK
         yield from _recipe(report, environment)
@@ -202,11 +202,10 @@ def _extent(report: Report, plan: Trial) -> Iterator[RenderableType]:
         yield Row(Text("  trains", "dim"), Text(f"{text}{on_disk}", "dim"))
 
 
-def _trainers(report: Report, environment: Environment) -> Iterator[RenderableType]:
+def _trainers(report: Report) -> Iterator[RenderableType]:
     """What each trainer makes of the model, and which adapters it leaves as they are."""
-    verdicts = list(report.verdicts(environment.transformers))
-    column = max((len(verdict.trainer.value) for verdict in verdicts), default=0)
-    for n, verdict in enumerate(verdicts):
+    column = max((len(verdict.trainer.value) for verdict in report.verdicts), default=0)
+    for n, verdict in enumerate(report.verdicts):
         label = Text("" if n else "trainers", "bold")
         text = Text(wording.verdict(verdict), _VERDICTS.get(verdict.status, ""))
         yield Entry(label, Text(verdict.trainer.value), column, text, quoted=True)
@@ -242,9 +241,9 @@ def _recipe(report: Report, environment: Environment) -> Iterator[RenderableType
     yield from _left_out(report)
     yield _BLANK
     yield Source(partial(lora_config, recipe.plan.lora), style="green", widest=WIDTH)
-    for trainer in report.training.trainers:
-        if needed := report.training.needed_by(trainer):
-            yield Source(partial(call, trainer.config, needed), style="green", widest=WIDTH)
+    for verdict in report.verdicts:
+        if verdict.needs:
+            yield Source(partial(call, verdict.trainer.config, verdict.needs), style="green", widest=WIDTH)
 
 
 def _left_out(report: Report) -> Iterator[RenderableType]:

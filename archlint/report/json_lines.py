@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 from archlint.core.report import Run
@@ -10,5 +11,5 @@ from archlint.report.contract import document
 
 def render(run: Run) -> str:
     """Each report as a document on a line of its own, with schema, environment and its own summary."""
-    runs = (Run(run.environment, (report,)) for report in run.reports)
+    runs = (dataclasses.replace(run, reports=(report,)) for report in run.reports)
     return "".join(json.dumps(document(alone), allow_nan=False) + "\n" for alone in runs)

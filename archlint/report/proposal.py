@@ -31,5 +31,5 @@ def source(report: Report) -> str:
     """The recipe in Python, with what the trainers need beside it; nothing where there is no recipe."""
     if report.recipe is None:
         return ""
-    needs = ((trainer.config, report.training.needed_by(trainer)) for trainer in report.training.trainers)
+    needs = ((verdict.trainer.config, verdict.needs) for verdict in report.verdicts)
     return "\n".join([lora_config(report.recipe.plan.lora), *(call(name, needed) for name, needed in needs if needed)])

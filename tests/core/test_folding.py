@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from archlint.core.folding import fold, unfold, without_indices
+from archlint.core.folding import fold, size, unfold, without_indices
 
 # Few letters, so that names collide, and every character that the notation gives a meaning to.
 names = st.one_of(
@@ -29,6 +29,14 @@ paths = st.lists(names, min_size=1, max_size=4).map(".".join)
 def test_unfolding_gives_back_exactly_what_was_folded(given_paths: list[str]) -> None:
     unfolded = [path for pattern in fold(given_paths) for path in unfold(pattern)]
     assert sorted(unfolded) == sorted(set(given_paths))
+
+
+@given(st.lists(paths))
+@example(["a.{0..3}"])
+def test_the_size_of_a_pattern_is_known_before_it_is_unfolded(given_paths: list[str]) -> None:
+    for pattern in fold(given_paths):
+        assert size(pattern) == len(unfold(pattern))
+    assert size("layers.{0..999999999}.{q,k}") == 2 * 10**9
 
 
 @given(st.lists(paths, unique=True))

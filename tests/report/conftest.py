@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from archlint.core.blueprint import ModelInfo, Scope
+from archlint.core.blueprint import Facts, ModelInfo, Scope
 from archlint.core.finding import Edit, Evidence, Finding, FoldedSites, LeftOut, Location, PlanLine, Remedy, Severity
 from archlint.core.report import Environment, Report, Run, Unchecked
 from archlint.core.safety import Safety
+from archlint.core.training import Training
 from archlint.core.trial import Ground, Plan, Refusal, Trial
+from archlint.core.verdicts import Known, verdicts
 
 GOLDEN = Path(__file__).parent / "golden"
 ENVIRONMENT = Environment("3.11.7", "2.13.0", "5.23.0", "1.15.0", "0.21.2", None)
@@ -312,6 +316,14 @@ def run(request: pytest.FixtureRequest) -> Run:
 def several(gemma: Run, clean: Run, unchecked: Run) -> Run:
     """Three sources in one call."""
     return Run(ENVIRONMENT, (*gemma.reports, *clean.reports, *unchecked.reports))
+
+
+def trained(report: Report, training: Training, facts: Facts | None = None, **fields: Any) -> Report:
+    """``report`` with what was found out for trainers, and what they make of the model by that."""
+    report = dataclasses.replace(report, training=training, **fields)
+    trials, tried = (report.stock, report.recipe) if report.plan is None else ((report.plan,), report.plan)
+    known = Known(training, facts or Facts(), trials, tried, report.findings)
+    return dataclasses.replace(report, verdicts=tuple(verdicts(known, ENVIRONMENT.transformers)))
 
 
 def _paths(count: int) -> tuple[str, ...]:

@@ -8,9 +8,11 @@ from hypothesis import strategies as st
 
 from archlint.core.blueprint import ModelInfo, Scope
 from archlint.core.finding import Edit, Evidence, Finding, FoldedSites, LeftOut, Location, PlanLine, Remedy, Severity
-from archlint.core.report import Environment, Report, Run, Unchecked
+from archlint.core.report import Environment, Part, Report, Run, Unchecked
 from archlint.core.safety import Safety
+from archlint.core.training import Trainer
 from archlint.core.trial import Ground, Plan, Refusal, Trial
+from archlint.core.verdicts import Flaw, Verdict
 
 PAYLOADS = (
     "@team/leads",
@@ -100,6 +102,18 @@ TRIALS = st.builds(
 )
 MODELS = st.builds(ModelInfo, NAMES, st.just("local"), NAMES, NAMES, st.just(12), st.just(3))
 UNCHECKED = st.lists(st.builds(Unchecked, NAMES, NAMES), max_size=2).map(tuple)
+VERDICTS = st.builds(
+    Verdict,
+    st.sampled_from(Trainer),
+    NAMES,
+    st.booleans(),
+    st.sampled_from(["runs", "differs", "raises", "unknown"]),
+    codes=st.lists(NAMES, max_size=2).map(tuple),
+    flaws=st.lists(st.sampled_from(Flaw), max_size=2).map(tuple),
+    takes=st.one_of(st.just(""), NAMES),
+    needs=st.one_of(st.none(), st.just({}), st.just({"loss_type": "nll"})),
+)
+PARTS = st.builds(Part, SITES, st.integers(0, 10**12), st.booleans(), st.one_of(st.none(), st.booleans()))
 LEFT_OUT = st.builds(LeftOut, NAMES, st.lists(SITES, min_size=1, max_size=2).map(tuple))
 
 
@@ -117,7 +131,9 @@ REPORTS = st.builds(
     findings=st.lists(FINDINGS, max_size=3).map(tuple),
     recipe=st.one_of(st.none(), TRIALS),
     left_out=st.lists(LEFT_OUT, max_size=1).map(tuple),
+    verdicts=st.lists(VERDICTS, max_size=2).map(tuple),
     plan=st.one_of(st.none(), TRIALS),
+    modules=st.lists(PARTS, max_size=2).map(tuple),
     unchecked=UNCHECKED,
     notes=st.lists(NAMES, max_size=1).map(tuple),
 ).map(_consistent)

@@ -18,7 +18,7 @@ from archlint.core.training import Trained, Trainer, Training
 from archlint.core.trial import Crash
 from archlint.report import contract, json_document, json_lines
 
-from .conftest import ENVIRONMENT
+from .conftest import ENVIRONMENT, trained
 
 VALIDATOR = Draft202012Validator(contract.schema())
 
@@ -77,6 +77,7 @@ def test_what_a_trial_holds(gemma: Run, clean: Run) -> None:
         "trial": {
             "raised": None,
             "adapted": 64,
+            "patterns": ["layers.{0..63}"],
             "coverage": 0.0961,
             "outside_scope": 0,
             "trainable": 0,
@@ -84,6 +85,8 @@ def test_what_a_trial_holds(gemma: Run, clean: Run) -> None:
             "crash": None,
             "ran_on": "meta",
             "dead": [],
+            "saved_dead": [],
+            "muted": {},
             "notices": [],
         },
         "trainable_share": 0.0,
@@ -223,9 +226,7 @@ class TestTrainers:
 
     def report(self, run: Run, training: Training = TRAINING, **fields: Any) -> Any:
         (report,) = run.reports
-        document = json.loads(
-            json_document.render(Run(ENVIRONMENT, (dataclasses.replace(report, training=training, **fields),)))
-        )
+        document = json.loads(json_document.render(Run(ENVIRONMENT, (trained(report, training, **fields),))))
         VALIDATOR.validate(document)
         return document["reports"][0]
 
@@ -234,9 +235,9 @@ class TestTrainers:
         odd = Finding("ARC707", "y", Severity.WARNING, "it copies", "", trainers=(Trainer.TRANSFORMERS,))
         said = Finding("ARC708", "z", Severity.INFO, "it counts", "", trainers=(Trainer.REWARD,))
         assert self.report(clean, findings=(balancing, odd, said))["trainers"] == [
-            verdict("trl-sft", "1.16.0", "raises", "ARC705"),
+            verdict("trl-sft", "1.16.0", "raises", "ARC705", arguments={"router_aux_loss_coef": 0.0}),
             verdict("trl-reward", "1.16.0", "runs"),
-            verdict("transformers", ENVIRONMENT.transformers, "differs", "ARC707"),
+            verdict("transformers", ENVIRONMENT.transformers, "differs", "ARC707", flaws=["loss"]),
         ]
 
     def test_what_a_real_trial_came_to(self, clean: Run) -> None:
@@ -308,7 +309,7 @@ class TestTrainers:
     )
     def test_the_schema_catches_mistakes(self, clean: Run, place: tuple[Any, ...], wrong: object) -> None:
         (report,) = clean.reports
-        document: Any = contract.document(Run(ENVIRONMENT, (dataclasses.replace(report, training=self.TRAINING),)))
+        document: Any = contract.document(Run(ENVIRONMENT, (trained(report, self.TRAINING),)))
         *way, last = place
         part = document["reports"][0]
         for step in way:
@@ -318,5 +319,6 @@ class TestTrainers:
             VALIDATOR.validate(json.loads(json.dumps(document)))
 
 
-def verdict(trainer: str, version: str | None, status: str, *codes: str) -> dict[str, Any]:
-    return {"trainer": trainer, "version": version, "installed": True, "status": status, "codes": list(codes)}
+def verdict(trainer: str, version: str | None, status: str, *codes: str, **fields: Any) -> dict[str, Any]:
+    found = {"trainer": trainer, "version": version, "installed": True, "status": status, "codes": list(codes)}
+    return {**found, "flaws": [], "takes": None, "arguments": {}, **fields}

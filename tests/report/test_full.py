@@ -17,6 +17,8 @@ from archlint.core.trial import Crash, Plan, Refusal, Trial
 from archlint.report import full
 from archlint.report.layout import draw
 
+from .conftest import trained
+
 Golden = Callable[[str], None]
 
 
@@ -30,7 +32,9 @@ def only(run: Run) -> Report:
 
 
 def changed(run: Run, **fields: object) -> Run:
-    return Run(run.environment, (dataclasses.replace(only(run), **fields),))  # type: ignore[arg-type]
+    report = only(run)
+    training = fields.pop("training", report.training)
+    return Run(run.environment, (trained(report, training, **fields),))  # type: ignore[arg-type]
 
 
 def test_gemma_at_80_columns(gemma: Run, golden: Golden) -> None:

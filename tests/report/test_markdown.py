@@ -22,6 +22,7 @@ from archlint.report import markdown
 from archlint.report.proposal import is_due
 from archlint.report.quoting import visible
 
+from .conftest import trained
 from .strategies import RUNS
 
 PARSER = MarkdownIt("commonmark").enable(["table", "strikethrough"])
@@ -149,7 +150,7 @@ def test_the_recipe_is_to_be_pasted(gemma: Run) -> None:
 
 def test_what_the_trainer_needs_stands_beside_the_recipe(gemma: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Training, "needed_by", lambda self, trainer: {"router_aux_loss_coef": 0.0})
-    report = dataclasses.replace(gemma.reports[0], training=Training(trainers=(Trainer.SFT,)))
+    report = trained(gemma.reports[0], Training(trainers=(Trainer.SFT,)))
     *_, recipe = fences(read(run_of(report)), "python")
     assert recipe.endswith(")\nSFTConfig(\n    router_aux_loss_coef=0.0,\n)\n")
 
