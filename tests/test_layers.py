@@ -17,6 +17,7 @@ KNOWS = {
     "quiet": "",
     "deadline": "",
     "fixtures": "",
+    "revisions": "",
     "rules": "core",
     "report": "core",
     "plans": "core",

@@ -18,14 +18,17 @@ def render(run: Run) -> str:
 def _lines(report: Report) -> Iterator[str]:
     source = one_line(report.source)
     for finding in report.findings:
-        where = f" {_where(finding)}" if finding.sites else ""
-        line = f" ({wording.line(finding.plan_line)})" if finding.plan_line is not None else ""
-        yield (
-            f"{source}: {finding.severity.value} {visible(finding.code)} {visible(finding.name)}{where}: "
-            f"{one_line(finding.message)}{line}"
-        )
+        yield f"{source}: {told(finding)}"
     for unchecked in report.untold:
         yield f"{source}: unchecked {one_line(unchecked.what)}: {one_line(unchecked.why)}"
+
+
+def told(finding: Finding) -> str:
+    """What is said of one finding."""
+    where = f" {_where(finding)}" if finding.sites else ""
+    line = f" ({wording.line(finding.plan_line)})" if finding.plan_line is not None else ""
+    head = f"{finding.severity.value} {visible(finding.code)} {visible(finding.name)}"
+    return f"{head}{where}: {one_line(finding.message)}{line}"
 
 
 def _where(finding: Finding) -> str:

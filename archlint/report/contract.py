@@ -35,7 +35,7 @@ def document(run: Run) -> dict[str, Any]:
         "schema": SCHEMA,
         "archlint": __version__,
         "created": run.created,
-        "environment": _environment(run.environment),
+        "environment": environment(run.environment),
         "reports": [_report(report) for report in run.reports],
         "summary": {
             "errors": run.count(Severity.ERROR),
@@ -46,14 +46,15 @@ def document(run: Run) -> dict[str, Any]:
     }
 
 
-def _environment(environment: Environment) -> dict[str, Any]:
+def environment(installed: Environment) -> dict[str, Any]:
+    """Versions in JSON values."""
     return {
-        "python": environment.python,
-        "torch": environment.torch,
-        "transformers": environment.transformers,
-        "accelerate": environment.accelerate,
-        "peft": environment.peft,
-        "trl": environment.trl,
+        "python": installed.python,
+        "torch": installed.torch,
+        "transformers": installed.transformers,
+        "accelerate": installed.accelerate,
+        "peft": installed.peft,
+        "trl": installed.trl,
     }
 
 
@@ -63,10 +64,10 @@ def _report(report: Report) -> dict[str, Any]:
         "model": None if report.model is None else _model(report.model),
         "status": report.status,
         "scope": report.scope.value,
-        "findings": [_finding(finding) for finding in report.findings],
+        "findings": list(map(finding, report.findings)),
         "recipe": None if report.recipe is None else _recipe(report, report.recipe),
-        "plan": None if report.plan is None else {**_planned(report.plan), **_extent(report, report.plan)},
-        "stock": [{"name": trial.plan.name, **_planned(trial)} for trial in report.stock],
+        "plan": None if report.plan is None else {**planned(report.plan), **_extent(report, report.plan)},
+        "stock": [{"name": trial.plan.name, **planned(trial)} for trial in report.stock],
         "trainers": [_verdict(verdict) for verdict in report.verdicts],
         "trial_train": None if report.training.trained is None else _trained(report.training.trained),
         "dead_in_training": [
@@ -80,7 +81,7 @@ def _report(report: Report) -> dict[str, Any]:
 
 
 def _recipe(report: Report, recipe: Trial) -> dict[str, Any]:
-    return {**_planned(recipe), "trainer": plain(report.trainer), "left_out": _left_out(report)}
+    return {**planned(recipe), "trainer": plain(report.trainer), "left_out": _left_out(report)}
 
 
 def _verdict(verdict: Verdict) -> dict[str, Any]:
@@ -125,23 +126,24 @@ def _model(model: ModelInfo) -> dict[str, Any]:
     }
 
 
-def _finding(finding: Finding) -> dict[str, Any]:
-    location = finding.location
+def finding(found: Finding) -> dict[str, Any]:
+    """A finding in JSON values."""
+    location = found.location
     return {
-        "code": finding.code,
-        "name": finding.name,
-        "severity": finding.severity.value,
-        "evidence": finding.evidence.value,
-        "message": finding.message,
-        "why": finding.why,
-        "fingerprint": finding.fingerprint,
-        "sites": [_sites(fold) for fold in finding.sites],
+        "code": found.code,
+        "name": found.name,
+        "severity": found.severity.value,
+        "evidence": found.evidence.value,
+        "message": found.message,
+        "why": found.why,
+        "fingerprint": found.fingerprint,
+        "sites": [_sites(fold) for fold in found.sites],
         "location": None if location is None else {"file": location.file, "line": location.line},
-        "proof": list(finding.proof),
-        "remedies": [_remedy(remedy) for remedy in finding.remedies],
-        "unchecked": finding.unchecked,
-        "trainers": [trainer.value for trainer in finding.trainers],
-        "plan_line": None if finding.plan_line is None else dataclasses.asdict(finding.plan_line),
+        "proof": list(found.proof),
+        "remedies": [_remedy(remedy) for remedy in found.remedies],
+        "unchecked": found.unchecked,
+        "trainers": [trainer.value for trainer in found.trainers],
+        "plan_line": None if found.plan_line is None else dataclasses.asdict(found.plan_line),
     }
 
 
@@ -167,7 +169,8 @@ def _remedy(remedy: Remedy) -> dict[str, Any]:
     }
 
 
-def _planned(trial: Trial) -> dict[str, Any]:
+def planned(trial: Trial) -> dict[str, Any]:
+    """A plan and what came of it, in JSON values."""
     return {"tuner": trial.plan.tuner, "lora": plain(trial.plan.lora), "trial": _trial(trial)}
 
 

@@ -13,16 +13,14 @@ from rich.text import Text
 
 from archlint import __version__
 from archlint.core.blueprint import ModelInfo
-from archlint.core.finding import Finding, Remedy, Severity
+from archlint.core.finding import Severity
 from archlint.core.report import Environment, Report, Run
 from archlint.core.trial import LORA, Trial
-from archlint.report import proposal, wording
-from archlint.report.fixes import assurance, change, is_argument
-from archlint.report.layout import GUTTER, Entry, Facts, Lines, Path, Row, Source, Verbatim, padded
+from archlint.report import blocks, proposal, wording
+from archlint.report.layout import GUTTER, Entry, Facts, Path, Row, Source, Verbatim, padded
 from archlint.report.quoting import clip, gist, one_line, visible
-from archlint.report.snippet import WIDTH, argument, assignment, call, lora_config
+from archlint.report.snippet import WIDTH, assignment, call, lora_config
 
-_STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "bold yellow", Severity.INFO: "bold cyan"}
 _ORIGINS = {
     "hub": "from the hub",
     "cache": "from the hub's cache",
@@ -52,10 +50,10 @@ def render(run: Run, *, exit_code: int | None) -> RenderableType:
 
 
 def _report(report: Report, environment: Environment) -> Iterator[RenderableType]:
-    yield from _header(report, environment)
+    yield from header(report, environment)
     for finding in (*report.of(Severity.ERROR), *report.of(Severity.WARNING)):
         yield _BLANK
-        yield from _finding(finding)
+        yield from blocks.finding(finding)
     if report.untold:
         yield _BLANK
         for unchecked in report.untold:
@@ -63,7 +61,7 @@ def _report(report: Report, environment: Environment) -> Iterator[RenderableType
             yield Row(Text("unchecked", "bold magenta"), what, gutter=GUTTER + 2)
     if infos := report.of(Severity.INFO):
         yield _BLANK
-        yield from _infos(infos)
+        yield from blocks.infos(infos)
     if report.plan is not None or report.stock:
         yield _BLANK
         yield from _trials(report)
@@ -75,7 +73,8 @@ def _report(report: Report, environment: Environment) -> Iterator[RenderableType
         yield from _recipe(report, environment)
 
 
-def _header(report: Report, environment: Environment) -> Iterator[RenderableType]:
+def header(report: Report, environment: Environment) -> Iterator[RenderableType]:
+    """What it is about, where that comes from, and what a reader should know first."""
     model = report.model
     title = Text.assemble(("archlint ", "dim"), (visible(report.source), "bold"))
     if model is not None and model.id != report.source:
@@ -103,73 +102,6 @@ def _facts(model: ModelInfo, report: Report) -> Iterator[str]:
 def _origin(model: ModelInfo) -> str:
     origin = _ORIGINS.get(model.origin, model.origin)
     return f"{origin}, revision {visible(model.revision)}" if model.revision else origin
-
-
-def _finding(finding: Finding) -> Iterator[RenderableType]:
-    identity = Text.assemble((visible(finding.code), "bold"), f" {visible(finding.name)}")
-    if finding.sites:
-        identity.append(f" · {wording.plural(finding.count, 'site')}", "dim")
-    yield Row(_severity(finding.severity), identity.append(f" · {finding.evidence.value}", "dim"))
-    yield Row(Text(), Text(one_line(finding.message), "bold"))
-    if (at := finding.plan_line) is not None:
-        yield Lines(((wording.line(at), Text(visible(at.key), "cyan")),), Text("  plan", "dim"))
-    yield from _places(finding)
-    if finding.why:
-        yield Row(Text("  why", "dim"), Text(one_line(finding.why)))
-    for n, line in enumerate(finding.proof):
-        yield Row(Text("" if n else "  proof", "dim"), Text(gist(line, _LONGEST_PROOF)), quoted=True)
-    for remedy in finding.remedies:
-        yield from _remedy(remedy)
-
-
-def _places(finding: Finding) -> Iterator[RenderableType]:
-    shown, rest = finding.sites[:_MOST_FOLDS], finding.sites[_MOST_FOLDS:]
-    digits = max((len(str(fold.count)) for fold in shown), default=0)
-    for n, fold in enumerate(shown):
-        label = padded(Text("" if n else "  where", "dim"), GUTTER)
-        yield Path(label.append(f"{fold.count:>{digits}}× "), Text(visible(fold.pattern), "cyan"))
-    if rest:
-        sites = wording.plural(sum(fold.count for fold in rest), "site")
-        yield Row(
-            Text(), Text(f"and {wording.plural(len(rest), 'pattern')} more, {sites}: --format json has them", "dim")
-        )
-    if finding.sites or finding.location:
-        yield Row(Text("  class", "dim"), Text(_classes(finding)))
-
-
-def _classes(finding: Finding) -> str:
-    """The classes of the sites, and where the first one is defined."""
-    first, *others = dict.fromkeys(visible(fold.type) for fold in finding.sites) or [""]
-    location = finding.location
-    place = f"{visible(location.file)}:{location.line}" if location is not None else ""
-    defined = " in ".join(filter(None, (first, place)))
-    return f"{defined}, and {', '.join(others)}" if others else defined
-
-
-def _remedy(remedy: Remedy) -> Iterator[RenderableType]:
-    text = Text.assemble(one_line(remedy.text), (f" ({assurance(remedy)})", "green" if remedy.proven else "dim"))
-    yield Row(Text("  fix", "green"), text)
-    yield Lines(tuple((wording.line(edit), Text(change(edit), "green")) for edit in remedy.edits), gutter=GUTTER + 2)
-    if is_argument(remedy):
-        yield Source(partial(argument, remedy.kind, remedy.value), GUTTER + 2, "green")
-
-
-def _infos(findings: Sequence[Finding]) -> Iterator[RenderableType]:
-    heads = [_head(finding) for finding in findings]
-    column = max(head.cell_len for head in heads)
-    for n, (finding, head) in enumerate(zip(findings, heads, strict=True)):
-        label = Text() if n else _severity(Severity.INFO)
-        at = "" if finding.plan_line is None else f" ({wording.line(finding.plan_line)})"
-        yield Entry(label, head, column, Text.assemble(one_line(finding.message), (at, "dim")))
-
-
-def _head(finding: Finding) -> Text:
-    head = Text.assemble((visible(finding.code), "bold"), f" {visible(finding.name)}")
-    return head.append(f" × {finding.count}", "dim") if finding.count > 1 else head
-
-
-def _severity(severity: Severity) -> Text:
-    return Text(severity.value, _STYLES[severity])
 
 
 def _trials(report: Report) -> Iterator[RenderableType]:

@@ -29,7 +29,7 @@ _LONGEST_PROOF = 500
 
 
 @dataclass(frozen=True)
-class _Part:
+class Part:
     """A stretch of the comment, which is left out as a whole where there is no room."""
 
     noun: str
@@ -38,19 +38,23 @@ class _Part:
     """How grave it is and what it is: the higher, the sooner it is left out."""
 
 
-_OVERVIEW, _RECIPE, _DETAILS = range(3)
+OVERVIEW, RECIPE, DETAILS = range(3)
 
 
 def render(run: Run) -> str:
     """The run as Markdown, no longer than a comment may be: a line says what is left out."""
-    head = f"### archlint: {wording.tally(run)}\n"
-    foot = f"\n{_versions(run.environment)}\n"
-    sections = [list(_section(report)) for report in run.reports]
+    return compose(wording.tally(run), [list(section(report)) for report in run.reports], run.environment)
+
+
+def compose(headline: str, sections: Sequence[Sequence[Part]], environment: Environment) -> str:
+    """A comment of ``sections``, one a source, and what of them there is room for."""
+    head = f"### archlint: {headline}\n"
+    foot = f"\n{_versions(environment)}\n"
     kept, lost = _fitting(sections, _ROOM - len(head) - len(foot))
     return "".join([head, *(part.text for part in kept), *_remark(lost), foot])
 
 
-def _fitting(sections: Sequence[Sequence[_Part]], room: int) -> tuple[list[_Part], Counter[str]]:
+def _fitting(sections: Sequence[Sequence[Part]], room: int) -> tuple[list[Part], Counter[str]]:
     """Parts for ``room`` characters, in order, and how many of each kind there is none for.
 
     Of a section without room for its first part there is nothing, and of the others of it nothing is counted.
@@ -81,18 +85,25 @@ def _versions(environment: Environment) -> str:
     return " · ".join(prose(f"{name} {version}") for name, version in packages.items() if version)
 
 
-def _section(report: Report) -> Iterator[_Part]:
+def section(report: Report, *, proposing: bool | None = None, nothing: str = "Nothing was found.") -> Iterator[Part]:
+    """What there is to say of one source, the gravest in the smallest parts.
+
+    Args:
+        report: on that source.
+        proposing: whether its recipe is shown; by default where one is due.
+        nothing: what to say where it has no findings.
+    """
     gravity = _gravity(report)
     first, *others = [row(*cells) for cells in _rows(report)] or [""]
-    head = "".join([*_head(report), _COLUMNS if first else "\nNothing was found.\n", first])
-    yield _Part("source", head, (gravity, _OVERVIEW))
+    head = "".join([*_head(report), _COLUMNS if first else f"\n{nothing}\n", first])
+    yield Part("source", head, (gravity, OVERVIEW))
     for line in others:
-        yield _Part("table row", line, (gravity, _OVERVIEW))
+        yield Part("table row", line, (gravity, OVERVIEW))
     for finding in report.findings:
         if details := "\n".join(_details(finding)):
-            yield _Part("details block", _folded(finding, details), (finding.severity.rank, _DETAILS))
-    if proposal.is_due(report):
-        yield _Part("recipe", "".join(f"\n{block}" for block in _recipe(report)), (gravity, _RECIPE))
+            yield Part("details block", _folded(finding, details), (finding.severity.rank, DETAILS))
+    if proposal.is_due(report) if proposing is None else proposing:
+        yield Part("recipe", "".join(f"\n{block}" for block in _recipe(report)), (gravity, RECIPE))
 
 
 def _gravity(report: Report) -> int:

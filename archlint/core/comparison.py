@@ -1,0 +1,167 @@
+"""What came and went between two runs over the same sources: an upgrade, or a change of a model or a plan."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from archlint.core.finding import Finding, Severity
+from archlint.core.report import Report, Run, Unchecked
+from archlint.core.trial import Trial
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A finding that was there before and still is, in other words, at other places or of another severity."""
+
+    before: Finding
+    after: Finding
+
+    @property
+    def is_worse(self) -> bool:
+        return self.after.severity.rank < self.before.severity.rank
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two reports on one source; ``None`` where one run has no report on it."""
+
+    source: str
+    before: Report | None
+    after: Report | None
+
+    @cached_property
+    def new(self) -> tuple[Finding, ...]:
+        """What was not found before."""
+        known = _identified(self.before)
+        return tuple(finding for key, finding in _identified(self.after).items() if key not in known)
+
+    @cached_property
+    def mended(self) -> tuple[Finding, ...]:
+        """What is not found any more, and was looked for."""
+        return () if self.is_blind else self._gone
+
+    @cached_property
+    def lost(self) -> tuple[Finding, ...]:
+        """What is not found any more where something could not be checked: nobody knows whether it is mended."""
+        return self._gone if self.is_blind else ()
+
+    @cached_property
+    def changed(self) -> tuple[Pair, ...]:
+        """What is still found, and not quite the same."""
+        known = _identified(self.before)
+        pairs = (Pair(known[key], finding) for key, finding in _identified(self.after).items() if key in known)
+        return tuple(pair for pair in pairs if _told(pair.before) != _told(pair.after))
+
+    @cached_property
+    def same(self) -> tuple[Finding, ...]:
+        """What is found as before."""
+        told = {id(finding) for finding in (*self.new, *(pair.after for pair in self.changed))}
+        return tuple(finding for finding in _identified(self.after).values() if id(finding) not in told)
+
+    @cached_property
+    def bad(self) -> tuple[Finding, ...]:
+        """What is new, and what is worse than it was."""
+        return (*self.new, *(pair.after for pair in self.changed if pair.is_worse))
+
+    @property
+    def unchecked(self) -> tuple[Unchecked, ...]:
+        """What cannot be checked, and could be before or was not asked then."""
+        known = () if self.before is None else self.before.unchecked
+        return () if self.after is None else tuple(item for item in self.after.unchecked if item not in known)
+
+    @property
+    def checked(self) -> tuple[Unchecked, ...]:
+        """What could not be checked before, and is by now."""
+        still = () if self.after is None else self.after.unchecked
+        known = () if self.before is None else self.before.unchecked
+        return () if self.after is None else tuple(item for item in known if item not in still)
+
+    @property
+    def is_blind(self) -> bool:
+        """Whether something that was found before may be there still, unseen."""
+        return self.after is not None and bool(self.after.unchecked)
+
+    @property
+    def recipes(self) -> tuple[Trial | None, Trial | None] | None:
+        """The recipes of both, where they differ in what they say or in what they come to."""
+        before, after = (None if report is None else report.recipe for report in (self.before, self.after))
+        if self.before is None or self.after is None or _outcome(before) == _outcome(after):
+            return None
+        return before, after
+
+    @property
+    def is_same(self) -> bool:
+        """Whether nothing came, went or changed."""
+        lists = (self.new, self.mended, self.lost, self.changed, self.unchecked, self.checked)
+        there = (self.before is None) == (self.after is None)
+        return there and not any(lists) and self.recipes is None
+
+    @property
+    def _gone(self) -> tuple[Finding, ...]:
+        """What is not found any more; nothing where the source itself is not asked for any more."""
+        if self.after is None:
+            return ()
+        still = _identified(self.after)
+        return tuple(finding for key, finding in _identified(self.before).items() if key not in still)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Two runs, source by source."""
+
+    before: Run
+    after: Run
+    comparisons: tuple[Comparison, ...]
+
+    @classmethod
+    def of(cls, before: Run, after: Run) -> Difference:
+        """Both runs, held side by side by the names of their sources; two runs over one source each are by these."""
+        if len(before.reports) == len(after.reports) == 1:
+            old, new = before.reports[0], after.reports[0]
+            return cls(before, after, (Comparison(new.source, old, new),))
+        known = {report.source: report for report in before.reports}
+        found = {report.source: report for report in after.reports}
+        sources = dict.fromkeys([*found, *known])
+        pairs = (Comparison(source, known.get(source), found.get(source)) for source in sources)
+        return cls(before, after, tuple(pairs))
+
+    @property
+    def news(self) -> Run:
+        """The later run with what is new or worse, and what could not be checked; notes tell what is mended."""
+        return dataclasses.replace(self.after, reports=tuple(self._news()))
+
+    def exit_code(self, fail_on: Severity | None) -> int:
+        """1 where a finding at or above ``fail_on`` is new or worse, else 3 or 0.
+
+        3 means that something cannot be checked in the later run, whether it could be in the earlier or not.
+        """
+        return self.news.exit_code(fail_on)
+
+    def _news(self) -> Iterator[Report]:
+        for comparison in self.comparisons:
+            if (report := comparison.after) is None:
+                continue
+            notes = [f"mended: {finding.code} {finding.message}" for finding in comparison.mended]
+            yield dataclasses.replace(report, findings=comparison.bad, notes=(*report.notes, *notes))
+
+
+def _identified(report: Report | None) -> Mapping[tuple[str, str], Finding]:
+    """Its findings; that something could not be checked is told elsewhere."""
+    findings = () if report is None else report.findings
+    return {(finding.code, finding.fingerprint): finding for finding in findings if not finding.unchecked}
+
+
+def _told(finding: Finding) -> object:
+    places = sorted((fold.pattern, fold.count, fold.type) for fold in finding.sites)
+    return finding.severity, finding.message, places
+
+
+def _outcome(recipe: Trial | None) -> object:
+    """What a recipe says and comes to; where in detail is for the reports themselves."""
+    if recipe is None:
+        return None
+    figures = (len(recipe.adapted), round(recipe.coverage, 4), recipe.outside, recipe.forward, recipe.is_sound)
+    return dict(recipe.plan.lora), figures

@@ -1,0 +1,37 @@
+"""``--format concise`` of a difference: a line for each thing that is not as it was."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from archlint.core.comparison import Comparison, Difference
+from archlint.report import concise
+from archlint.report.difference import words
+from archlint.report.quoting import one_line
+
+
+def render(difference: Difference) -> str:
+    """``source: new error CODE name …``, and likewise what is ``worse``, ``changed``, ``mended`` or ``lost``."""
+    return "".join(f"{line}\n" for comparison in difference.comparisons for line in _lines(comparison))
+
+
+def _lines(comparison: Comparison) -> Iterator[str]:
+    source = one_line(comparison.source)
+    if remark := words.remark(comparison):
+        yield f"{source}: {remark}"
+    for finding in comparison.new:
+        yield f"{source}: new {concise.told(finding)}"
+    for pair in comparison.changed:
+        verb = "worse" if pair.is_worse else "changed"
+        yield f"{source}: {verb} {concise.told(pair.after)} ({one_line(words.changes(pair))})"
+    for finding in comparison.mended:
+        yield f"{source}: mended {concise.told(finding)}"
+    for finding in comparison.lost:
+        yield f"{source}: lost {concise.told(finding)}"
+    for item in comparison.unchecked:
+        yield f"{source}: unchecked {one_line(item.what)}: {one_line(item.why)}"
+    for item in comparison.checked:
+        yield f"{source}: checked {one_line(item.what)}"
+    if (recipes := comparison.recipes) is not None:
+        changes = "; ".join(words.recipe(*recipes)) or "the same arguments come to something else"
+        yield f"{source}: recipe {one_line(changes)}"

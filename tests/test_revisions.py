@@ -1,0 +1,131 @@
+"""Files of a git repository as they were, beside those of today."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from archlint.revisions import RevisionError, past
+
+
+def git(folder: Path, *arguments: str) -> str:
+    author = {f"GIT_{who}_{what}": "a@b" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    alone = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
+    done = subprocess.run(
+        ["git", *arguments],
+        cwd=folder,
+        env={**os.environ, **author, **alone},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return done.stdout.strip()
+
+
+def commit(folder: Path, message: str = "x") -> str:
+    git(folder, "add", "-A")
+    git(folder, "commit", "-qm", message)
+    return git(folder, "rev-parse", "HEAD")
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    folder = tmp_path / "model"
+    (folder / "sub dir").mkdir(parents=True)
+    git(folder, "init", "-q", "-b", "main")
+    (folder / "config.json").write_bytes(b'{"a": 1}\r\n')
+    (folder / "modeling_x.py").write_text("one = 1\n", encoding="utf-8")
+    (folder / "sub dir" / "é:*.json").write_text("{}", encoding="utf-8")
+    (folder / "photo.png").write_bytes(b"\0")
+    (folder / "plan.yml").write_text("r: 8\n", encoding="utf-8")
+    commit(folder)
+    return folder
+
+
+def test_a_folder_as_it_was(repository: Path) -> None:
+    (repository / "config.json").write_text('{"a": 2}', encoding="utf-8")
+    (repository / "new.py").write_text("", encoding="utf-8")
+    with past("HEAD", [repository, repository / "plan.yml", repository / "new.py"]) as then:
+        folder, plan, new = then.places.values()
+        assert folder is not None
+        assert folder.name == "model"
+        assert (folder / "config.json").read_bytes() == b'{"a": 1}\r\n'
+        assert (folder / "sub dir" / "é:*.json").read_text(encoding="utf-8") == "{}"
+        assert not (folder / "photo.png").exists()
+        assert plan is not None
+        assert plan.read_text(encoding="utf-8") == "r: 8\n"
+        assert (new, then.unchanged) == (None, False)
+    assert not folder.exists()
+    assert git(repository, "status", "--porcelain") == "M config.json\n?? new.py"
+
+
+def test_a_part_of_the_repository_alone(repository: Path) -> None:
+    (repository / "config.json").write_text("{}", encoding="utf-8")
+    with past("HEAD", [repository / "sub dir"]) as then:
+        (folder,) = then.places.values()
+        assert folder is not None
+        assert [file.name for file in folder.iterdir()] == ["é:*.json"]
+        assert then.unchanged
+
+
+@pytest.mark.parametrize("change", ["tracked", "untracked", "staged", "removed"])
+def test_any_change_is_one(repository: Path, change: str) -> None:
+    with past("HEAD", [repository]) as then:
+        assert then.unchanged
+    if change == "removed":
+        (repository / "modeling_x.py").unlink()
+    else:
+        name = "other.py" if change == "untracked" else "modeling_x.py"
+        (repository / name).write_text("two = 2\n", encoding="utf-8")
+    if change == "staged":
+        git(repository, "add", "-A")
+    with past("HEAD", [repository]) as then:
+        assert not then.unchanged
+
+
+def test_it_is_held_against_where_a_branch_began(repository: Path) -> None:
+    base = git(repository, "rev-parse", "HEAD")
+    git(repository, "checkout", "-qb", "change")
+    (repository / "modeling_x.py").write_text("mine = 1\n", encoding="utf-8")
+    commit(repository)
+    git(repository, "checkout", "-q", "main")
+    (repository / "modeling_x.py").write_text("theirs = 1\n", encoding="utf-8")
+    tip = commit(repository)
+    git(repository, "checkout", "-q", "change")
+    with past("main", [repository]) as then:
+        assert then.revision == base
+    git(repository, "checkout", "-q", "--orphan", "other")
+    commit(repository)
+    with past("main", [repository]) as then:
+        assert then.revision == tip
+
+
+def test_within_a_hook_the_repository_is_the_one_that_is_asked(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    git(tmp_path, "init", "-q", "other")
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "other" / ".git"))
+    with past("HEAD", [repository / "config.json"]) as then:
+        assert then.places[repository / "config.json"] is not None
+
+
+def test_what_cannot_be_had_is_said(repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    outside = tmp_path / "elsewhere"
+    outside.mkdir()
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path))
+    for revision, paths, says in (
+        ("nowhere", [repository], "has no revision 'nowhere'.*fetch-depth: 0"),
+        ("--help", [repository], "has no revision '--help'"),
+        ("HEAD", [outside], "is in no git repository"),
+    ):
+        with pytest.raises(RevisionError, match=says), past(revision, paths):
+            pass
+    git(outside, "init", "-q")
+    with pytest.raises(RevisionError, match="is in another git repository"), past("HEAD", [repository, outside]):
+        pass
+    monkeypatch.setenv("PATH", str(outside))
+    with pytest.raises(RevisionError, match="git is not installed"), past("HEAD", [repository]):
+        pass
