@@ -100,6 +100,7 @@ def lint(
         plan=None if plan is None else _plan(plan),
         rules=rules,
         missing_rules=catalog.failures,
+        catalog=catalog,
         prove=prove,
         trainers=None if trainers is None else _trainers(trainers),
         trainer_arguments=_trainer_arguments(trainer_args),

@@ -107,8 +107,10 @@ class Baseline:
         notes = []
         if known:
             notes.append(f"{len(known)} known: in the baseline, and not shown")
+        suppressed = {(one.finding.code, one.finding.fingerprint) for one in report.suppressed}
         gone = sorted(self._gone(report, codes, asked))
-        notes += [f"the baseline's {entry.code} is mended: {entry.message}" for entry in gone]
+        mended = [entry for entry in gone if (entry.code, entry.fingerprint) not in suppressed]
+        notes += [f"the baseline's {entry.code} is mended: {entry.message}" for entry in mended]
         findings = tuple(finding for finding in report.findings if finding not in known)
         return dataclasses.replace(report, findings=findings, notes=(*report.notes, *notes))
 

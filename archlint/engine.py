@@ -15,7 +15,7 @@ from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
-from archlint import published
+from archlint import published, suppressions
 from archlint.core.blueprint import (
     Blueprint,
     Kind,
@@ -28,11 +28,12 @@ from archlint.core.blueprint import (
     matrix_size,
     size,
 )
-from archlint.core.catalog import RuleLoadError
+from archlint.core.catalog import Catalog, RuleLoadError
 from archlint.core.finding import Finding, FoldedSites, LeftOut, Severity
 from archlint.core.means import ALL, Means
 from archlint.core.report import Adapted, Dying, Environment, Part, Report, Run, Unchecked
 from archlint.core.rule import Rule
+from archlint.core.suppression import Suppressed
 from archlint.core.training import Trained, Trainer, Training
 from archlint.core.trial import Plan, Trial
 from archlint.core.verdicts import Known, Verdict, verdicts
@@ -44,6 +45,7 @@ from archlint.quiet import quiet
 from archlint.solving import Preset, solve
 from archlint.sources import Source, SourceError, SourceOptions, resolve
 from archlint.sources.hub import AdapterOnHubError
+from archlint.suppressions import Suppressions
 
 if TYPE_CHECKING:
     from torch import nn
@@ -87,6 +89,8 @@ class Options:
     rules: Sequence[type[Rule]] = ()
     missing_rules: Sequence[RuleLoadError] = ()
     """Installed plugins that could not be loaded: what they would have said is unchecked."""
+    catalog: Catalog | None = None
+    """The rules that comments in a model's code may name; ``None`` takes those that run."""
     trainers: Sequence[Trainer] | None = None
     """Whom the model is checked for; ``None`` lets the plan's file decide, and else the model."""
     trainer_arguments: Mapping[str, Any] = field(default_factory=dict)
@@ -378,11 +382,13 @@ def _judge(opened: Opened, options: Options) -> Report:
     unchecked += [*opened.unchecked, *lacks(blueprint.training), *_untold(blueprint, findings)]
     if (lack := CannotRun.lack(blueprint, recipe)) is not None:
         unchecked.append(lack)
+    findings, suppressed = _suppressed(findings, opened, blueprint, options, judged=not unchecked)
     return Report(
         source=opened.name,
         model=blueprint.model,
         scope=blueprint.scope,
         findings=tuple(sorted(findings, key=lambda finding: (finding.severity.rank, finding.code))),
+        suppressed=suppressed,
         recipe=recipe,
         left_out=left_out,
         training=blueprint.training,
@@ -395,6 +401,38 @@ def _judge(opened: Opened, options: Options) -> Report:
         unchecked=tuple(unchecked),
         notes=opened.notes + (() if options.plan_file is None else tuple(options.plan_file.remarks())),
     )
+
+
+def _suppressed(
+    findings: list[Finding], opened: Opened, blueprint: Blueprint, options: Options, *, judged: bool
+) -> tuple[list[Finding], tuple[Suppressed, ...]]:
+    """The findings that no comment in the model's code suppresses, with those about such comments, and the others.
+
+    Args:
+        judged: whether all was checked: what was not may be what a comment is there for.
+    """
+    from archlint.rules.tool.unused_suppression import UnusedSuppression
+
+    comments = suppressions.read(blueprint)
+    if not comments:
+        return findings, ()
+    catalog = options.catalog or Catalog({rule.code: rule for rule in options.rules})
+    comments_on = Suppressions(blueprint, comments, catalog)
+    found = [(finding, comments_on.suppressed(finding)) for finding in findings]
+    kept = [finding for finding, by in found if by is None]
+    ran = {rule.code for rule in options.rules}
+    if UnusedSuppression.code in ran:
+        judged = judged and options.scope is None and options.source.class_name is None
+        others = _usually_found(opened, blueprint, options) if judged else []
+        useless = comments_on.useless(findings, others, ran if judged else ())
+        kept += [UnusedSuppression().useless(one.location, one.message) for one in useless]
+    return kept, tuple(by for _, by in found if by is not None)
+
+
+def _usually_found(opened: Opened, blueprint: Blueprint, options: Options) -> list[Finding]:
+    """What is found by the stock plans and for the usual trainers, whatever was asked."""
+    usual = dataclasses.replace(blueprint, plan=None, training=_training(opened, Options()))
+    return run_rules(usual, options.rules)[0]
 
 
 def _user_plan(options: Options, blueprint: Blueprint) -> Plan | None:

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archlint.baselines import SCHEMA, Baseline, BaselineError, Entry
-from archlint.core.finding import Finding, FoldedSites, Severity
+from archlint.core.finding import Finding, FoldedSites, Location, Severity
 from archlint.core.report import Environment, Report, Run, Unchecked
+from archlint.core.suppression import Suppressed
 
 CODES = ("ARC101", "ARC301", "ARC902")
 
@@ -69,6 +70,16 @@ def test_what_is_mended_is_told_and_leaves_with_an_update() -> None:
 
     assert "the baseline's ARC301 is mended: ARC301 of layers.{0..3}.q" in report.notes
     assert baseline.updated(run(finding()), CODES) == known(finding())
+
+
+def test_what_a_comment_suppresses_by_now_is_not_mended_and_leaves_with_an_update() -> None:
+    by_comment = Suppressed(finding(), Location("own.py", 3))
+    suppressing = Run(Environment("3"), (Report("org/net", findings=(finding("ARC301"),), suppressed=(by_comment,)),))
+    baseline = known(finding(), finding("ARC301"))
+    (report,) = baseline.applied(suppressing, CODES).reports
+
+    assert report.notes == ("1 known: in the baseline, and not shown",)
+    assert baseline.updated(suppressing, CODES) == known(finding("ARC301"))
 
 
 def test_what_was_not_looked_for_is_not_mended_and_stays() -> None:

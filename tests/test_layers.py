@@ -32,9 +32,10 @@ KNOWS = {
     "solving": "core",
     "surgery": "core proving running",
     "judging": "core rules solving",
+    "suppressions": "core",
     "testing": "core quiet sources skeleton survey proving training",
     "engine": "core deadline plans published quiet report rules skeleton sources survey proving solving training "
-    "surgery judging",
+    "surgery judging suppressions",
     "fixing": "core plans engine",
     "patching": "core engine running surgery",
     "api": "core plans sources engine patching solving",

@@ -67,6 +67,9 @@ Formats:
   json or jsonl for programs, sarif for code scanning, github (annotations),
   gitlab (code quality) or junit (test results) for CI
 
+A finding that is meant, in the model's own code:
+  class Router(nn.Linear):  # archlint: ignore[ARC303] it stays frozen
+
 Exit codes:
   0  nothing at or above --fail-on (error)
   1  findings, or a --diff that is not empty
@@ -182,6 +185,7 @@ def check(ctx: click.Context, /, sources: Sequence[str], style: str, output: Pat
     options = Options(
         rules=rules,
         missing_rules=catalog.failures,
+        catalog=catalog,
         plan=plan,
         plan_file=plan_file,
         trainer_arguments=arguments,

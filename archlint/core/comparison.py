@@ -9,6 +9,7 @@ from functools import cached_property
 
 from archlint.core.finding import Finding, Severity
 from archlint.core.report import Report, Run, Unchecked
+from archlint.core.suppression import Suppressed
 from archlint.core.trial import Trial
 
 
@@ -47,6 +48,13 @@ class Comparison:
     def lost(self) -> tuple[Finding, ...]:
         """What is not found any more where something could not be checked: nobody knows whether it is mended."""
         return self._gone if self.is_blind else ()
+
+    @cached_property
+    def suppressed(self) -> tuple[Suppressed, ...]:
+        """What was found before, and is suppressed by now."""
+        known = _identified(self.before)
+        found = () if self.after is None else self.after.suppressed
+        return tuple(one for one in found if _identity(one.finding) in known)
 
     @cached_property
     def changed(self) -> tuple[Pair, ...]:
@@ -95,7 +103,7 @@ class Comparison:
     @property
     def is_same(self) -> bool:
         """Whether nothing came, went or changed."""
-        lists = (self.new, self.mended, self.lost, self.changed, self.unchecked, self.checked)
+        lists = (self.new, self.mended, self.lost, self.suppressed, self.changed, self.unchecked, self.checked)
         there = (self.before is None) == (self.after is None)
         return there and not any(lists) and self.recipes is None
 
@@ -104,7 +112,7 @@ class Comparison:
         """What is not found any more; nothing where the source itself is not asked for any more."""
         if self.after is None:
             return ()
-        still = _identified(self.after)
+        still = {*_identified(self.after), *(_identity(one.finding) for one in self.after.suppressed)}
         return tuple(finding for key, finding in _identified(self.before).items() if key not in still)
 
 
@@ -151,7 +159,11 @@ class Difference:
 def _identified(report: Report | None) -> Mapping[tuple[str, str], Finding]:
     """Its findings; that something could not be checked is told elsewhere."""
     findings = () if report is None else report.findings
-    return {(finding.code, finding.fingerprint): finding for finding in findings if not finding.unchecked}
+    return {_identity(finding): finding for finding in findings if not finding.unchecked}
+
+
+def _identity(finding: Finding) -> tuple[str, str]:
+    return finding.code, finding.fingerprint
 
 
 def _told(finding: Finding) -> object:

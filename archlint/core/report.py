@@ -8,6 +8,7 @@ from typing import Any
 
 from archlint.core.blueprint import ModelInfo, Scope
 from archlint.core.finding import Finding, FoldedSites, LeftOut, Severity
+from archlint.core.suppression import Suppressed
 from archlint.core.training import Training, needed_together
 from archlint.core.trial import Trial
 from archlint.core.verdicts import Verdict
@@ -83,6 +84,8 @@ class Report:
     model: ModelInfo | None = None
     scope: Scope = Scope.TEXT
     findings: tuple[Finding, ...] = ()
+    suppressed: tuple[Suppressed, ...] = ()
+    """What comments in the model's own code suppress. It counts for nothing."""
     recipe: Trial | None = None
     """The best plan found, with its trial; ``None`` where nothing could be proposed."""
     left_out: tuple[LeftOut, ...] = ()
@@ -108,6 +111,7 @@ class Report:
         """One line a finding, below one that sums up."""
         lines = [f"{self.source}: {self.status} ({', '.join(self._counts()) or 'nothing found'})"]
         lines += [f"{f.severity.value} {f.code} {f.name}: {f.message}" for f in self.findings]
+        lines += [f"suppressed {f.code} {f.name}: {f.message}" for f in (one.finding for one in self.suppressed)]
         lines += [f"unchecked {item.what}: {item.why}" for item in self.untold]
         if self.recipe is not None:
             lines.append(f"recipe {dict(self.recipe.plan.lora)}")

@@ -229,6 +229,11 @@ class Training:
         """Whether TRL computes the auxiliary loss of experts."""
         return self.has_router_logits and (self.balancing != 0.0 or self.always_balances)
 
+    @property
+    def needs(self) -> Mapping[str, Any] | None:
+        """What :meth:`needed_by` says of all the trainers together; ``None`` where one of them cannot be helped."""
+        return needed_together(map(self.needed_by, self.trainers))
+
     def needed_by(self, trainer: Trainer) -> Mapping[str, Any] | None:
         """The arguments with which ``trainer`` runs where it does not without; ``None`` where no argument helps."""
         if trainer is Trainer.REWARD and self.classifier is not None:

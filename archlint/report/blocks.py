@@ -76,7 +76,7 @@ def infos(findings: Sequence[Finding]) -> Iterator[RenderableType]:
     column = max(title.cell_len for title in heads)
     for n, (found, title) in enumerate(zip(findings, heads, strict=True)):
         label = Text() if n else severity(Severity.INFO)
-        at = "" if found.plan_line is None else f" ({wording.line(found.plan_line)})"
+        at = wording.own_line(found)
         yield Entry(label, title, column, Text.assemble(one_line(found.message), (at, "dim")))
 
 

@@ -26,9 +26,8 @@ def _lines(report: Report) -> Iterator[str]:
 def told(finding: Finding) -> str:
     """What is said of one finding."""
     where = f" {_where(finding)}" if finding.sites else ""
-    line = f" ({wording.line(finding.plan_line)})" if finding.plan_line is not None else ""
     head = f"{finding.severity.value} {visible(finding.code)} {visible(finding.name)}"
-    return f"{head}{where}: {one_line(finding.message)}{line}"
+    return f"{head}{where}: {one_line(finding.message)}{wording.own_line(finding)}"
 
 
 def _where(finding: Finding) -> str:

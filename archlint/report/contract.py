@@ -17,6 +17,7 @@ from archlint.core.blueprint import ModelInfo
 from archlint.core.finding import Finding, FoldedSites, Remedy, Severity
 from archlint.core.folding import fold
 from archlint.core.report import Environment, Part, Report, Run
+from archlint.core.suppression import Suppressed
 from archlint.core.training import Trained
 from archlint.core.trial import Trial
 from archlint.core.verdicts import Verdict
@@ -65,6 +66,7 @@ def _report(report: Report) -> dict[str, Any]:
         "status": report.status,
         "scope": report.scope.value,
         "findings": list(map(finding, report.findings)),
+        "suppressed": list(map(suppressed, report.suppressed)),
         "recipe": None if report.recipe is None else _recipe(report, report.recipe),
         "plan": None if report.plan is None else {**planned(report.plan), **_extent(report, report.plan)},
         "stock": [{"name": trial.plan.name, **planned(trial)} for trial in report.stock],
@@ -145,6 +147,12 @@ def finding(found: Finding) -> dict[str, Any]:
         "trainers": [trainer.value for trainer in found.trainers],
         "plan_line": None if found.plan_line is None else dataclasses.asdict(found.plan_line),
     }
+
+
+def suppressed(one: Suppressed) -> dict[str, Any]:
+    """The finding, and the comment that suppresses it."""
+    at = one.location
+    return {**finding(one.finding), "file": at.file, "line": at.line, "reason": one.reason or None}
 
 
 def _sites(fold: FoldedSites) -> dict[str, Any]:

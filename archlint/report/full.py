@@ -62,6 +62,11 @@ def _report(report: Report, environment: Environment) -> Iterator[RenderableType
     if infos := report.of(Severity.INFO):
         yield _BLANK
         yield from blocks.infos(infos)
+    if report.suppressed:
+        yield _BLANK
+        for n, one in enumerate(report.suppressed):
+            label = Text("" if n else "suppressed", "bold")
+            yield Row(label, Text(wording.suppressed(one), "dim"), gutter=GUTTER + 2)
     if report.plan is not None or report.stock:
         yield _BLANK
         yield from _trials(report)

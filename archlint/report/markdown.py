@@ -134,6 +134,8 @@ def _head(report: Report) -> Iterator[str]:
         )
     for note in report.notes:
         yield f"\nNote: {_brief(note)}\n"
+    for one in report.suppressed:
+        yield f"\nSuppressed: {_brief(wording.suppressed(one))}\n"
     if (plan := report.plan) is not None:
         yield f"\nPlan: {prose(wording.outcome(plan, report.scope))}\n"
 

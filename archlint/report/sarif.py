@@ -20,6 +20,7 @@ from archlint.core.finding import Finding, FoldedSites, Remedy, Severity
 from archlint.core.report import Report, Run
 from archlint.core.rule import Rule
 from archlint.core.safety import Safety
+from archlint.core.suppression import Suppressed
 from archlint.report.fixes import told
 from archlint.report.places import named_from, place
 from archlint.report.quoting import one_line, visible
@@ -68,8 +69,18 @@ def _run(run: Run, rules: Sequence[type[Rule]], root: Path, plan: PlanText | Non
         ],
         "originalUriBaseIds": {_BASE: {"description": {"text": "The folder that archlint was called in."}}},
         "columnKind": "unicodeCodePoints",
-        "results": [log.result(finding, report) for report in run.reports for finding in report.findings],
+        "results": list(_results(log, run)),
     }
+
+
+def _results(log: _Log, run: Run) -> Iterator[dict[str, Any]]:
+    """What was found, and what is suppressed; either all of them say whether they are, or none does (3.27.23)."""
+    are_any = any(report.suppressed for report in run.reports)
+    for report in run.reports:
+        for finding in report.findings:
+            yield {**log.result(finding, report), **({"suppressions": []} if are_any else {})}
+        for one in report.suppressed:
+            yield {**log.result(one.finding, report), "suppressions": [log.suppression(one)]}
 
 
 def _descriptor(rule: type[Rule]) -> dict[str, Any]:
@@ -117,6 +128,15 @@ class _Log:
                 "sites": [_site(fold) for fold in finding.sites],
             },
         }
+
+    def suppression(self, one: Suppressed) -> dict[str, Any]:
+        """The comment that suppresses a finding (3.35)."""
+        where = {
+            "artifactLocation": self._artifact(one.location.file),
+            "region": {"startLine": one.location.line},
+        }
+        reason = {"justification": one_line(one.reason)} if one.reason else {}
+        return {"kind": "inSource", **reason, "location": {"physicalLocation": where}}
 
     def _location(self, finding: Finding, report: Report) -> dict[str, Any]:
         """The place in a file, where there is one, and the modules of the model, or else the model."""

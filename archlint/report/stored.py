@@ -25,6 +25,7 @@ from archlint.core.finding import (
 from archlint.core.folding import size, unfold
 from archlint.core.report import Adapted, Dying, Environment, Part, Report, Run, Unchecked
 from archlint.core.safety import Safety
+from archlint.core.suppression import Suppressed
 from archlint.core.training import Trained, Trainer, Training
 from archlint.core.trial import LORA, USER, Crash, Ground, Mute, Plan, Refusal, Trial
 from archlint.core.verdicts import Flaw, Verdict
@@ -105,6 +106,7 @@ def _report(given: Value) -> Report:
         model=given["model"].maybe(_model),
         scope=given["scope"].word(Scope),
         findings=given["findings"].each(_finding),
+        suppressed=given.rows("suppressed", _suppressed),
         recipe=None if recipe is None else _trial(recipe, "recipe"),
         left_out=() if recipe is None else recipe.rows("left_out", _left_out),
         training=Training(trainers=tuple(verdict.trainer for verdict in verdicts), trained=trained),
@@ -150,6 +152,11 @@ def _finding(given: Value) -> Finding:
         trainers=given.rows("trainers", _trainer),
         plan_line=given.get("plan_line", lambda line: line.maybe(_plan_line), None),
     )
+
+
+def _suppressed(given: Value) -> Suppressed:
+    location = Location(given["file"].text(), given["line"].integer())
+    return Suppressed(_finding(given), location, given["reason"].maybe(Value.text) or "")
 
 
 def _sites(given: Value) -> FoldedSites:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from archlint.core.blueprint import Scope
-from archlint.core.finding import Edit, PlanLine, Severity
+from archlint.core.finding import Edit, Finding, Location, PlanLine, Severity
 from archlint.core.report import Report, Run
+from archlint.core.suppression import Suppressed
 from archlint.core.training import Trained
 from archlint.core.trial import Ground, Trial
 from archlint.core.verdicts import Flaw, Verdict
-from archlint.report.quoting import gist, visible
+from archlint.report.quoting import gist, one_line, visible
 
 _MAGNITUDES = ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "K"))
 _BYTES = ((10**12, "TB"), (10**9, "GB"), (10**6, "MB"), (10**3, "kB"))
@@ -22,9 +23,21 @@ def plural(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
-def line(at: PlanLine | Edit) -> str:
+def line(at: PlanLine | Edit | Location) -> str:
     """A line of the user's file: ``train.yml:14``."""
     return f"{visible(at.file)}:{at.line}"
+
+
+def own_line(finding: Finding) -> str:
+    """The line of the user's file that says what ``finding`` is about, in brackets; empty where none does."""
+    at = finding.plan_line or (finding.location if not finding.sites else None)
+    return "" if at is None else f" ({line(at)})"
+
+
+def suppressed(one: Suppressed) -> str:
+    """A finding that does not count, and why."""
+    finding, reason = one.finding, one_line(one.reason) or "no reason is given"
+    return f"{visible(finding.code)} {visible(finding.name)} at {line(one.location)}: {reason}"
 
 
 def magnitude(count: int) -> str:
@@ -137,10 +150,12 @@ def occasion(report: Report) -> str:
 
 
 def tally(run: Run) -> str:
-    """``1 error, 4 infos, 1 not checked``; what there is none of is left out."""
+    """``1 error, 4 infos, 1 not checked, 2 suppressed``; what there is none of is left out."""
     parts = [plural(count, severity.value) for severity in Severity if (count := run.count(severity))]
     if run.unchecked:
         parts.append(f"{run.unchecked} not checked")
     elif not any(run.count(severity) for severity in (Severity.ERROR, Severity.WARNING)):
         parts.insert(0, "clean")
+    if count := sum(len(report.suppressed) for report in run.reports):
+        parts.append(f"{count} suppressed")
     return ", ".join(parts)

@@ -35,6 +35,8 @@ class Skeleton:
     custom_code: tuple[str, ...] = ()
     """What ``auto_map`` of the config names."""
     ran_custom_code: bool = False
+    code: Path | None = None
+    """The folder of the code that was run."""
 
 
 def build(
@@ -92,6 +94,7 @@ def build(
         quantization=_quantization(config),
         custom_code=tuple(references.values()),
         ran_custom_code=not native and bool(references),
+        code=code if not native and references else None,
     )
 
 

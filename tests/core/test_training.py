@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from archlint.core.training import DEFAULT_TRAINERS, TOLERANCE, Tail, Trainer, Training, needed_together
+from archlint.core.training import DEFAULT_TRAINERS, TOLERANCE, Tail, Trainer, Training
 from archlint.core.trial import Crash
 
 CRASH = Crash("ValueError", "no")
 SFT, DPO, REWARD, OWN = Trainer.SFT, Trainer.DPO, Trainer.REWARD, Trainer.TRANSFORMERS
 MODEL = Training(fused_by=(SFT, DPO, Trainer.GRPO, Trainer.KTO), trl="1.16.0")
 BALANCED = replace(MODEL, has_router_logits=True, coefficient=0.01)
-
-
-def needs_of(training: Training) -> Mapping[str, Any] | None:
-    """What all its trainers need together."""
-    return needed_together(map(training.needed_by, training.trainers))
 
 
 @pytest.mark.parametrize(
@@ -59,34 +53,34 @@ def test_checkpointing_as_it_is_given(given: bool | None, who: tuple[Trainer, ..
 )
 def test_what_each_trainer_needs(trainer: Trainer, needs: dict[str, Any]) -> None:
     training = replace(BALANCED, checkpointing=CRASH, auxiliary=CRASH).by([trainer])
-    assert training.needed_by(trainer) == needs_of(training) == needs
-    assert needs_of(training.by([], **needs)) == {}
+    assert training.needed_by(trainer) == training.needs == needs
+    assert training.by([], **needs).needs == {}
 
 
 def test_what_several_need_is_put_together() -> None:
     training = replace(BALANCED, auxiliary=CRASH, checkpointing=CRASH).by([REWARD, OWN, SFT])
-    assert needs_of(training) == {"gradient_checkpointing": False, "router_aux_loss_coef": 0.0}
-    assert needs_of(MODEL.by(list(Trainer))) == {}
-    assert needs_of(MODEL) == {}
+    assert training.needs == {"gradient_checkpointing": False, "router_aux_loss_coef": 0.0}
+    assert MODEL.by(list(Trainer)).needs == {}
+    assert MODEL.needs == {}
 
 
 def test_a_trainer_that_no_argument_helps() -> None:
     training = replace(BALANCED, fused=CRASH, auxiliary=CRASH).by(DEFAULT_TRAINERS)
-    assert (training.needed_by(SFT), training.needed_by(OWN), needs_of(training)) == (None, {}, None)
-    assert needs_of(training.by([OWN])) == {}
-    assert needs_of(training.by([REWARD])) == {}
+    assert (training.needed_by(SFT), training.needed_by(OWN), training.needs) == (None, {}, None)
+    assert training.by([OWN]).needs == {}
+    assert training.by([REWARD]).needs == {}
 
 
 def test_a_classifier_is_the_reward_trainers_alone() -> None:
     training = replace(MODEL, classifier=CRASH)
-    assert needs_of(training.by([REWARD])) is None
-    assert needs_of(training.by([SFT, DPO])) == {}
+    assert training.by([REWARD]).needs is None
+    assert training.by([SFT, DPO]).needs == {}
 
 
 def test_a_trainer_of_a_version_that_does_not_take_the_heads_weight_needs_nothing_for_it() -> None:
     training = replace(BALANCED, fused_by=(SFT,), fused=CRASH, auxiliary=CRASH)
-    assert needs_of(training.by([DPO])) == {}
-    assert needs_of(training.by([SFT])) is None
+    assert training.by([DPO]).needs == {}
+    assert training.by([SFT]).needs is None
 
 
 @pytest.mark.parametrize(
@@ -115,8 +109,8 @@ def test_a_weight_that_says_nothing_is_taken_by_any_model(given: dict[str, Any],
 def test_a_weight_that_a_model_has_nothing_for_is_refused_and_zero_mends_it() -> None:
     training = MODEL.by([SFT], router_aux_loss_coef=0.1)
     assert training.refuses_balance
-    assert needs_of(training) == {"router_aux_loss_coef": 0.0}
-    assert needs_of(training.by([OWN])) == {}
+    assert training.needs == {"router_aux_loss_coef": 0.0}
+    assert training.by([OWN]).needs == {}
 
 
 OLD = replace(MODEL, fused_by=(SFT,), own_loss_types=("nll", "dft"), trl="1.10.0")
@@ -130,7 +124,7 @@ def test_a_version_that_takes_the_own_forward_for_another_loss(given: dict[str, 
     assert training.fusing == training.bypassing == ((SFT,) if fuses else ())
     crashing = replace(training, fused=CRASH)
     assert crashing.needed_by(SFT) == ({"loss_type": "nll"} if fuses else {})
-    assert needs_of(crashing.by([], loss_type="nll")) == {}
+    assert crashing.by([], loss_type="nll").needs == {}
     assert MODEL.by(DEFAULT_TRAINERS, **given).fusing == (SFT,)
 
 
@@ -157,14 +151,14 @@ def test_a_loss_of_experts_that_no_argument_turns_off() -> None:
     assert training.balances
     assert training.needed_by(SFT) is None
     assert training.by([], router_aux_loss_coef=0.0).needed_by(SFT) is None
-    assert needs_of(replace(training, auxiliary=None)) == {}
+    assert replace(training, auxiliary=None).needs == {}
 
 
 def test_embeddings_that_may_not_ask_for_gradients_concern_trl_alone() -> None:
     training = replace(MODEL, input_gradients=CRASH).by([SFT, OWN], gradient_checkpointing=True)
     assert training.needed_by(SFT) == {"gradient_checkpointing": False}
     assert training.needed_by(OWN) == {}
-    assert needs_of(training.by([], gradient_checkpointing=False)) == {}
+    assert training.by([], gradient_checkpointing=False).needs == {}
 
 
 def test_other_trainers_and_more_arguments_leave_the_rest() -> None:

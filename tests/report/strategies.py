@@ -10,6 +10,7 @@ from archlint.core.blueprint import ModelInfo, Scope
 from archlint.core.finding import Edit, Evidence, Finding, FoldedSites, LeftOut, Location, PlanLine, Remedy, Severity
 from archlint.core.report import Environment, Part, Report, Run, Unchecked
 from archlint.core.safety import Safety
+from archlint.core.suppression import Suppressed
 from archlint.core.training import Trainer
 from archlint.core.trial import Ground, Plan, Refusal, Trial
 from archlint.core.verdicts import Flaw, Verdict
@@ -100,6 +101,7 @@ TRIALS = st.builds(
     forward=st.sampled_from(["ok", "unavailable"]),
     ground=st.just(Ground.META),
 )
+SUPPRESSED = st.builds(Suppressed, FINDINGS, st.builds(Location, NAMES, LINES), st.one_of(st.just(""), NAMES))
 MODELS = st.builds(ModelInfo, NAMES, st.just("local"), NAMES, NAMES, st.just(12), st.just(3))
 UNCHECKED = st.lists(st.builds(Unchecked, NAMES, NAMES), max_size=2).map(tuple)
 VERDICTS = st.builds(
@@ -129,6 +131,7 @@ REPORTS = st.builds(
     model=st.one_of(st.none(), MODELS),
     scope=st.sampled_from(Scope),
     findings=st.lists(FINDINGS, max_size=3).map(tuple),
+    suppressed=st.lists(SUPPRESSED, max_size=1).map(tuple),
     recipe=st.one_of(st.none(), TRIALS),
     left_out=st.lists(LEFT_OUT, max_size=1).map(tuple),
     verdicts=st.lists(VERDICTS, max_size=2).map(tuple),

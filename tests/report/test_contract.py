@@ -11,9 +11,10 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
 from archlint.core.blueprint import Kind, Role, Scope
-from archlint.core.finding import Evidence, Finding, FoldedSites, Remedy, Severity
+from archlint.core.finding import Evidence, Finding, FoldedSites, Location, Remedy, Severity
 from archlint.core.report import Dying, Run
 from archlint.core.safety import Safety
+from archlint.core.suppression import Suppressed
 from archlint.core.training import Trained, Trainer, Training
 from archlint.core.trial import Crash
 from archlint.report import contract, json_document, json_lines
@@ -113,6 +114,30 @@ def test_where_the_users_file_says_it_and_what_would_change_there(planned: Run) 
             "text": "lora_target_parameters: [mlp.experts.gate_up_proj]",
         },
     ]
+
+
+def test_what_is_suppressed_is_apart_and_does_not_count(gemma: Run) -> None:
+    (report,) = gemma.reports
+    first, second, *others = report.findings
+    suppressed = (Suppressed(first, Location("own.py", 3), "as meant"), Suppressed(second, Location("own.py", 9)))
+    run = Run(ENVIRONMENT, (dataclasses.replace(report, findings=tuple(others), suppressed=suppressed),))
+    document = contract.document(run)
+    VALIDATOR.validate(document)
+    (told,) = document["reports"]
+    assert (told["status"], document["summary"]["errors"], document["summary"]["warnings"]) == ("clean", 0, 0)
+    assert run.exit_code(Severity.WARNING) == 0
+    assert [found["code"] for found in told["findings"]] == [finding.code for finding in others]
+    assert [(one["code"], one["file"], one["line"], one["reason"]) for one in told["suppressed"]] == [
+        ("ARC101", "own.py", 3, "as meant"),
+        ("ARC601", "own.py", 9, None),
+    ]
+    assert told["suppressed"][0]["fingerprint"] == first.fingerprint
+    assert told["suppressed"][0]["message"] == first.message
+    for field, wrong in (("line", 0), ("file", None), ("severity", "fatal")):
+        kept, told["suppressed"][0][field] = told["suppressed"][0][field], wrong
+        with pytest.raises(ValidationError):
+            VALIDATOR.validate(document)
+        told["suppressed"][0][field] = kept
 
 
 @pytest.mark.parametrize("line", [0, "4", None])

@@ -10,8 +10,9 @@ from collections.abc import Callable
 import pytest
 
 from archlint.core.blueprint import Facts
-from archlint.core.finding import Finding, FoldedSites, Remedy, Severity
+from archlint.core.finding import Finding, FoldedSites, Location, Remedy, Severity
 from archlint.core.report import Dying, Report, Run
+from archlint.core.suppression import Suppressed
 from archlint.core.training import Trained, Trainer, Training
 from archlint.core.trial import Crash, Plan, Refusal, Trial
 from archlint.report import full
@@ -247,6 +248,15 @@ def test_what_was_not_checked_is_told_once(unchecked: Run) -> None:
     assert shown(changed(unchecked, findings=(finding,)), 140).count(item.why) == 1
     another = dataclasses.replace(finding, message="something else")
     assert shown(changed(unchecked, findings=(another,)), 140).count(item.why) == 1
+
+
+def test_what_a_comment_suppresses_has_a_line_and_does_not_count(gemma: Run) -> None:
+    error, *others = only(gemma).findings
+    suppressed = (Suppressed(error, Location("/own/modeling_own.py", 12), "as meant"),)
+    text = shown(changed(gemma, findings=tuple(others), suppressed=suppressed), 140)
+    assert "suppressed ARC101 wrapped-linear at /own/modeling_own.py:12: as meant\n" in text
+    assert "\nerror " not in text
+    assert text.endswith("1 warning, 3 infos, 1 suppressed · exit code 0\n")
 
 
 def test_all_classes_are_named_and_the_first_is_located(gemma: Run) -> None:

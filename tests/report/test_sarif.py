@@ -18,6 +18,7 @@ from archlint.core.catalog import Catalog
 from archlint.core.finding import Finding, FoldedSites, Location, PlanLine, Remedy, Severity
 from archlint.core.report import Environment, Report, Run
 from archlint.core.rule import Rule
+from archlint.core.suppression import Suppressed
 from archlint.report import sarif
 
 from .conftest import PLAN_TEXT
@@ -50,17 +51,18 @@ REPLACEMENT = shape(
     "deletedRegion insertedContent", deletedRegion=REGION, insertedContent=shape("text", text={"type": "string"})
 )
 CHANGE = shape("artifactLocation replacements", artifactLocation=ARTIFACT, replacements=many(REPLACEMENT, minItems=1))
+PHYSICAL = shape("artifactLocation", "region", artifactLocation=ARTIFACT, region=REGION)
 LOCATION = shape(
     "logicalLocations",
     "physicalLocation",
-    physicalLocation=shape("artifactLocation", "region", artifactLocation=ARTIFACT, region=REGION),
+    physicalLocation=PHYSICAL,
     logicalLocations=many(
         {**shape("", "name fullyQualifiedName kind"), "minProperties": 1}, minItems=1, uniqueItems=True
     ),
 )
 RESULT = shape(
     "ruleId level message locations partialFingerprints properties",
-    "ruleIndex fixes",
+    "ruleIndex fixes suppressions",
     level=LEVEL,
     message=TEXT,
     locations=many(LOCATION, minItems=1, maxItems=1),
@@ -69,6 +71,15 @@ RESULT = shape(
     ruleIndex={"type": "integer", "minimum": 0},
     fixes=many(
         shape("description artifactChanges", description=TEXT, artifactChanges=many(CHANGE, minItems=1)), minItems=1
+    ),
+    suppressions=many(
+        shape(
+            "kind",
+            "justification location",
+            kind={"enum": ["inSource", "external"]},
+            location=shape("physicalLocation", physicalLocation=PHYSICAL),
+        ),
+        uniqueItems=True,
     ),
 )
 DESCRIPTOR = shape(
@@ -282,6 +293,23 @@ def test_what_was_not_checked_is_a_notification(planned: Run, unchecked: Run) ->
     assert [note["level"] for note in invocation["toolExecutionNotifications"]] == ["warning"]
     (invocation,) = log(planned)["invocations"]
     assert invocation == {"executionSuccessful": True, "toolExecutionNotifications": []}
+
+
+def test_what_a_comment_suppresses_is_a_result_that_says_so(gemma: Run) -> None:
+    (report,) = gemma.reports
+    assert all("suppressions" not in written for written in log(gemma)["results"])
+    first, *others = report.findings
+    own = Location(str(ROOT / "modeling_own.py"), 12)
+    suppressed = (Suppressed(first, own, "as\nmeant"), Suppressed(others[0], own))
+    told = dataclasses.replace(report, findings=tuple(others[1:]), suppressed=suppressed)
+    *kept, with_reason, without = log(Run(gemma.environment, (told,)))["results"]
+    assert [written["suppressions"] for written in kept] == [[]] * 3
+    assert (with_reason["ruleId"], with_reason["level"]) == ("ARC101", "error")
+    (suppression,) = with_reason["suppressions"]
+    assert (suppression["kind"], suppression["justification"]) == ("inSource", "as meant")
+    place = suppression["location"]["physicalLocation"]
+    assert (place["artifactLocation"]["uri"], place["region"]) == ("modeling_own.py", {"startLine": 12})
+    assert "justification" not in without["suppressions"][0]
 
 
 def test_a_place_in_the_model_is_named_once() -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from archlint.core.blueprint import Scope
+from archlint.core.finding import Finding, FoldedSites, Location, PlanLine, Severity
 from archlint.core.report import Run
+from archlint.core.suppression import Suppressed
 from archlint.core.trial import Plan, Trial
 from archlint.report import wording
 
@@ -50,6 +54,27 @@ def test_the_tally_leaves_out_what_there_is_none_of(gemma: Run, clean: Run, unch
     assert wording.tally(gemma) == "1 error, 1 warning, 3 infos"
     assert wording.tally(clean) == "clean, 1 info"
     assert wording.tally(unchecked) == "1 not checked"
+
+
+def test_what_is_suppressed_is_told_with_its_reason(gemma: Run) -> None:
+    (report,) = gemma.reports
+    first, *others = report.findings
+    own = Location("own.py", 3)
+    suppressed = (Suppressed(first, own, "as\x1b meant"), Suppressed(first, own))
+    run = Run(gemma.environment, (dataclasses.replace(report, findings=tuple(others), suppressed=suppressed),))
+    assert wording.tally(run) == "1 warning, 3 infos, 2 suppressed"
+    assert [wording.suppressed(one) for one in suppressed] == [
+        "ARC101 wrapped-linear at own.py:3: as\\x1b meant",
+        "ARC101 wrapped-linear at own.py:3: no reason is given",
+    ]
+
+
+def test_a_finding_about_no_modules_is_at_its_own_line() -> None:
+    finding = Finding("ARC904", "unused-suppression", Severity.INFO, "it is", "", location=Location("own.py", 3))
+    assert wording.own_line(finding) == " (own.py:3)"
+    at_modules = dataclasses.replace(finding, sites=(FoldedSites("a", 1, "A", "other", "text"),))
+    assert wording.own_line(at_modules) == ""
+    assert wording.own_line(dataclasses.replace(at_modules, plan_line=PlanLine("plan.yml", 4, "r"))) == " (plan.yml:4)"
 
 
 @pytest.mark.parametrize(

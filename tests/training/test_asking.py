@@ -13,7 +13,7 @@ from torch import nn
 
 from archlint import Example
 from archlint.core.blueprint import Blueprint, ModelInfo
-from archlint.core.training import DEFAULT_TRAINERS, Trainer, Training, needed_together
+from archlint.core.training import DEFAULT_TRAINERS, Trainer, Training
 from archlint.fixtures.toys.trainers import Plain, Unsupporting
 from archlint.proving import Prover
 from archlint.quiet import quiet
@@ -91,7 +91,7 @@ def test_a_model_that_cannot_be_run_keeps_what_is_static() -> None:
     training = asked(Broken).by([Trainer.SFT])
     assert training.fused is None
     assert training.checkpointing is not None
-    assert needed_together(map(training.needed_by, training.trainers)) == {"gradient_checkpointing": False}
+    assert training.needs == {"gradient_checkpointing": False}
     (lack,) = lacks(training)
     assert (lack.what, "cannot be run" in lack.why) == ("the loss of SFTTrainer", True)
 

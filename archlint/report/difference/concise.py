@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from archlint.core.comparison import Comparison, Difference
-from archlint.report import concise
+from archlint.report import concise, wording
 from archlint.report.difference import words
 from archlint.report.quoting import one_line
 
@@ -26,6 +26,8 @@ def _lines(comparison: Comparison) -> Iterator[str]:
         yield f"{source}: {verb} {concise.told(pair.after)} ({one_line(words.changes(pair))})"
     for finding in comparison.mended:
         yield f"{source}: mended {concise.told(finding)}"
+    for one in comparison.suppressed:
+        yield f"{source}: suppressed {wording.suppressed(one)}"
     for finding in comparison.lost:
         yield f"{source}: lost {concise.told(finding)}"
     for item in comparison.unchecked:

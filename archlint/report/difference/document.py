@@ -68,6 +68,7 @@ def _comparison(comparison: Comparison) -> dict[str, Any]:
         "new": list(map(finding, comparison.new)),
         "mended": list(map(finding, comparison.mended)),
         "changed": [{"before": finding(pair.before), "after": finding(pair.after)} for pair in comparison.changed],
+        "suppressed": list(map(contract.suppressed, comparison.suppressed)),
         "lost": list(map(finding, comparison.lost)),
         "unchecked": _unchecked(comparison.unchecked),
         "checked": _unchecked(comparison.checked),

@@ -50,6 +50,8 @@ def _comparison(comparison: Comparison) -> Iterator[RenderableType]:
             yield _line("changed", "yellow", pair.after, words.changes(pair))
     for finding in comparison.mended:
         yield _line("mended", "bold green", finding)
+    for one in comparison.suppressed:
+        yield _line("silenced", "cyan", one.finding, f"by {wording.suppressed(one)}")
     for finding in comparison.lost:
         yield _line("lost", "magenta", finding, "not found, where not everything could be checked")
     for item in comparison.unchecked:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from archlint.core.comparison import Comparison, Difference
 from archlint.core.finding import Finding, Severity
-from archlint.report import markdown
+from archlint.report import markdown, wording
 from archlint.report.difference import words
 from archlint.report.markdown import OVERVIEW, Part
 from archlint.report.markup import code, prose
@@ -42,6 +42,8 @@ def _lines(comparison: Comparison) -> Iterator[str]:
         yield f"{'worse' if pair.is_worse else 'changed'}: {_told(pair.after, words.changes(pair))}"
     for finding in comparison.mended:
         yield f"mended: {_told(finding)}"
+    for one in comparison.suppressed:
+        yield f"suppressed: {prose(clip(wording.suppressed(one), _LONGEST))}"
     for finding in comparison.lost:
         yield f"not found any more, where not everything could be checked: {_told(finding)}"
     for item in comparison.checked:
