@@ -17,6 +17,7 @@ from archlint.core.report import Environment, Report, Run
 from archlint.core.serial import from_json, to_json
 from archlint.core.training import Trainer, Training
 from archlint.core.trial import Plan, Refusal, Trial
+from archlint.core.verdicts import Verdict
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -29,6 +30,7 @@ st.register_type_strategy(
     Remedy, st.builds(Remedy, value=json_values, plan=st.none() | arguments, training=st.none() | arguments)
 )
 st.register_type_strategy(Training, st.builds(Training, arguments=arguments))
+st.register_type_strategy(Verdict, st.builds(Verdict, needs=st.none() | arguments))
 st.register_type_strategy(float, st.floats(allow_nan=False, allow_infinity=False))
 
 
