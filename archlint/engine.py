@@ -87,6 +87,8 @@ class Options:
     plan_file: PlanFile | None = None
     """Where the user's plan comes from; the arguments of ``plan`` win over what it says."""
     rules: Sequence[type[Rule]] = ()
+    ignored: Mapping[type[Rule], str] = field(default_factory=dict)
+    """Rules that are not among these, and by whom and why they are ignored: told where one would have found harm."""
     missing_rules: Sequence[RuleLoadError] = ()
     """Installed plugins that could not be loaded: what they would have said is unchecked."""
     catalog: Catalog | None = None
@@ -399,7 +401,11 @@ def _judge(opened: Opened, options: Options) -> Report:
         stock=blueprint.stock,
         modules=_modules(blueprint, recipe),
         unchecked=tuple(unchecked),
-        notes=opened.notes + (() if options.plan_file is None else tuple(options.plan_file.remarks())),
+        notes=(
+            *opened.notes,
+            *(() if options.plan_file is None else options.plan_file.remarks()),
+            *_ignored(blueprint, options.ignored),
+        ),
     )
 
 
@@ -525,6 +531,15 @@ def _untold(blueprint: Blueprint, findings: Iterable[Finding]) -> Iterator[Unche
         yield Unchecked("the plan", f"PEFT raises, and no rule that ran says why: {' '.join(str(plan.raised).split())}")
     elif plan.crash is not None:
         yield Unchecked("the plan", f"the training step crashes, and no rule that ran says why: {plan.crash}")
+
+
+def _ignored(blueprint: Blueprint, ignored: Mapping[type[Rule], str]) -> Iterator[str]:
+    """What would be an error or a warning but for rules that are ignored, and who says so."""
+    for rule, by in ignored.items():
+        said = [one for one in run_rules(blueprint, [rule])[0] if one.code == rule.code and not one.unchecked]
+        worst = min((finding.severity for finding in said), key=lambda severity: severity.rank, default=Severity.INFO)
+        if worst is not Severity.INFO:
+            yield f"{rule.code} {rule.name} ({worst.value}) is ignored by {by}"
 
 
 def _missing_part(blueprint: Blueprint) -> Unchecked | None:

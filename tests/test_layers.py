@@ -22,6 +22,7 @@ KNOWS = {
     "report": "core",
     "plans": "core",
     "baselines": "core",
+    "settings": "",
     "sources": "",
     "published": "plans sources",
     "skeleton": "deadline",
@@ -40,7 +41,7 @@ KNOWS = {
     "patching": "core engine running surgery",
     "api": "core plans sources engine patching solving",
     "pytest_plugin": "core plans report engine api",
-    "cli": "core baselines plans sources report engine fixing patching solving surgery",
+    "cli": "core baselines settings plans sources report engine fixing patching solving surgery",
     "__main__": "cli",
 }
 PUBLIC = {
@@ -60,7 +61,7 @@ PUBLIC = {
 """Names of the package itself, and the layer that each comes from."""
 
 HEAVY = {"accelerate", "peft", "torch", "transformers", "trl"}
-WITHOUT_HEAVY = {"core", "quiet", "rules", "report", "plans", "sources", "solving", "cli", "__main__"}
+WITHOUT_HEAVY = {"core", "quiet", "rules", "report", "plans", "sources", "solving", "settings", "cli", "__main__"}
 """Layers that work on plain data, or start before it is known that more is needed."""
 ONCE_THERE_IS_A_MODEL = {"archlint.plans.dialects.asking_peft"}
 """Modules of these whose functions are called with a blueprint only: whoever has one has imported all that is heavy."""

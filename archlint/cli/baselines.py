@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from archlint.cli.commands import option
+from archlint.cli.commands import Setting, option
 from archlint.cli.output import check_writable, notice, write
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ def baseline_options(section: str) -> Callable[[F], F]:
             metavar="FILE",
             help="Leave out what is known, as FILE says.",
             section=section,
+            setting=Setting.OF_ALL,
         )
         return known(kept(function))
 
@@ -60,9 +61,10 @@ class Known:
         self._baseline = None if path is None else _read(path, "--baseline" if read is not None else _WRITE)
 
     def applied(self, run: Run, codes: Collection[str], asked: str) -> Run:
-        """``run`` without what is known; what it found is written to the file of ``--write-baseline`` first.
+        """``run`` without what is known; with ``--write-baseline``, what it found is known from now on.
 
         Args:
+            run: of sources of which the same is asked.
             codes: of the rules that ran.
             asked: the options that decide what there is to find.
         """
@@ -70,9 +72,13 @@ class Known:
 
         if self._kept is not None:
             self._baseline = (self._baseline or Baseline()).updated(run, codes, asked)
+        return run if self._baseline is None else self._baseline.applied(run, codes, asked)
+
+    def keep(self) -> None:
+        """Write what is known to the file of ``--write-baseline``."""
+        if self._kept is not None and self._baseline is not None:
             write(self._kept, self._baseline.text, _WRITE)
             notice(f"findings that are known: {len(self._baseline.entries)}, written to {self._kept}")
-        return run if self._baseline is None else self._baseline.applied(run, codes, asked)
 
 
 def _read(path: Path, spelt: str) -> Baseline:

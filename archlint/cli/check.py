@@ -5,41 +5,28 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from archlint.cli.baselines import Known, baseline_options
-from archlint.cli.commands import SectionedCommand, option
-from archlint.cli.options import (
-    codes,
-    load_catalog,
-    load_option,
-    scope,
-    scope_option,
-    select_rules,
-    source_options,
-    source_settings,
-)
-from archlint.cli.output import check_writable, emit, notice, overwrite, write
+from archlint.cli.commands import SectionedCommand, Setting, option
+from archlint.cli.fixing import check_fixable, check_undirected, fix_options, fixed, show_diff
+from archlint.cli.options import load_catalog, load_option, rule_options, scope_option, source_options
+from archlint.cli.output import check_writable, emit, notice, write
+from archlint.cli.plans import plan_options
 from archlint.cli.progress import progress
-from archlint.cli.rendering import FORMATS, render
-from archlint.cli.trainers import OF_PLAN, trainer_options
+from archlint.cli.questions import PLAN, TRAINERS, WHAT, Asking, Question
+from archlint.cli.rendering import FORMATS, STREAMS, render
+from archlint.cli.settings import Choices, settings_options
+from archlint.cli.trainers import trainer_options
 
 if TYPE_CHECKING:
-    from archlint.core.finding import Remedy, Severity
-    from archlint.core.report import Run
-    from archlint.core.training import Trainer
-    from archlint.core.trial import Plan
-    from archlint.engine import Options
-    from archlint.fixing import Fixed
-    from archlint.plans import PlanFile
+    from archlint.core.report import Report, Run
 
-
-_WHAT, _PLAN, _TRAINERS, _RULES, _REPORT = "What is checked", "Your plan", "Trainers", "Rules", "Report"
-_ASKING = (_WHAT, _PLAN, _TRAINERS)
+_RULES, _REPORT = "Rules", "Report"
 
 
 @click.command(
@@ -70,6 +57,10 @@ Formats:
 A finding that is meant, in the model's own code:
   class Router(nn.Linear):  # archlint: ignore[ARC303] it stays frozen
 
+Settings:
+  [tool.archlint] in pyproject.toml, or archlint.toml: the nearest file, in the
+  working directory or above; keys are named as the options are
+
 Exit codes:
   0  nothing at or above --fail-on (error)
   1  findings, or a --diff that is not empty
@@ -79,39 +70,18 @@ Exit codes:
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.argument("sources", nargs=-1, metavar="SOURCE...")
-@scope_option(_WHAT)
-@option("--no-prove", is_flag=True, help="Read the structure only: plans stay unchecked.", section=_WHAT)
+@scope_option(WHAT)
 @option(
-    "--target-modules",
-    multiple=True,
-    metavar="TARGETS",
-    help="Names with commas, a regex, or all-linear.",
-    section=_PLAN,
+    "--no-prove",
+    is_flag=True,
+    help="Read the structure only: plans stay unchecked.",
+    section=WHAT,
+    setting=Setting.OF_SOURCE,
 )
-@option(
-    "--target-parameters",
-    multiple=True,
-    metavar="NAMES",
-    help="Parameters, such as those of fused experts.",
-    section=_PLAN,
-)
-@option(
-    "--exclude-modules", multiple=True, metavar="TARGETS", help="What to leave out: names or a regex.", section=_PLAN
-)
-@option(
-    "--adapter-config",
-    type=click.Path(exists=True, path_type=Path),
-    metavar="FILE",
-    help="A file of PEFT or a trainer (options above win).",
-    section=_PLAN,
-)
-@option("--fix", is_flag=True, help="Mend that file: exact, proven fixes only.", section=_PLAN)
-@option("--diff", is_flag=True, help="Show what --fix would change: 1 if anything.", section=_PLAN)
-@option("--unsafe-fixes", is_flag=True, help="Take lossy and unproven fixes too.", section=_PLAN)
-@trainer_options(_TRAINERS)
-@option("--select", multiple=True, callback=codes, metavar="CODES", help="Run these rules only.", section=_RULES)
-@option("--ignore", multiple=True, callback=codes, metavar="CODES", help="Do not run these rules.", section=_RULES)
-@option("--extend-select", multiple=True, callback=codes, metavar="CODES", help="Run these rules too.", section=_RULES)
+@plan_options(PLAN)
+@fix_options(PLAN)
+@trainer_options(TRAINERS)
+@rule_options(_RULES)
 @load_option(_RULES)
 @option(
     "--format",
@@ -121,6 +91,7 @@ Exit codes:
     metavar="FORMAT",
     help="full, concise, json, … (all are named below).",
     section=_REPORT,
+    setting=Setting.OF_ALL,
 )
 @option(
     "--output",
@@ -136,11 +107,23 @@ Exit codes:
     metavar="SEVERITY",
     help="Exit code 1 from: error, warning, info or never.",
     section=_REPORT,
+    setting=Setting.OF_ALL,
 )
 @baseline_options(_REPORT)
 @source_options()
+@settings_options()
 @click.pass_context
-def check(ctx: click.Context, /, sources: Sequence[str], style: str, output: Path | None, **settings: Any) -> None:
+def check(
+    ctx: click.Context,
+    /,
+    sources: Sequence[str],
+    output: Path | None,
+    fix: bool,
+    diff: bool,
+    unsafe_fixes: bool,
+    write_baseline: Path | None,
+    **_: Any,
+) -> None:
     """Check the architecture of each SOURCE for what breaks when it is fine-tuned with PEFT, and by its trainer.
 
     SOURCE is a hub id, a folder with config.json, a JSON file, type:NAME for a model type's default
@@ -149,199 +132,65 @@ def check(ctx: click.Context, /, sources: Sequence[str], style: str, output: Pat
     """
     from archlint.core.finding import Severity
 
-    plan_file = _plan_file(settings.pop("adapter_config"))
-    if plan_file is not None and style != "full":  # which has them at its head
-        for remark in plan_file.remarks():
-            notice(remark)
+    choices = Choices(ctx, without=() if write_baseline is None else ["baseline"])
+    values = choices.of_all().values
+    style = values["style"]
+    catalog = load_catalog(values["load"])
+    asking = Asking(ctx, choices, catalog)
     if not sources:
-        sources = [_base_model(plan_file)]
+        sources = asking.sources()
+    questions = {source: asking.question(source) for source in sources}
     if output is not None:
         check_writable(output)
-    asked = _asked(ctx)
-    known = Known(settings.pop("baseline"), settings.pop("write_baseline"))
-    catalog = load_catalog(settings.pop("load"))
-    rules = select_rules(catalog, settings.pop("select"), settings.pop("ignore"), settings.pop("extend_select"))
-    arguments = settings.pop("trainer_args")
-    saved = arguments.pop(OF_PLAN, None)
-    plan = _plan(**{name: settings.pop(name) for name in _PLAN_OPTIONS})
-    if saved is not None:
-        plan = _saving(plan, plan_file, saved)
-    fix, diff, unsafe = (settings.pop(name) for name in ("fix", "diff", "unsafe_fixes"))
-    if settings["trial_train"] and settings["no_prove"]:
-        raise click.UsageError("--trial-train needs what --no-prove leaves out.")
-    if settings["trial_train"]:
-        _check_trial(settings["trainers"])
+    known = Known(values["baseline"], write_baseline)
+    if style != "full":  # which has them at its head
+        _tell_plans(questions.values())
+    first = questions[sources[0]]
     if fix or diff:
-        _check_fixable(sources, plan_file, plan)
-    elif unsafe:
+        check_fixable(sources, first.options)
+    elif unsafe_fixes:
         raise click.UsageError("--unsafe-fixes goes with --fix or --diff.")
     if diff:
-        _check_undirected(ctx)
-    fail_on = None if (named := settings.pop("fail_on")) == "never" else Severity(named)
+        check_undirected(ctx)
+    fail_on = None if values["fail_on"] == "never" else Severity(values["fail_on"])
     _warn_of_commands(ctx, sources)
 
-    from archlint.engine import Options
-
-    options = Options(
-        rules=rules,
-        missing_rules=catalog.failures,
-        catalog=catalog,
-        plan=plan,
-        plan_file=plan_file,
-        trainer_arguments=arguments,
-        scope=scope(settings.pop("scope")),
-        prove=not settings.pop("no_prove"),
-        source=source_settings(settings),
-        **settings,
-    )
     if diff:
-        ctx.exit(_show_diff(sources[0], options, unsafe, fail_on))
+        report, changes = show_diff(sources[0], first.options, unsafe_fixes)
+        ctx.exit(1 if changes else _run([report]).exit_code(fail_on))
+    found: Iterator[Report] = _checked(sources, questions)
     if fix:
-        run, plan_file = _fix(sources[0], options, unsafe)
-    else:
-        run = _run(sources, options)
-    run = known.applied(run, {rule.code for rule in rules}, asked)
-    code = run.exit_code(fail_on)
-    text = render(
-        run,
-        style,
-        code=code,
+        report, options = fixed(sources[0], first.options, unsafe_fixes)
+        questions = {sources[0]: dataclasses.replace(first, options=options)}
+        found = iter([report])
+    written = functools.partial(
+        render,
+        style=style,
         fail_on=fail_on,
         catalog=catalog,
-        rules=rules,
-        subfolder=options.source.subfolder,
-        file=plan_file,
-        alone=plan is None,
-        given=arguments,
+        options={source: question.options for source, question in questions.items()},
         to_file=output is not None,
     )
-    _deliver(text, run, output)
-    ctx.exit(code)
+    is_streamed = output is None and style in STREAMS
+    reports: list[Report] = []
+    for source, report in zip(sources, found, strict=True):
+        question = questions[source]
+        one = known.applied(_run([report]), {rule.code for rule in question.options.rules}, question.asked)
+        if is_streamed:
+            emit(written(one))
+        reports += one.reports
+    known.keep()
+    run = _run(reports)
+    if not is_streamed:
+        _deliver(written(run), run, output)
+    ctx.exit(run.exit_code(fail_on))
 
 
-_PLAN_OPTIONS = ("target_modules", "target_parameters", "exclude_modules")
-
-
-def _asked(ctx: click.Context) -> str:
-    """The options that say what is checked, by which plan and for whom, as they were given."""
-    spelt = {param.name: param.opts[-1] for param in ctx.command.params if getattr(param, "section", None) in _ASKING}
-    return " ".join(
-        f"{option} {ctx.params[name]}"
-        for name, option in spelt.items()
-        if name is not None and ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
-    )
-
-
-def _plan_file(path: Path | None) -> PlanFile | None:
-    from archlint.plans import PlanError, read_plan_file
-
-    if path is None:
-        return None
-    try:
-        return read_plan_file(path)
-    except PlanError as error:
-        raise click.UsageError(f"--adapter-config {error}") from error
-
-
-def _base_model(file: PlanFile | None) -> str:
-    if file is None:
-        raise click.UsageError("no SOURCE is given.")
-    if file.base_model is None:
-        raise click.UsageError(f"no SOURCE is given, and {file.path} names no model.")
-    return file.base_model
-
-
-def _plan(**options: Sequence[str]) -> Plan | None:
-    from archlint.core.trial import USER, Plan
-    from archlint.plans import PlanError, names, targets
-
-    given = {name: values for name, values in options.items() if values}
-    if not given:
-        return None
-    arguments: dict[str, Any] = {}
-    for name, values in given.items():
-        try:
-            arguments[name] = names(values) if name == "target_parameters" else targets(values)
-        except PlanError as error:
-            raise click.UsageError(f"--{name.replace('_', '-')}: {error}") from error
-    return Plan(USER, arguments)
-
-
-def _saving(plan: Plan | None, file: PlanFile | None, modules: Sequence[str]) -> Plan:
-    """``plan`` with modules that are trained in full."""
-    from archlint.core.trial import USER, Plan
-
-    if plan is None and file is None:
-        raise click.UsageError(f"--trainer-args {OF_PLAN} is part of a plan: give --target-modules as well.")
-    return Plan(USER, {**({} if plan is None else plan.lora), OF_PLAN: modules})
-
-
-def _check_trial(trainers: Sequence[Trainer] | None) -> None:
-    from archlint.core.training import Trainer
-
-    if trainers is not None and Trainer.SFT not in trainers:
-        raise click.UsageError(f"--trial-train tries {Trainer.SFT.label} alone, and --trainer leaves trl-sft out.")
-
-
-def _check_fixable(sources: Sequence[str], file: PlanFile | None, plan: Plan | None) -> None:
-    if file is None:
-        raise click.UsageError("--fix and --diff mend the file of --adapter-config, and none is given.")
-    if len(sources) > 1:
-        raise click.UsageError("--fix and --diff mend a file for one SOURCE, and several are given.")
-    if plan is not None:
-        names = ", ".join(name if name == OF_PLAN else f"--{name.replace('_', '-')}" for name in plan.lora)
-        raise click.UsageError(f"--fix and --diff mend what is in the file, and {names} is not.")
-
-
-def _check_undirected(ctx: click.Context) -> None:
-    for name in ("format", "output", "baseline", "write-baseline"):
-        parameter = "style" if name == "format" else name.replace("-", "_")
-        if ctx.get_parameter_source(parameter) is click.core.ParameterSource.COMMANDLINE:
-            raise click.UsageError(f"--diff prints a diff, and takes no --{name}.")
-
-
-def _show_diff(source: str, options: Options, unsafe: bool, fail_on: Severity | None) -> int:
-    """Print what :func:`_fix` would change; 1 where that is something, and else what the check itself ends with."""
-    from archlint import engine
-
-    fixed = _fixed(source, options, unsafe)
-    emit(fixed.before.diff(fixed.after))
-    _tell(fixed, "would be fixed")
-    return 1 if fixed.done else engine.finished([fixed.report]).exit_code(fail_on)
-
-
-def _fix(source: str, options: Options, unsafe: bool) -> tuple[Run, PlanFile]:
-    from archlint import engine
-
-    fixed = _fixed(source, options, unsafe)
-    if fixed.done:
-        overwrite(fixed.after.path, fixed.before.text, fixed.after.text)
-    _tell(fixed, "fixed")
-    return engine.finished([fixed.report]), fixed.after
-
-
-def _fixed(source: str, options: Options, unsafe: bool) -> Fixed:
-    from archlint.fixing import fix
-
-    with progress() as tell:
-        return fix(source, dataclasses.replace(options, progress=functools.partial(tell, source)), unsafe=unsafe)
-
-
-def _tell(fixed: Fixed, what: str) -> None:
-    from archlint.core.safety import Safety
-
-    for finding, remedy in fixed.done:
-        notice(f"{fixed.after.path}: {finding.code} {finding.name} {what}: {_alone(remedy)}")
-    if not fixed.done:
-        notice(f"{fixed.after.path}: nothing in it can be {what.removeprefix('would be ')} safely")
-    for finding, remedy in fixed.unsafe:
-        why = "it is lossy" if remedy.safety is Safety.LOSSY else "it could not be proven"
-        notice(f"{fixed.after.path}: {finding.code} {finding.name} takes --unsafe-fixes, as {why}: {_alone(remedy)}")
-
-
-def _alone(remedy: Remedy) -> str:
-    """What a remedy does, where no report stands below."""
-    return remedy.text.removesuffix(": the recipe below")
+def _tell_plans(questions: Iterable[Question]) -> None:
+    files = (question.options.plan_file for question in questions)
+    for file in {file.path: file for file in files if file is not None}.values():
+        for remark in file.remarks():
+            notice(remark)
 
 
 def _warn_of_commands(ctx: click.Context, sources: Sequence[str]) -> None:
@@ -353,15 +202,20 @@ def _warn_of_commands(ctx: click.Context, sources: Sequence[str]) -> None:
             notice(f"{source!r} is no command and is taken as a source; did you mean {near[0]}?")
 
 
-def _run(sources: Sequence[str], options: Options) -> Run:
+def _checked(sources: Sequence[str], questions: Mapping[str, Question]) -> Iterator[Report]:
     from archlint import engine
 
-    reports = []
-    with progress() as tell:
-        for number, source in enumerate(sources, 1):
-            place = f"{source} ({number} of {len(sources)})" if len(sources) > 1 else source
-            staged = dataclasses.replace(options, progress=functools.partial(tell, place))
-            reports.append(engine.check(source, staged))
+    for number, source in enumerate(sources, 1):
+        place = f"{source} ({number} of {len(sources)})" if len(sources) > 1 else source
+        with progress() as tell:  # which has standard output to itself
+            options = dataclasses.replace(questions[source].options, progress=functools.partial(tell, place))
+            report = engine.check(source, options)
+        yield report
+
+
+def _run(reports: Iterable[Report]) -> Run:
+    from archlint import engine
+
     return engine.finished(reports)
 
 

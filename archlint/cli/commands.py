@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Sequence
@@ -11,6 +12,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from archlint.cli.output import emit
+from archlint.settings import Form
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -19,12 +21,43 @@ INTERRUPTED = 130
 UNCHECKED = 3
 
 
-class SectionedOption(click.Option):
-    """An option that ``--help`` lists under a heading."""
+class Setting(enum.Enum):
+    """Where in a file of settings an option may stand."""
 
-    def __init__(self, *args: Any, section: str = _OTHER, **settings: Any) -> None:
+    NOWHERE = enum.auto()
+    OF_ALL = enum.auto()
+    OF_SOURCE = enum.auto()
+    """There, or in the section of a source."""
+    OF_SOURCE_ALONE = enum.auto()
+
+
+class SectionedOption(click.Option):
+    """An option that ``--help`` lists under a heading, and that a file of settings may hold.
+
+    Args:
+        section: the heading.
+        setting: where in the file.
+        form: what its key takes there, if it is not what a flag, a word or several words are.
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        section: str = _OTHER,
+        setting: Setting = Setting.NOWHERE,
+        form: Form | None = None,
+        **settings: Any,
+    ) -> None:
         super().__init__(*args, **settings)
         self.section = section
+        self.setting = setting
+        usual = Form.FLAG if self.is_flag else Form.WORDS if self.multiple else Form.WORD
+        self.form = form or usual
+
+    @property
+    def key(self) -> str:
+        """Its long name, as the key that it is in a file."""
+        return max(self.opts, key=len).removeprefix("--")
 
 
 def option(*names: str, section: str, **settings: Any) -> Callable[[F], F]:

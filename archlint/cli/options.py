@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import reduce
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from archlint.cli.commands import UNCHECKED, option
+from archlint.cli.commands import UNCHECKED, Setting, option
 from archlint.report.quoting import one_line
+from archlint.settings import Form
 
 if TYPE_CHECKING:
     from archlint.core.blueprint import Scope
@@ -30,7 +31,7 @@ class NoRulesError(click.ClickException):
 
 
 def _together(*decorators: Callable[[F], F]) -> Callable[[F], F]:
-    return lambda function: reduce(lambda inner, decorate: decorate(inner), reversed(decorators), function)
+    return lambda function: functools.reduce(lambda inner, decorate: decorate(inner), reversed(decorators), function)
 
 
 def scope_option(section: str) -> Callable[[F], F]:
@@ -42,42 +43,65 @@ def scope_option(section: str) -> Callable[[F], F]:
         metavar="PART",
         help="What is trained: auto, text, vision, audio, all.",
         section=section,
+        setting=Setting.OF_SOURCE,
+    )
+
+
+def rule_options(section: str) -> Callable[[F], F]:
+    """``--select``, ``--ignore``, ``--extend-select``."""
+    here = functools.partial(
+        option, multiple=True, callback=codes, metavar="CODES", section=section, setting=Setting.OF_SOURCE
+    )
+    return _together(
+        here("--select", help="Run these rules only."),
+        here("--ignore", help="Do not run these rules.", form=Form.CODES),
+        here("--extend-select", help="Run these rules too."),
     )
 
 
 def load_option(section: str) -> Callable[[F], F]:
     """``--load``."""
     return option(
-        "--load", multiple=True, type=_FILE, metavar="RULE_FILE", help="Load rules from a Python file.", section=section
+        "--load",
+        multiple=True,
+        type=_FILE,
+        metavar="RULE_FILE",
+        help="Load rules from a Python file.",
+        section=section,
+        setting=Setting.OF_ALL,
     )
 
 
 def source_options(section: str = "Where the model comes from") -> Callable[[F], F]:
     """The options of :func:`source_settings`, and ``--class``."""
+    here = functools.partial(option, section=section, setting=Setting.OF_SOURCE)
     return _together(
-        option("--revision", metavar="REV", help="Branch, tag or commit on the hub.", section=section),
-        option("--subfolder", metavar="DIR", help="Folder that holds config.json.", section=section),
-        option("--class", "class_name", metavar="NAME", help="Build this model class instead.", section=section),
-        option("--offline", is_flag=True, help="Ask the hub's cache and the snapshots only.", section=section),
-        option(
+        here("--revision", metavar="REV", help="Branch, tag or commit on the hub."),
+        here("--subfolder", metavar="DIR", help="Folder that holds config.json."),
+        here("--class", "class_name", metavar="NAME", help="Build this model class instead."),
+        here("--offline", is_flag=True, help="Ask the hub's cache and the snapshots only."),
+        here(
             "--cache-dir",
             type=click.Path(file_okay=False, path_type=Path),
             metavar="DIR",
             help="The hub's cache, if not the default one.",
-            section=section,
         ),
         option(
-            "--trust-remote-code", is_flag=True, help="Run the model's own Python code from the hub.", section=section
+            "--trust-remote-code",
+            is_flag=True,
+            help="Run the model's own Python code from the hub.",
+            section=section,
+            setting=Setting.OF_SOURCE_ALONE,  # who says so of all says so of code that nobody has seen
         ),
     )
 
 
-def source_settings(settings: dict[str, Any]) -> SourceOptions:
-    """Take the values of :func:`source_options` out of ``settings``."""
+def source_settings(values: Mapping[str, Any]) -> SourceOptions:
+    """The values of :func:`source_options`, among others."""
     from archlint.sources import SourceOptions
 
     names = ("offline", "revision", "subfolder", "cache_dir", "class_name", "trust_remote_code")
-    return SourceOptions(**{name: settings.pop(name) for name in names})
+    return SourceOptions(**{name: values[name] for name in names})
 
 
 def scope(word: str) -> Scope | None:
@@ -145,7 +169,12 @@ def codes(_: click.Context, __: click.Parameter, values: Sequence[str]) -> list[
     Raises:
         click.BadParameter: the option is there, but no code is.
     """
-    found = [code.strip() for value in values for code in value.split(",") if code.strip()]
+    found = [code for value in values for code in split(value)]
     if values and not found:
         raise click.BadParameter("no code is given.")
     return found
+
+
+def split(value: str) -> list[str]:
+    """Codes that stand between commas."""
+    return [code.strip() for code in value.split(",") if code.strip()]

@@ -14,6 +14,7 @@ from archlint.cli.commands import UNCHECKED, SectionedCommand, option
 from archlint.cli.options import source_options, source_settings
 from archlint.cli.output import check_writable, emit, encodable, notice, write
 from archlint.cli.progress import progress
+from archlint.cli.settings import Choices, settings_options
 
 if TYPE_CHECKING:
     from archlint.engine import Options
@@ -76,6 +77,7 @@ Exit codes:
     section=_TRIAL,
 )
 @source_options()
+@settings_options()
 @click.pass_context
 def patch(
     ctx: click.Context,
@@ -86,7 +88,7 @@ def patch(
     is_listed: bool,
     is_verified: bool,
     file: Path | None,
-    **settings: Any,
+    **_: Any,
 ) -> None:
     """Write a Python file with unwrap(model) and rewrap(model) for what PEFT cannot adapt in SOURCE by its names.
 
@@ -100,11 +102,12 @@ def patch(
         raise click.UsageError("--list goes by itself.")
     if output is not None:
         check_writable(output)
+    values = Choices(ctx).of(source).values
     from archlint.engine import Options
 
     own = None if file is None else _read(file)
     with progress() as tell:
-        options = Options(prove=False, source=source_settings(settings), progress=functools.partial(tell, source))
+        options = Options(prove=False, source=source_settings(values), progress=functools.partial(tell, source))
         outcome = _outcome(source, options, way, own, is_listed=is_listed, is_verified=is_verified)
     for note in outcome.notes:
         notice(note)

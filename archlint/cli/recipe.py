@@ -13,6 +13,7 @@ from archlint.cli.commands import UNCHECKED, SectionedCommand, option
 from archlint.cli.options import scope, scope_option, source_options, source_settings
 from archlint.cli.output import emit, notice
 from archlint.cli.progress import progress
+from archlint.cli.settings import Choices, settings_options
 
 if TYPE_CHECKING:
     from archlint.core.report import Report
@@ -70,9 +71,10 @@ Exit codes:
     section=_RECIPE,
 )
 @source_options()
+@settings_options()
 @click.pass_context
 def recipe(
-    ctx: click.Context, /, source: str, rank: int | None, style: str, tool: str | None, preset: str, **settings: Any
+    ctx: click.Context, /, source: str, rank: int | None, style: str, tool: str | None, preset: str, **_: Any
 ) -> None:
     """Print a LoraConfig that fits SOURCE, or the same in the keys of a trainer: tried with PEFT, nothing besides.
 
@@ -86,13 +88,13 @@ def recipe(
 
     if tool not in (None, "peft") and style != "python":
         raise click.UsageError(f"--format {style} is for peft, and {tool} has a format of its own.")
+    values = Choices(ctx).of(source).values
     options = engine.Options(
-        scope=scope(settings.pop("scope")),
+        scope=scope(values["scope"]),
         preset=Preset(preset),
         trainers=None if tool in (None, "peft", "trl") else (),
         means=ALL if tool is None else dialect(tool).means,
-        source=source_settings(settings),
-        **settings,
+        source=source_settings(values),
     )
     shorter: str | None = None
     with progress() as tell:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,25 +13,21 @@ if TYPE_CHECKING:
     from archlint.core.catalog import Catalog
     from archlint.core.finding import Remedy, Severity
     from archlint.core.report import Report, Run
-    from archlint.core.rule import Rule
-    from archlint.plans import PlanFile
+    from archlint.engine import Options
     from archlint.report.sarif import PlanText
 
 FORMATS = ("full", "concise", "json", "jsonl", "sarif", "github", "gitlab", "junit", "markdown")
+STREAMS = ("concise", "jsonl")
+"""Those in which a run is its reports, one behind the other."""
 
 
 def render(
     run: Run,
-    style: str,
     *,
-    code: int,
+    style: str,
     fail_on: Severity | None,
     catalog: Catalog,
-    rules: Sequence[type[Rule]],
-    subfolder: str | None,
-    file: PlanFile | None,
-    alone: bool,
-    given: Collection[str] = (),
+    options: Mapping[str, Options],
     to_file: bool,
 ) -> str:
     """``run`` in one of :data:`FORMATS`.
@@ -39,14 +35,9 @@ def render(
     Args:
         run: what was found.
         style: the format.
-        code: what the command exits with.
         fail_on: the mildest severity that it fails on; ``None`` where it never does.
         catalog: all rules.
-        rules: those that ran.
-        subfolder: where in a folder its configuration is.
-        file: where the user's plan comes from.
-        alone: whether all of it does; what options say cannot be mended in the file.
-        given: arguments of the trainer that options say, which win over the file.
+        options: how each source was checked.
         to_file: whether it goes to a file, not to standard output.
     """
     if style == "json":
@@ -68,11 +59,13 @@ def render(
     if style == "gitlab":
         from archlint.report import gitlab
 
-        configs = dict(_configs((report.source for report in run.reports), subfolder))
-        return gitlab.render(run, root=Path.cwd(), plan=None if file is None else str(file.path), configs=configs)
+        files = {source: one.plan_file for source, one in options.items()}
+        paths = {source: str(file.path) for source, file in files.items() if file is not None}
+        return gitlab.render(run, root=Path.cwd(), plans=paths, configs=dict(_configs(options)))
     if style == "junit":
         from archlint.report import junit
 
+        rules = {source: one.rules for source, one in options.items()}
         return junit.render(run, rules=rules, fail_on=fail_on, root=Path.cwd())
     if style == "markdown":
         from archlint.report import markdown
@@ -81,20 +74,27 @@ def render(
     if style == "sarif":
         from archlint.report import sarif
 
-        plan = None if file is None else _plan_text(file, alone=alone, given=given)
-        return sarif.render(run, rules=list(catalog.rules.values()), root=Path.cwd(), plan=plan)
+        texts = {source: _plan_text(one) for source, one in options.items()}
+        plans = {source: text for source, text in texts.items() if text is not None}
+        return sarif.render(run, rules=list(catalog.rules.values()), root=Path.cwd(), plans=plans)
     from archlint.report import full
     from archlint.report.layout import draw
 
     screen = is_terminal() and not to_file
-    return draw(full.render(run, exit_code=code), width=width(), terminal=screen, color=screen and wants_color())
+    return draw(
+        full.render(run, exit_code=run.exit_code(fail_on)),
+        width=width(),
+        terminal=screen,
+        color=screen and wants_color(),
+    )
 
 
-def _configs(sources: Iterable[str], subfolder: str | None) -> Iterator[tuple[str, str]]:
+def _configs(options: Mapping[str, Options]) -> Iterator[tuple[str, str]]:
     """Each source that is a path, and the file in it that is read, or is missing."""
     from archlint.sources.contents import ADAPTER_CONFIG, CONFIG
 
-    for source in sources:
+    for source, how in options.items():
+        subfolder = how.source.subfolder
         with contextlib.suppress(OSError, ValueError, RuntimeError):  # a name that no path can have
             path = Path(source).expanduser()
             if path.is_dir():
@@ -105,16 +105,25 @@ def _configs(sources: Iterable[str], subfolder: str | None) -> Iterator[tuple[st
                 yield source, str(path)
 
 
-def _plan_text(file: PlanFile, *, alone: bool, given: Collection[str]) -> PlanText:
+def _plan_text(options: Options) -> PlanText | None:
+    """The file of a plan, and how it is mended: where all of the plan is in it, but for what an option says."""
     from archlint.plans import PlanError
     from archlint.report.sarif import PlanText
 
+    file = options.plan_file
+    if file is None:
+        return None
+
     def text_with(report: Report, remedy: Remedy) -> str | None:
-        if report.plan is None or not alone:
+        if report.plan is None or options.plan is not None:
             return None
         try:
             if remedy.training is not None:
-                return None if set(remedy.training) & set(given) else file.training_changed(remedy.training).text
+                return (
+                    None
+                    if set(remedy.training) & set(options.trainer_arguments)
+                    else file.training_changed(remedy.training).text
+                )
             if remedy.plan is None:
                 return None
             return file.changed(report.plan.plan.lora, remedy.plan).text

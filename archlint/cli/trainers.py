@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from archlint.cli.commands import option
+from archlint.cli.commands import Setting, option
+from archlint.settings import Form
 
 if TYPE_CHECKING:
     from archlint.core.training import Trainer
@@ -35,6 +36,7 @@ def trainer_options(section: str = "Trainers") -> Callable[[F], F]:
             metavar="TRAINER",
             help="trl-sft, trl-dpo, …, transformers or none.",
             section=section,
+            setting=Setting.OF_SOURCE,
         ),
         option(
             "--trainer-args",
@@ -43,8 +45,16 @@ def trainer_options(section: str = "Trainers") -> Callable[[F], F]:
             metavar="K=V",
             help="gradient_checkpointing=false, …",
             section=section,
+            setting=Setting.OF_SOURCE,
+            form=Form.ARGUMENTS,
         ),
-        option("--trial-train", is_flag=True, help="Train a small copy with TRL's SFTTrainer.", section=section),
+        option(
+            "--trial-train",
+            is_flag=True,
+            help="Train a small copy with TRL's SFTTrainer.",
+            section=section,
+            setting=Setting.OF_SOURCE,
+        ),
     )
     return lambda function: reduce(lambda inner, decorate: decorate(inner), reversed(decorators), function)
 

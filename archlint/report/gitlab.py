@@ -26,16 +26,18 @@ _ANYWHERE = Place("config.json", 1)
 _BETWEEN = " · "
 
 
-def render(run: Run, *, root: Path, plan: str | None = None, configs: Mapping[str, str] | None = None) -> str:
+def render(
+    run: Run, *, root: Path, plans: Mapping[str, str] | None = None, configs: Mapping[str, str] | None = None
+) -> str:
     """The run as one indented JSON list, in ASCII: an entry a finding, and one for what else was not checked.
 
     Args:
         run: what was found.
         root: the folder that paths are relative to, which is to be the repository's.
-        plan: the file that the user's plan comes from, for findings that have no line.
+        plans: for each source, the file that the user's plan comes from, for findings that have no line.
         configs: the file that is read of each source that is a path, likewise where there is no plan.
     """
-    log = _Log(root, plan, configs or {})
+    log = _Log(root, plans or {}, configs or {})
     return json.dumps([entry for report in run.reports for entry in log.entries(report)], indent=2) + "\n"
 
 
@@ -44,7 +46,7 @@ class _Log:
     """What the entries have in common."""
 
     root: Path
-    plan: str | None
+    plans: Mapping[str, str]
     configs: Mapping[str, str]
     seen: Counter[tuple[str, ...]] = field(default_factory=Counter)
 
@@ -78,7 +80,7 @@ class _Log:
         line = None if finding is None else place(finding, self.root)
         if line is not None and not Path(line.file).is_absolute():
             return line
-        for file in (self.plan, self.configs.get(report.source)):
+        for file in (self.plans.get(report.source), self.configs.get(report.source)):
             if file is not None and (name := inside(file, self.root)) is not None:
                 return Place(name, 1)
         return _ANYWHERE

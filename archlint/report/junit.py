@@ -7,7 +7,7 @@ its ``classname`` and ``name``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
@@ -27,19 +27,19 @@ _NOT_ALL = "nothing was found, but not everything was checked"
 _LONGEST_PROOF = 500
 
 
-def render(run: Run, *, rules: Sequence[type[Rule]], fail_on: Severity | None, root: Path) -> str:
+def render(run: Run, *, rules: Mapping[str, Sequence[type[Rule]]], fail_on: Severity | None, root: Path) -> str:
     """The run as one XML document, in ASCII, so that no locale can change its bytes.
 
     Args:
         run: what was found.
-        rules: those that ran; each is a test of each model.
+        rules: for each source those that ran; each is a test.
         fail_on: the mildest severity that fails a test; ``None`` where none does.
         root: the folder that files are named from.
     """
     top = Element("testsuites", name="archlint")
     for report in run.reports:
         suite = SubElement(top, "testsuite", name=one_line(report.source))
-        suite.extend(_cases(report, rules, fail_on, root))
+        suite.extend(_cases(report, rules[report.source], fail_on, root))
         if report.recipe is not None:
             SubElement(suite, "system-out").text = "\n".join(_recipe(report, report.recipe))
         _sum_up(suite, report.seconds)

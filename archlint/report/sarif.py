@@ -43,21 +43,22 @@ class PlanText:
     """The text with a remedy of the report's; ``None`` where the remedy cannot be written there."""
 
 
-def render(run: Run, *, rules: Sequence[type[Rule]], root: Path, plan: PlanText | None = None) -> str:
+def render(run: Run, *, rules: Sequence[type[Rule]], root: Path, plans: Mapping[str, PlanText] | None = None) -> str:
     """The run as one indented SARIF log, in ASCII.
 
     Args:
         run: what was found.
         rules: what the tool looks for; their documentation is in the log.
         root: the folder that paths are relative to, ``%SRCROOT%`` in the log.
-        plan: the file that the user's plan comes from. A finding that has no line in it, nor in a source below
-            ``root``, is about the file as a whole: GitHub refuses logs with results that are about no file.
+        plans: for each source, the file that the user's plan comes from. A finding that has no line in it, nor in
+            code below ``root``, is about the file as a whole: GitHub refuses logs with results that are about no file.
     """
-    return json.dumps({"$schema": SCHEMA, "version": "2.1.0", "runs": [_run(run, rules, root, plan)]}, indent=2) + "\n"
+    runs = [_run(run, rules, root, plans or {})]
+    return json.dumps({"$schema": SCHEMA, "version": "2.1.0", "runs": runs}, indent=2) + "\n"
 
 
-def _run(run: Run, rules: Sequence[type[Rule]], root: Path, plan: PlanText | None) -> dict[str, Any]:
-    log = _Log({rule.code: index for index, rule in enumerate(rules)}, root, plan)
+def _run(run: Run, rules: Sequence[type[Rule]], root: Path, plans: Mapping[str, PlanText]) -> dict[str, Any]:
+    log = _Log({rule.code: index for index, rule in enumerate(rules)}, root, plans)
     driver = {"name": "archlint", "version": __version__, "rules": [_descriptor(rule) for rule in rules]}
     return {
         "tool": {"driver": driver},
@@ -107,7 +108,7 @@ class _Log:
 
     indices: Mapping[str, int]
     root: Path
-    plan: PlanText | None
+    plans: Mapping[str, PlanText]
 
     def result(self, finding: Finding, report: Report) -> dict[str, Any]:
         index = {"ruleIndex": self.indices[finding.code]} if finding.code in self.indices else {}
@@ -144,8 +145,8 @@ class _Log:
         physical: dict[str, Any] = {}
         if where is not None:
             physical = {"artifactLocation": self._artifact(where.file), "region": {"startLine": where.line}}
-        elif self.plan is not None:
-            physical = {"artifactLocation": self._artifact(self.plan.file)}
+        elif (plan := self.plans.get(report.source)) is not None:
+            physical = {"artifactLocation": self._artifact(plan.file)}
         patterns = dict.fromkeys(visible(fold.pattern) for fold in finding.sites)
         logical = [{"fullyQualifiedName": pattern, "kind": "module"} for pattern in patterns]
         if not logical and report.model is not None:
@@ -155,14 +156,15 @@ class _Log:
         return {**({"physicalLocation": physical} if physical else {}), "logicalLocations": logical}
 
     def _fixes(self, remedy: Remedy, report: Report) -> Iterator[dict[str, Any]]:
-        if self.plan is None or not remedy.edits or not remedy.proven or remedy.safety is not Safety.EXACT:
+        plan = self.plans.get(report.source)
+        if plan is None or not remedy.edits or not remedy.proven or remedy.safety is not Safety.EXACT:
             return
-        text = self.plan.mended(report, remedy)
-        if text is None or text == self.plan.text:
+        text = plan.mended(report, remedy)
+        if text is None or text == plan.text:
             return
         change = {
-            "artifactLocation": self._artifact(self.plan.file),
-            "replacements": list(replacements(self.plan.text, text)),
+            "artifactLocation": self._artifact(plan.file),
+            "replacements": list(replacements(plan.text, text)),
         }
         yield {"description": _message(one_line(remedy.text)), "artifactChanges": [change]}
 

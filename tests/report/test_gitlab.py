@@ -43,8 +43,9 @@ ENTRY = {
 VALIDATOR = Draft202012Validator({"type": "array", "items": ENTRY})
 
 
-def entries(run: Run, **files: Any) -> list[dict[str, Any]]:
-    text = gitlab.render(run, root=ROOT, **files)
+def entries(run: Run, plan: str | None = None, **files: Any) -> list[dict[str, Any]]:
+    plans = {} if plan is None else {report.source: plan for report in run.reports}
+    text = gitlab.render(run, root=ROOT, plans=plans, **files)
     assert text.isascii()
     made: list[dict[str, Any]] = json.loads(text)
     VALIDATOR.validate(made)

@@ -110,7 +110,8 @@ VALIDATOR = Draft202012Validator(
 
 
 def log(run: Run, plan: sarif.PlanText | None = None, rules: list[type[Rule]] = RULES) -> dict[str, Any]:
-    document = json.loads(sarif.render(run, rules=rules, root=ROOT, plan=plan))
+    plans = {} if plan is None else {report.source: plan for report in run.reports}
+    document = json.loads(sarif.render(run, rules=rules, root=ROOT, plans=plans))
     VALIDATOR.validate(document)
     made: dict[str, Any] = document["runs"][0]
     return made
