@@ -52,9 +52,9 @@ class Comparison:
     @cached_property
     def suppressed(self) -> tuple[Suppressed, ...]:
         """What was found before, and is suppressed by now."""
-        known = _identified(self.before)
+        gone = set(_identified(self.before)).difference(_identified(self.after))
         found = () if self.after is None else self.after.suppressed
-        return tuple(one for one in found if _identity(one.finding) in known)
+        return tuple(one for one in found if _identity(one.finding) in gone)
 
     @cached_property
     def changed(self) -> tuple[Pair, ...]:
