@@ -36,6 +36,15 @@ class Past:
     """Whether all of them are still as they were."""
 
 
+def holds(path: Path) -> bool:
+    """Whether a git repository holds ``path``."""
+    try:
+        _top(path)
+    except RevisionError:
+        return False
+    return True
+
+
 @contextlib.contextmanager
 def past(revision: str, paths: Iterable[Path]) -> Iterator[Past]:
     """Within the block, ``paths`` as they were where the history of ``revision`` and the present one part.

@@ -9,7 +9,9 @@ from archlint.cli.check import check
 from archlint.cli.commands import App, SectionedOption
 from archlint.cli.output import emit
 from archlint.cli.patch import patch
+from archlint.cli.plan_files import plans
 from archlint.cli.recipe import recipe
+from archlint.cli.report import diff, report
 from archlint.cli.rules import explain, rules
 
 
@@ -53,5 +55,5 @@ def app() -> None:
     """
 
 
-for command in (check, recipe, patch, rules, explain):
+for command in (check, recipe, patch, diff, report, rules, explain, plans):
     app.add_command(command)

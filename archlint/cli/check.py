@@ -11,16 +11,29 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from archlint.cli.against import against_option, check_alone, earlier
+from archlint.cli.also import OPTION as ALSO
+from archlint.cli.also import also_option
 from archlint.cli.baselines import Known, baseline_options
 from archlint.cli.commands import SectionedCommand, Setting, option
+from archlint.cli.comparing import render_difference
 from archlint.cli.fixing import check_fixable, check_undirected, fix_options, fixed, show_diff
-from archlint.cli.options import load_catalog, load_option, rule_options, scope_option, source_options
-from archlint.cli.output import check_writable, emit, notice, write
+from archlint.cli.options import (
+    fail_on_option,
+    load_catalog,
+    load_option,
+    rule_options,
+    scope_option,
+    severity,
+    source_options,
+)
+from archlint.cli.output import check_writable, deliver, emit, notice, write
 from archlint.cli.plans import plan_options
 from archlint.cli.progress import progress
 from archlint.cli.questions import PLAN, TRAINERS, WHAT, Asking, Question
 from archlint.cli.rendering import FORMATS, STREAMS, render
 from archlint.cli.settings import Choices, settings_options
+from archlint.cli.step_summary import append_summary
 from archlint.cli.trainers import trainer_options
 
 if TYPE_CHECKING:
@@ -41,6 +54,8 @@ Examples:
   archlint Qwen/Qwen3-8B --trainer trl-dpo    what TRL's DPOTrainer makes of it
   archlint google/gemma-4 Qwen/Qwen3-8B --format jsonl --output reports.jsonl
   archlint ./my-model --baseline known.json   what is new since --write-baseline
+  archlint . --against origin/main            what this change brings and mends
+  archlint ./my-model --format github --also sarif=archlint.sarif
 
 Trainers (trl-sft and transformers, unless the plan's file says otherwise):
   trl-sft, trl-dpo, trl-grpo, trl-kto, transformers; trl-reward or none alone
@@ -100,16 +115,10 @@ Exit codes:
     help="Write there, not to standard output.",
     section=_REPORT,
 )
-@option(
-    "--fail-on",
-    type=click.Choice(["error", "warning", "info", "never"]),
-    default="error",
-    metavar="SEVERITY",
-    help="Exit code 1 from: error, warning, info or never.",
-    section=_REPORT,
-    setting=Setting.OF_ALL,
-)
+@also_option(_REPORT)
+@fail_on_option(_REPORT)
 @baseline_options(_REPORT)
+@against_option(_REPORT)
 @source_options()
 @settings_options()
 @click.pass_context
@@ -122,6 +131,8 @@ def check(
     diff: bool,
     unsafe_fixes: bool,
     write_baseline: Path | None,
+    also: Sequence[tuple[str, Path]],
+    against: str | None,
     **_: Any,
 ) -> None:
     """Check the architecture of each SOURCE for what breaks when it is fine-tuned with PEFT, and by its trainer.
@@ -130,7 +141,8 @@ def check(
     configuration, the name of a bundled snapshot, or a published adapter, which is checked on its base model. No
     weights are loaded.
     """
-    from archlint.core.finding import Severity
+    from archlint.report import wording
+    from archlint.report.difference import words
 
     choices = Choices(ctx, without=() if write_baseline is None else ["baseline"])
     values = choices.of_all().values
@@ -152,38 +164,44 @@ def check(
         raise click.UsageError("--unsafe-fixes goes with --fix or --diff.")
     if diff:
         check_undirected(ctx)
-    fail_on = None if values["fail_on"] == "never" else Severity(values["fail_on"])
+    if against is not None:
+        check_alone({**values, "write_baseline": write_baseline, "fix": fix, "diff": diff})
+    fail_on = severity(values["fail_on"])
     _warn_of_commands(ctx, sources)
 
     if diff:
         report, changes = show_diff(sources[0], first.options, unsafe_fixes)
         ctx.exit(1 if changes else _run([report]).exit_code(fail_on))
+    held = None if against is None else ctx.with_resource(earlier(against, questions))
     found: Iterator[Report] = _checked(sources, questions)
     if fix:
         report, options = fixed(sources[0], first.options, unsafe_fixes)
         questions = {sources[0]: dataclasses.replace(first, options=options)}
         found = iter([report])
-    written = functools.partial(
-        render,
-        style=style,
-        fail_on=fail_on,
-        catalog=catalog,
-        options={source: question.options for source, question in questions.items()},
-        to_file=output is not None,
-    )
-    is_streamed = output is None and style in STREAMS
+    how = {source: question.options for source, question in questions.items()}
+    rendered = functools.partial(render, fail_on=fail_on, catalog=catalog, options=how)
+    is_streamed = output is None and style in STREAMS and against is None
     reports: list[Report] = []
     for source, report in zip(sources, found, strict=True):
         question = questions[source]
         one = known.applied(_run([report]), {rule.code for rule in question.options.rules}, question.asked)
         if is_streamed:
-            emit(written(one))
+            emit(rendered(one, style=style, to_file=False))
         reports += one.reports
     known.keep()
     run = _run(reports)
+    exit_code, tally, written = run.exit_code(fail_on), wording.tally(run), functools.partial(rendered, run)
+    if held is not None:
+        news = held(run)
+        exit_code, tally = news.exit_code(fail_on), words.tally(news)
+        written = functools.partial(render_difference, news, fail_on=fail_on, catalog=catalog, options=how)
+    for other, path in also:
+        write(path, written(style=other, to_file=True), ALSO)
     if not is_streamed:
-        _deliver(written(run), run, output)
-    ctx.exit(run.exit_code(fail_on))
+        deliver(written(style=style, to_file=output is not None), tally, output)
+    if style == "github":
+        append_summary(written(style="markdown", to_file=True))
+    ctx.exit(exit_code)
 
 
 def _tell_plans(questions: Iterable[Question]) -> None:
@@ -217,13 +235,3 @@ def _run(reports: Iterable[Report]) -> Run:
     from archlint import engine
 
     return engine.finished(reports)
-
-
-def _deliver(text: str, run: Run, output: Path | None) -> None:
-    from archlint.report import wording
-
-    if output is None:
-        emit(text)
-    else:
-        write(output, text)
-        notice(f"{wording.tally(run)}: written to {output}")

@@ -16,6 +16,7 @@ from archlint.settings import Form
 if TYPE_CHECKING:
     from archlint.core.blueprint import Scope
     from archlint.core.catalog import Catalog
+    from archlint.core.finding import Severity
     from archlint.core.rule import Rule
     from archlint.sources import SourceOptions
 
@@ -57,6 +58,26 @@ def rule_options(section: str) -> Callable[[F], F]:
         here("--ignore", help="Do not run these rules.", form=Form.CODES),
         here("--extend-select", help="Run these rules too."),
     )
+
+
+def fail_on_option(section: str, default: str = "error") -> Callable[[F], F]:
+    """``--fail-on``, whose value :func:`severity` reads."""
+    return option(
+        "--fail-on",
+        type=click.Choice(["error", "warning", "info", "never"]),
+        default=default,
+        metavar="SEVERITY",
+        help="Exit code 1 from: error, warning, info or never.",
+        section=section,
+        setting=Setting.OF_ALL,
+    )
+
+
+def severity(word: str) -> Severity | None:
+    """The severity that ``--fail-on`` names; ``never`` is ``None``."""
+    from archlint.core.finding import Severity
+
+    return None if word == "never" else Severity(word)
 
 
 def load_option(section: str) -> Callable[[F], F]:

@@ -116,6 +116,20 @@ def write(path: Path, text: str, spelt: str = "--output") -> None:
         raise click.UsageError(f"{spelt} {path}: {error.strerror or error}") from error
 
 
+def deliver(text: str, tally: str, output: Path | None) -> None:
+    """Write results to standard output, or to the file of ``--output``, of which ``tally`` is told then.
+
+    Raises:
+        click.UsageError: the file cannot be written.
+        OutputError: standard output cannot.
+    """
+    if output is None:
+        emit(text)
+    else:
+        write(output, text)
+        notice(f"{tally}: written to {output}")
+
+
 def overwrite(path: Path, old: str, new: str) -> None:
     """Put ``new`` into a file that holds ``old``, as a whole or not at all; a byte order mark stays.
 

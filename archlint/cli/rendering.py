@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from archlint.cli.output import is_terminal, wants_color, width
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from archlint.core.catalog import Catalog
     from archlint.core.finding import Remedy, Severity
     from archlint.core.report import Report, Run
@@ -65,7 +67,8 @@ def render(
     if style == "junit":
         from archlint.report import junit
 
-        rules = {source: one.rules for source, one in options.items()}
+        every = list(catalog.rules.values())  # where it is not known which ran
+        rules = {report.source: every for report in run.reports} | {one: how.rules for one, how in options.items()}
         return junit.render(run, rules=rules, fail_on=fail_on, root=Path.cwd())
     if style == "markdown":
         from archlint.report import markdown
@@ -78,15 +81,16 @@ def render(
         plans = {source: text for source, text in texts.items() if text is not None}
         return sarif.render(run, rules=list(catalog.rules.values()), root=Path.cwd(), plans=plans)
     from archlint.report import full
+
+    return drawn(full.render(run, exit_code=run.exit_code(fail_on)), to_file=to_file)
+
+
+def drawn(content: RenderableType, *, to_file: bool) -> str:
+    """What people read, with colours where a terminal shows it."""
     from archlint.report.layout import draw
 
     screen = is_terminal() and not to_file
-    return draw(
-        full.render(run, exit_code=run.exit_code(fail_on)),
-        width=width(),
-        terminal=screen,
-        color=screen and wants_color(),
-    )
+    return draw(content, width=width(), terminal=screen, color=screen and wants_color())
 
 
 def _configs(options: Mapping[str, Options]) -> Iterator[tuple[str, str]]:

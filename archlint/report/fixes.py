@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from archlint.core.finding import Edit, Finding, Remedy
+from archlint.core.report import Report
 from archlint.report.quoting import one_line, visible
 from archlint.report.snippet import assignment
 from archlint.report.wording import line
@@ -34,3 +35,11 @@ def told(finding: Finding) -> Iterator[str]:
         yield from (f"  {line(edit)}  {change(edit)}" for edit in remedy.edits)
         if is_argument(remedy):
             yield f"  {visible(assignment(remedy.kind, remedy.value))}"
+
+
+def told_alone(finding: Finding, report: Report) -> Iterator[str]:
+    """The same where no report stands below: with the recipe, if that is a remedy."""
+    yield from told(finding)
+    if report.recipe is not None and any(remedy.by_recipe for remedy in finding.remedies):
+        arguments = (assignment(name, value) for name, value in report.recipe.plan.lora.items())
+        yield visible(f"recipe: LoraConfig({', '.join(arguments)})")

@@ -11,31 +11,38 @@ from pathlib import Path
 
 from archlint.core.finding import Severity
 from archlint.core.report import Report, Run
-from archlint.report.fixes import told
+from archlint.report.fixes import told_alone
 from archlint.report.places import listed, place
 from archlint.report.quoting import one_line, visible
 
 _COMMANDS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}
+_ORDER = list(_COMMANDS.values())
 _DATA = str.maketrans({"%": "%25", "\r": "%0D", "\n": "%0A"})
 _PROPERTY = _DATA | str.maketrans({":": "%3A", ",": "%2C"})
 
 
 def render(run: Run, *, root: Path) -> str:
-    """A command a finding, and one for what else was not checked; files are named from the folder ``root``."""
-    return "".join(f"{line}\n" for report in run.reports for line in _lines(report, root))
+    """A command a finding, and one for what else was not checked; files are named from the folder ``root``.
+
+    The gravest of all sources come first: GitHub keeps the first ten of a step of each kind.
+    """
+    told = [command for report in run.reports for command in _commands(report, root)]
+    told.sort(key=lambda command: _ORDER.index(command[0]))
+    return "".join(f"{_command(*command)}\n" for command in told)
 
 
-def _lines(report: Report, root: Path) -> Iterator[str]:
+def _commands(report: Report, root: Path) -> Iterator[tuple[str, dict[str, str], str]]:
+    """Name, properties and message of each."""
     source = one_line(report.source)
     for finding in report.findings:
         properties = {"title": f"{visible(finding.code)} {visible(finding.name)}"}
         if (where := place(finding, root)) is not None:
             properties = {"file": visible(where.file), "line": str(where.line), **properties}
-        body = "\n".join([f"{source}: {one_line(finding.message)}", *listed(finding), *told(finding)])
-        yield _command("warning" if finding.unchecked else _COMMANDS[finding.severity], properties, body)
+        body = "\n".join([f"{source}: {one_line(finding.message)}", *listed(finding), *told_alone(finding, report)])
+        yield "warning" if finding.unchecked else _COMMANDS[finding.severity], properties, body
     for unchecked in report.untold:
         body = f"{source}: {one_line(unchecked.what)}: {one_line(unchecked.why)}"
-        yield _command("warning", {"title": "not checked"}, body)
+        yield "warning", {"title": "not checked"}, body
 
 
 def _command(name: str, properties: dict[str, str], data: str) -> str:

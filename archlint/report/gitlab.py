@@ -15,10 +15,9 @@ from typing import Any
 
 from archlint.core.finding import Finding, Severity
 from archlint.core.report import Report, Run
-from archlint.report.fixes import told
+from archlint.report.fixes import told_alone
 from archlint.report.places import Place, inside, listed, place
 from archlint.report.quoting import one_line, visible
-from archlint.report.snippet import assignment
 
 _SEVERITIES = {Severity.ERROR: "major", Severity.WARNING: "minor", Severity.INFO: "info"}
 _ANYWHERE = Place("config.json", 1)
@@ -53,7 +52,7 @@ class _Log:
     def entries(self, report: Report) -> Iterator[dict[str, Any]]:
         for finding in report.findings:
             parts = [f"{visible(finding.code)} {visible(finding.name)}: {one_line(finding.message)}"]
-            parts += [*listed(finding), *map(str.strip, told(finding)), *_recipe(report, finding)]
+            parts += [*listed(finding), *map(str.strip, told_alone(finding, report))]
             yield {
                 "description": f"{one_line(report.source)}: {_BETWEEN.join(parts)}",
                 "check_name": visible(finding.code),
@@ -96,10 +95,3 @@ def _severity(report: Report, finding: Finding | None) -> str:
     if finding is not None and not finding.unchecked:
         return _SEVERITIES[finding.severity]
     return _SEVERITIES[Severity.ERROR if report.model is None else Severity.WARNING]
-
-
-def _recipe(report: Report, finding: Finding) -> Iterator[str]:
-    """The recipe, where a remedy of the finding is to take it."""
-    if report.recipe is not None and any(remedy.by_recipe for remedy in finding.remedies):
-        arguments = (assignment(name, value) for name, value in report.recipe.plan.lora.items())
-        yield visible(f"recipe: LoraConfig({', '.join(arguments)})")

@@ -21,7 +21,7 @@ from archlint.core.report import Report, Run
 from archlint.core.rule import Rule
 from archlint.core.safety import Safety
 from archlint.core.suppression import Suppressed
-from archlint.report.fixes import told
+from archlint.report.fixes import told_alone
 from archlint.report.places import named_from, place
 from archlint.report.quoting import one_line, visible
 from archlint.report.rule_pages import markdown, page
@@ -112,7 +112,7 @@ class _Log:
 
     def result(self, finding: Finding, report: Report) -> dict[str, Any]:
         index = {"ruleIndex": self.indices[finding.code]} if finding.code in self.indices else {}
-        text = "\n".join([f"{one_line(report.source)}: {one_line(finding.message)}", *told(finding)])
+        text = "\n".join([f"{one_line(report.source)}: {one_line(finding.message)}", *told_alone(finding, report)])
         fixes = [fix for remedy in finding.remedies for fix in self._fixes(remedy, report)]
         return {
             "ruleId": finding.code,

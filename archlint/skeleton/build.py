@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archlint.skeleton.classes import custom_references, exported_class, known_type, language_model, model_class
+from archlint.skeleton.copies import remember
 from archlint.skeleton.limits import BuildTooLargeError, bounded_build
 
 if TYPE_CHECKING:
@@ -35,8 +36,6 @@ class Skeleton:
     custom_code: tuple[str, ...] = ()
     """What ``auto_map`` of the config names."""
     ran_custom_code: bool = False
-    code: Path | None = None
-    """The folder of the code that was run."""
 
 
 def build(
@@ -94,7 +93,6 @@ def build(
         quantization=_quantization(config),
         custom_code=tuple(references.values()),
         ran_custom_code=not native and bool(references),
-        code=code if not native and references else None,
     )
 
 
@@ -195,14 +193,25 @@ def _custom(
         )
     if code is None:
         raise CustomCodeError("the repository's own code is not here: give its folder or its hub id as the source")
-    from transformers.dynamic_module_utils import get_class_from_dynamic_module
-
     if "AutoConfig" not in references:
         raise SkeletonError("the config's auto_map names no AutoConfig")
-    config_class: Any = get_class_from_dynamic_module(references["AutoConfig"], str(code), local_files_only=True)
+    config_class: Any = _imported(references["AutoConfig"], code)
     tasks = [name for name in references if name.startswith("AutoModel")]
     if not tasks:
         raise SkeletonError("the config's auto_map names no model class")
     task = next((name for name in tasks if name != "AutoModel"), tasks[0])
-    model = get_class_from_dynamic_module(references[task], str(code), local_files_only=True)
+    model = _imported(references[task], code)
     return config_class.from_dict(dict(config)), model
+
+
+def _imported(reference: str, code: Path) -> type[Any]:
+    """The class that ``reference`` (``module.Class``) names, from transformers' copy of the folder ``code``."""
+    from transformers import dynamic_module_utils
+
+    loader: Any = dynamic_module_utils  # which does not export where its copies are
+    cls: type[Any] = loader.get_class_from_dynamic_module(reference, str(code), local_files_only=True)
+    if "--" not in reference:  # else it is the code of another repository
+        file = f"{reference.partition('.')[0]}.py"
+        copied = loader.get_cached_module_file(str(code), file, local_files_only=True)
+        remember(Path(loader.HF_MODULES_CACHE, copied).parent, code)
+    return cls

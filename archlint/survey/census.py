@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import torch
 from torch import nn
@@ -21,7 +20,6 @@ from archlint.core.blueprint import (
     is_projection,
 )
 from archlint.skeleton import Skeleton
-from archlint.skeleton.originals import original
 from archlint.survey.experts import Experts, find_experts
 from archlint.survey.facts import gather
 from archlint.survey.kinds import Verdict, classify
@@ -42,7 +40,7 @@ def survey(skeleton: Skeleton, info: ModelInfo, scope: Scope | None = None) -> B
         scope: what is to be trained; ``None`` is the text where there is any, else the first tower there is.
     """
     model = skeleton.model
-    census = _Census(model, skeleton.code)
+    census = _Census(model)
     sites = tuple(census.sites())
     return Blueprint(
         model=ModelInfo(
@@ -71,9 +69,8 @@ def _default_scope(sites: tuple[Site, ...]) -> Scope:
 
 
 class _Census:
-    def __init__(self, model: nn.Module, code: Path | None) -> None:
+    def __init__(self, model: nn.Module) -> None:
         self.model = model
-        self._code = code
         self.roles = Roles(model)
         self._experts: Experts = find_experts(model)
         self._heads = {id(head) for module in model.modules() if (head := output_embeddings(module)) is not None}
@@ -183,8 +180,7 @@ class _Census:
         if cls not in self._types:
             code = class_code(cls)
             bases = tuple(base.__name__ for base in cls.__mro__[1:] if base not in (nn.Module, object, torch.nn.Module))
-            own = original(code.file, self._code) if code.file and self._code else code.file
-            file = shown_path(own) if own else None
+            file = shown_path(code.file) if code.file else None
             self._types[cls] = TypeInfo(cls.__name__, cls.__module__, bases, file, code.line)
         return self._types[cls]
 

@@ -16,6 +16,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from archlint.skeleton.copies import original
+
 _SPLITS = frozenset({"chunk", "split", "tensor_split", "unbind"})
 
 
@@ -144,7 +146,11 @@ def _class_lines(file: str) -> dict[str, int]:
 
 
 def shown_path(file: str) -> str:
-    """``file`` as its package would name it (``transformers/models/…``), or in full outside any package."""
+    """``file`` as its package would name it (``transformers/models/…``), or in full outside any package.
+
+    Of a repository's own code it is the file in the repository.
+    """
+    file = original(file)
     for root in sorted(map(str, sys.path), key=len, reverse=True):
         if root and (path := Path(file)).is_relative_to(root) and "site-packages" in root:
             return str(path.relative_to(root))

@@ -90,6 +90,7 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> Engine:
 def call(monkeypatch: pytest.MonkeyPatch) -> Call:
     """Call the command line in this process, outside of any terminal, with standard input closed."""
     monkeypatch.delenv("COLUMNS", raising=False)
+    monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
 
     def invoke(*arguments: str) -> Result:
         return CliRunner().invoke(app, list(arguments), prog_name="archlint", input=None)

@@ -229,3 +229,24 @@ def test_several_sources_are_one_document(call: Call, engine: Engine) -> None:
         "#### `fine` → `org/fine`",
         "#### `gone`",
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("or take the recipe below", "take archlint's recipe"),
+        ("name the targets: the recipe below", "name the targets"),
+    ],
+)
+def test_a_notice_speaks_of_no_recipe_below(
+    call: Call, train: Path, monkeypatch: pytest.MonkeyPatch, text: str, told: str
+) -> None:
+    def fix(source: str, options: Options, *, unsafe: bool) -> Fixed:
+        before = options.plan_file
+        assert before is not None
+        report = engine.check(source, options)
+        return Fixed(before, before, report, ((report.findings[0], Remedy("setting", text, by_recipe=True)),))
+
+    monkeypatch.setattr("archlint.fixing.fix", fix)
+    done = call("--adapter-config", str(train), "--fix", "--format", "concise")
+    assert f"ARC304 a-name fixed: {told}\n" in done.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from hypothesis import strategies as st
 from archlint.core.finding import Finding, FoldedSites, Location, PlanLine, Severity
 from archlint.core.report import Environment, Report, Run, Unchecked
 from archlint.report import github
+
+from .conftest import TOWERS
 
 ROOT = Path(__file__).parent.resolve()
 
@@ -49,12 +52,26 @@ def test_github_annotates_the_lines_of_a_plan(planned: Run, golden: Callable[[st
 def test_a_command_for_each_finding_and_each_unchecked_thing(run: Run) -> None:
     told = list(commands(github.render(run, root=ROOT)))
     severities = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}
-    untold = sum(len(report.untold) for report in run.reports)
-    assert [name for name, _, _ in told] == [*(severities[f.severity] for f in run.findings), *["warning"] * untold]
-    for (_, properties, data), finding in zip(told, run.findings, strict=False):
+    untold = [unchecked for report in run.reports for unchecked in report.untold]
+    names = [*(severities[f.severity] for f in run.findings), *["warning"] * len(untold)]
+    assert Counter(name for name, _, _ in told) == Counter(names)
+    assert all(char.isprintable() or char == "\n" for _, _, data in told for char in data)
+    of_findings = [properties for _, properties, _ in told if properties["title"] != "not checked"]
+    for properties, finding in zip(of_findings, run.findings, strict=True):
         assert properties["title"] == f"{finding.code} {finding.name}"
         assert ("file" in properties) == ("line" in properties) == (finding.plan_line is not None)
-        assert all(char.isprintable() or char == "\n" for char in data)
+
+
+def test_the_gravest_of_all_sources_come_first(several: Run) -> None:
+    again = Run(several.environment, (*several.reports, *several.reports))
+    told = [name for name, _, _ in commands(github.render(again, root=ROOT))]
+    assert {"error", "warning", "notice"} == set(told)
+    assert told == sorted(told, key=["error", "warning", "notice"].index)
+
+
+def test_a_message_that_speaks_of_the_recipe_holds_it(gemma: Run) -> None:
+    data = next(data for _, _, data in commands(github.render(gemma, root=ROOT)) if "the recipe below" in data)
+    assert data.splitlines()[-1] == f'recipe: LoraConfig(target_modules="all-linear", exclude_modules="{TOWERS}")'
 
 
 def test_what_was_not_checked_is_a_warning(unchecked: Run) -> None:

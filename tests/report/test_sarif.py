@@ -283,6 +283,12 @@ def test_only_lines_that_change_are_replaced() -> None:
     }
 
 
+def test_a_message_that_speaks_of_the_recipe_holds_it(gemma: Run) -> None:
+    texts = [result["message"]["text"] for result in log(gemma)["results"]]
+    text = next(text for text in texts if "the recipe below" in text)
+    assert text.splitlines()[-1].startswith('recipe: LoraConfig(target_modules="all-linear", exclude_modules=')
+
+
 def test_what_was_not_checked_is_a_notification(planned: Run, unchecked: Run) -> None:
     (invocation,) = log(unchecked)["invocations"]
     assert invocation["executionSuccessful"] is False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import inspect
 import itertools
 import socket
 import subprocess
@@ -21,6 +22,7 @@ from hypothesis import strategies as st
 from archlint.quiet import quiet
 from archlint.skeleton import SkeletonError, build
 from archlint.skeleton.build import CustomCodeError
+from archlint.skeleton.copies import original
 from archlint.skeleton.limits import BuildTooLargeError, bounded_build
 from archlint.sources import SourceError
 from archlint.sources.sanity import check_sizes
@@ -167,6 +169,11 @@ class TestCustomCode:
         skeleton = built(self.CONFIG, code=repository, trust_remote_code=True)
         assert skeleton.ran_custom_code
         assert skeleton.model.projection.in_features == 16
+        copied = Path(inspect.getfile(type(skeleton.model)))
+        assert copied.is_relative_to(tmp_path / "modules")
+        assert original(str(copied)) == str(repository / "modeling_own.py"), "people are told of their own file"
+        for other in (copied.with_name("gone.py"), Path(__file__)):
+            assert original(str(other)) == str(other)
 
     def test_is_not_needed_where_transformers_has_the_type(self) -> None:
         skeleton = built({**SMALL, "auto_map": {"AutoModelForCausalLM": "modeling_llama.LlamaForCausalLM"}})

@@ -1,0 +1,58 @@
+"""What came and went between two runs as text, in the format that was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from archlint.cli.rendering import drawn, render
+
+if TYPE_CHECKING:
+    from archlint.core.catalog import Catalog
+    from archlint.core.comparison import Difference
+    from archlint.core.finding import Severity
+    from archlint.engine import Options
+
+
+def render_difference(
+    difference: Difference,
+    *,
+    style: str,
+    fail_on: Severity | None,
+    catalog: Catalog,
+    options: Mapping[str, Options],
+    to_file: bool,
+) -> str:
+    """``difference`` in one of :data:`~archlint.cli.rendering.FORMATS`.
+
+    Formats for programs that collect findings (sarif, github, gitlab, junit) hold what is new or worse alone.
+
+    Args:
+        difference: of two runs.
+        style: the format.
+        fail_on: the mildest severity that it fails on; ``None`` where it never does.
+        catalog: all rules.
+        options: how each source was checked, where that is known.
+        to_file: whether it goes to a file, not to standard output.
+    """
+    if style == "full":
+        from archlint.report.difference import full
+
+        return drawn(full.render(difference, exit_code=difference.exit_code(fail_on)), to_file=to_file)
+    if style == "concise":
+        from archlint.report.difference import concise
+
+        return concise.render(difference)
+    if style == "markdown":
+        from archlint.report.difference import markdown
+
+        return markdown.render(difference)
+    if style in ("json", "jsonl"):
+        from archlint.report.difference import document
+
+        return document.render(difference) if style == "json" else document.lines(difference)
+    if style == "html":
+        from archlint.report import html
+
+        return html.render([difference.before, difference.after])
+    return render(difference.news, style=style, fail_on=fail_on, catalog=catalog, options=options, to_file=to_file)

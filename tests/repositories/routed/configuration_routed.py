@@ -1,0 +1,5 @@
+from transformers import LlamaConfig
+
+
+class RoutedConfig(LlamaConfig):
+    model_type = "routed"
