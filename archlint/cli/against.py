@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -94,11 +95,11 @@ def _before(then: Past, source: str, question: Question) -> Report | None:
     was = None if file is None else then.places.get(file.path, file.path)
     if place is None or (file is not None and was is None):
         return None
-    named = {
-        str(then.places[path]): str(path)
-        for path in (today, *([] if file is None else [file.path]))
-        if path in then.places
-    }
+    named = {}
+    if today in then.places:
+        named[str(place)] = os.path.abspath(source)  # as code is named
+    if file is not None and file.path in then.places:
+        named[str(was)] = str(file.path)
     try:
         options = dataclasses.replace(options, plan_file=None if was is None else read_plan_file(was))
     except PlanError as error:

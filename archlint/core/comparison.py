@@ -152,7 +152,8 @@ class Difference:
         for comparison in self.comparisons:
             if (report := comparison.after) is None:
                 continue
-            notes = [f"mended: {finding.code} {finding.message}" for finding in comparison.mended]
+            mended = (finding for finding in comparison.mended if finding.severity is not Severity.INFO)
+            notes = [f"mended: {finding.code} {finding.message}" for finding in mended]
             yield dataclasses.replace(report, findings=comparison.bad, notes=(*report.notes, *notes))
 
 

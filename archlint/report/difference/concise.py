@@ -25,7 +25,7 @@ def _lines(comparison: Comparison) -> Iterator[str]:
         verb = "worse" if pair.is_worse else "changed"
         yield f"{source}: {verb} {concise.told(pair.after)} ({one_line(words.changes(pair))})"
     for finding in comparison.mended:
-        yield f"{source}: mended {concise.told(finding)}"
+        yield f"{source}: {words.gone_as(finding)} {concise.told(finding)}"
     for one in comparison.suppressed:
         yield f"{source}: suppressed {wording.suppressed(one)}"
     for finding in comparison.lost:

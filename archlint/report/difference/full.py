@@ -49,7 +49,8 @@ def _comparison(comparison: Comparison) -> Iterator[RenderableType]:
         if not pair.is_worse:
             yield _line("changed", "yellow", pair.after, words.changes(pair))
     for finding in comparison.mended:
-        yield _line("mended", "bold green", finding)
+        label = words.gone_as(finding)
+        yield _line(label, "bold green" if label == "mended" else "dim", finding)
     for one in comparison.suppressed:
         yield _line("silenced", "cyan", one.finding, f"by {wording.suppressed(one)}")
     for finding in comparison.lost:

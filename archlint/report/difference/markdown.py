@@ -41,7 +41,7 @@ def _lines(comparison: Comparison) -> Iterator[str]:
     for pair in comparison.changed:
         yield f"{'worse' if pair.is_worse else 'changed'}: {_told(pair.after, words.changes(pair))}"
     for finding in comparison.mended:
-        yield f"mended: {_told(finding)}"
+        yield f"{words.gone_as(finding)}: {_told(finding)}"
     for one in comparison.suppressed:
         yield f"suppressed: {prose(clip(wording.suppressed(one), _LONGEST))}"
     for finding in comparison.lost:

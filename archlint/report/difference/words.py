@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from archlint.core.comparison import Comparison, Difference, Pair
+from archlint.core.finding import Finding, Severity
 from archlint.core.report import Environment
 from archlint.core.trial import Trial
 from archlint.report import wording
@@ -14,28 +15,33 @@ from archlint.report.snippet import assignment
 
 
 def tally(difference: Difference) -> str:
-    """``2 new, 1 worse, 3 mended``; ``nothing new`` where that is so."""
-    parts = list(filter(None, map(_count, ("new", "worse", "changed", "mended", "lost"), _counts(difference))))
-    unchecked = sum(len(comparison.after.unchecked) for comparison in difference.comparisons if comparison.after)
-    if unchecked:
-        parts.append(f"{unchecked} not checked")
-    return ", ".join(parts) or "nothing new"
-
-
-def _counts(difference: Difference) -> tuple[int, ...]:
+    """``2 new, 1 worse, 3 mended, 1 new info``; ``nothing new`` where that is so."""
     found = difference.comparisons
-    worse = sum(pair.is_worse for comparison in found for pair in comparison.changed)
-    return (
-        sum(len(comparison.new) for comparison in found),
-        worse,
-        sum(len(comparison.changed) for comparison in found) - worse,
-        sum(len(comparison.mended) for comparison in found),
-        sum(len(comparison.lost) for comparison in found),
-    )
+    new = [finding for comparison in found for finding in comparison.new]
+    infos = sum(finding.severity is Severity.INFO for finding in new)
+    pairs = [pair for comparison in found for pair in comparison.changed]
+    worse = sum(pair.is_worse for pair in pairs)
+    gone = [gone_as(finding) for comparison in found for finding in comparison.mended]
+    counts = {
+        "new": len(new) - infos,
+        "worse": worse,
+        "mended": gone.count(_MENDED),
+        "lost": sum(len(comparison.lost) for comparison in found),
+        "suppressed": sum(len(comparison.suppressed) for comparison in found),
+        "changed": len(pairs) - worse,
+        "new infos" if infos > 1 else "new info": infos,
+        "not checked": sum(len(comparison.after.unchecked) for comparison in found if comparison.after),
+    }
+    told = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
+    return told if counts["new"] or worse or infos else f"nothing new{told and f', {told}'}"
 
 
-def _count(word: str, number: int) -> str:
-    return f"{number} {word}" if number else ""
+_MENDED = "mended"
+
+
+def gone_as(finding: Finding) -> str:
+    """What became of a finding that is not found any more: a trait is no harm, and is not mended."""
+    return "gone" if finding.severity is Severity.INFO else _MENDED
 
 
 def versions(before: Environment, after: Environment) -> Iterator[str]:
