@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 import functools
 import importlib
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from archlint.core.blueprint import Blueprint, ModelInfo, Scope
-from archlint.core.finding import Finding
+from archlint.core.finding import Finding, Remedy
 from archlint.core.rule import Example, Rule
 from archlint.core.trial import Plan
 from archlint.quiet import quiet
@@ -61,9 +62,25 @@ def problems(rule: type[Rule]) -> Iterator[str]:
             yield f"{rule.code} fires on {[fold.pattern for f in found for fold in f.sites]}, not at {example.at}"
         elif example.severity is not None and not any(finding.severity is example.severity for finding in found):
             yield f"{rule.code} is {[finding.severity.value for finding in found]}, not {example.severity.value}"
+        elif example.says and not any(_says(finding, rule, example) for finding in found):
+            said = [(finding.severity.value, finding.message) for finding in found]
+            yield f"{rule.code} says {said}, not {example.says!r}"
+        elif example.fix is not None and not any(_same(example.fix, made) for f in found for made in f.remedies):
+            yield f"{rule.code} has the fixes {[made for f in found for made in f.remedies]}, not {example.fix}"
     for example in rule.silent:
         if found := [finding for finding in findings(rule, example) if finding.code == rule.code]:
             yield f"{rule.code} fires on {example}: {found[0].message}"
+
+
+def _says(finding: Finding, rule: type[Rule], example: Example) -> bool:
+    """Whether a finding is what the rule's page shows: that severity, and that message."""
+    said = ".*".join(map(re.escape, example.says.split("…")))
+    severity = rule.severity if example.severity is None else example.severity
+    return finding.severity is severity and re.fullmatch(said, finding.message, re.DOTALL) is not None
+
+
+def _same(one: Remedy, other: Remedy) -> bool:
+    return (one.kind, one.text, one.value) == (other.kind, other.text, other.value)
 
 
 @functools.lru_cache(maxsize=16)

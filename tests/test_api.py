@@ -203,3 +203,18 @@ class TestTrainers:
         wrong: Any = "gradient_checkpointing=false"
         with pytest.raises(TypeError, match="a mapping"):
             archlint.lint(llama, trainer_args=wrong)
+
+
+def test_a_module_that_is_no_model_of_transformers_may_hold_a_config_of_theirs() -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.config = LlamaConfig(num_hidden_layers=1)
+            self.q_proj = nn.Linear(8, 8)
+
+        def forward(self, input_ids: torch.Tensor) -> torch.Tensor:
+            return self.q_proj(torch.sin(input_ids[..., None] * torch.ones(8, device=input_ids.device)))
+
+    report = archlint.check_plan(Net(), {"target_modules": ["q_proj"]})
+    assert report.plan is not None
+    assert report.plan.adapted == ("q_proj",)

@@ -41,7 +41,7 @@ KNOWS = {
     "patching": "core engine running surgery",
     "api": "core plans sources engine patching solving",
     "pytest_plugin": "core plans report engine api",
-    "cli": "core baselines settings plans sources report engine fixing patching solving surgery",
+    "cli": "core baselines revisions settings plans sources report engine fixing patching solving surgery",
     "__main__": "cli",
 }
 PUBLIC = {

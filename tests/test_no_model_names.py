@@ -2,7 +2,7 @@
 
 Names are those that transformers knows (``model_type``), however they are spelled: ``deepseek_v3``,
 ``DeepseekV3Model``, ``is_deepseek_v3``. A source that shows how archlint is called (``owner/name`` or
-``type:name``) is fine in a docstring or a help text, and so is the model of a rule's example.
+``type:name``) is fine in a docstring or a help text, and so is the model of a rule's example, and what is said of it.
 """
 
 from __future__ import annotations
@@ -56,6 +56,7 @@ def texts(source: str) -> Iterator[tuple[int, str]]:
             prose.update(keyword.value for keyword in node.keywords if keyword.arg in PROSE_ARGUMENTS)
             if isinstance(node.func, ast.Name) and node.func.id == "Example":
                 examples.update(node.args[:1])
+                examples.update(keyword.value for keyword in node.keywords if keyword.arg == "says")
     for node in ast.walk(tree):
         line = getattr(node, "lineno", 0)
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
@@ -103,7 +104,7 @@ def test_a_name_is_seen_however_it_is_spelled(source: str) -> None:
     [
         '"""Run ``archlint google/gemma-2b`` or ``archlint type:llama``."""',
         '@option("--class", help="as in openai/whisper-tiny")\ndef f(): pass',
-        'fires = (Example("type:mixtral"), Example("google/gemma-2b"))',
+        'fires = (Example("type:mixtral"), Example("google/gemma-2b", says="none for gemma"))',
         'kind = "encoder-decoder"\nclip = min(value, limit)',
     ],
 )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
-import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -97,7 +96,7 @@ def _before(then: Past, source: str, question: Question) -> Report | None:
         return None
     named = {}
     if today in then.places:
-        named[str(place)] = os.path.abspath(source)  # as code is named
+        named[str(place)] = str(Path(source).absolute())  # as code is named
     if file is not None and file.path in then.places:
         named[str(was)] = str(file.path)
     try:

@@ -112,7 +112,7 @@ Exit codes:
     "--output",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Write there, not to standard output.",
+    help="Write there: full as x.svg or x.html has colours.",
     section=_REPORT,
 )
 @also_option(_REPORT)
@@ -186,7 +186,7 @@ def check(
         question = questions[source]
         one = known.applied(_run([report]), {rule.code for rule in question.options.rules}, question.asked)
         if is_streamed:
-            emit(rendered(one, style=style, to_file=False))
+            emit(rendered(one, style=style, output=None))
         reports += one.reports
     known.keep()
     run = _run(reports)
@@ -196,11 +196,11 @@ def check(
         exit_code, tally = news.exit_code(fail_on), words.tally(news)
         written = functools.partial(render_difference, news, fail_on=fail_on, catalog=catalog, options=how)
     for other, path in also:
-        write(path, written(style=other, to_file=True), ALSO)
+        write(path, written(style=other, output=path), ALSO)
     if not is_streamed:
-        deliver(written(style=style, to_file=output is not None), tally, output)
+        deliver(written(style=style, output=output), tally, output)
     if style == "github":
-        append_summary(written(style="markdown", to_file=True))
+        append_summary(written(style="markdown", output=None))
     ctx.exit(exit_code)
 
 

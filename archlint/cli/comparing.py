@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from archlint.cli.rendering import drawn, render
@@ -21,7 +22,7 @@ def render_difference(
     fail_on: Severity | None,
     catalog: Catalog,
     options: Mapping[str, Options],
-    to_file: bool,
+    output: Path | None,
 ) -> str:
     """``difference`` in one of :data:`~archlint.cli.rendering.FORMATS`.
 
@@ -33,12 +34,12 @@ def render_difference(
         fail_on: the mildest severity that it fails on; ``None`` where it never does.
         catalog: all rules.
         options: how each source was checked, where that is known.
-        to_file: whether it goes to a file, not to standard output.
+        output: the file that it goes to; ``None`` for standard output.
     """
     if style == "full":
         from archlint.report.difference import full
 
-        return drawn(full.render(difference, exit_code=difference.exit_code(fail_on)), to_file=to_file)
+        return drawn(full.render(difference, exit_code=difference.exit_code(fail_on)), "what changed", output)
     if style == "concise":
         from archlint.report.difference import concise
 
@@ -55,4 +56,4 @@ def render_difference(
         from archlint.report import html
 
         return html.render([difference.before, difference.after])
-    return render(difference.news, style=style, fail_on=fail_on, catalog=catalog, options=options, to_file=to_file)
+    return render(difference.news, style=style, fail_on=fail_on, catalog=catalog, options=options, output=output)

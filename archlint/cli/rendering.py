@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from archlint.cli.checkout import checkout
 from archlint.cli.output import is_terminal, wants_color, width
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def render(
     fail_on: Severity | None,
     catalog: Catalog,
     options: Mapping[str, Options],
-    to_file: bool,
+    output: Path | None,
 ) -> str:
     """``run`` in one of :data:`FORMATS`.
 
@@ -40,7 +40,7 @@ def render(
         fail_on: the mildest severity that it fails on; ``None`` where it never does.
         catalog: all rules.
         options: how each source was checked.
-        to_file: whether it goes to a file, not to standard output.
+        output: the file that it goes to; ``None`` for standard output.
     """
     if style == "json":
         from archlint.report import json_document
@@ -54,59 +54,48 @@ def render(
         from archlint.report import concise
 
         return concise.render(run)
+    if style == "markdown":
+        from archlint.report import markdown
+
+        return markdown.render(run)
+    if style == "full":
+        from archlint.report import full
+
+        title = " ".join(report.source for report in run.reports)
+        return drawn(full.render(run, exit_code=run.exit_code(fail_on)), title, output)
+    files = checkout(options)
     if style == "github":
         from archlint.report import github
 
-        return github.render(run, root=Path.cwd())
+        return github.render(run, checkout=files)
     if style == "gitlab":
         from archlint.report import gitlab
 
-        files = {source: one.plan_file for source, one in options.items()}
-        paths = {source: str(file.path) for source, file in files.items() if file is not None}
-        return gitlab.render(run, root=Path.cwd(), plans=paths, configs=dict(_configs(options)))
+        return gitlab.render(run, checkout=files)
     if style == "junit":
         from archlint.report import junit
 
         every = list(catalog.rules.values())  # where it is not known which ran
         rules = {report.source: every for report in run.reports} | {one: how.rules for one, how in options.items()}
-        return junit.render(run, rules=rules, fail_on=fail_on, root=Path.cwd())
-    if style == "markdown":
-        from archlint.report import markdown
+        return junit.render(run, rules=rules, fail_on=fail_on, checkout=files)
+    from archlint.report import sarif
 
-        return markdown.render(run)
-    if style == "sarif":
-        from archlint.report import sarif
-
-        texts = {source: _plan_text(one) for source, one in options.items()}
-        plans = {source: text for source, text in texts.items() if text is not None}
-        return sarif.render(run, rules=list(catalog.rules.values()), root=Path.cwd(), plans=plans)
-    from archlint.report import full
-
-    return drawn(full.render(run, exit_code=run.exit_code(fail_on)), to_file=to_file)
+    texts = {source: _plan_text(one) for source, one in options.items()}
+    plans = {source: text for source, text in texts.items() if text is not None}
+    return sarif.render(run, rules=list(catalog.rules.values()), checkout=files, plans=plans)
 
 
-def drawn(content: RenderableType, *, to_file: bool) -> str:
-    """What people read, with colours where a terminal shows it."""
+def drawn(content: RenderableType, title: str, output: Path | None) -> str:
+    """What people read; with its colours on a terminal, and where the file is to be a picture or a page."""
+    from archlint.report import pictures
     from archlint.report.layout import draw
+    from archlint.report.quoting import clip
 
-    screen = is_terminal() and not to_file
+    picture = pictures.BY_SUFFIX.get(output.suffix.lower()) if output is not None else None
+    if picture is not None:
+        return picture(content, title=clip(f"archlint {title}", 80))
+    screen = is_terminal() and output is None
     return draw(content, width=width(), terminal=screen, color=screen and wants_color())
-
-
-def _configs(options: Mapping[str, Options]) -> Iterator[tuple[str, str]]:
-    """Each source that is a path, and the file in it that is read, or is missing."""
-    from archlint.sources.contents import ADAPTER_CONFIG, CONFIG
-
-    for source, how in options.items():
-        subfolder = how.source.subfolder
-        with contextlib.suppress(OSError, ValueError, RuntimeError):  # a name that no path can have
-            path = Path(source).expanduser()
-            if path.is_dir():
-                folder = path / subfolder if subfolder else path
-                is_adapter = (folder / ADAPTER_CONFIG).is_file() and not (folder / CONFIG).is_file()
-                yield source, str(folder / (ADAPTER_CONFIG if is_adapter else CONFIG))
-            elif path.is_file():
-                yield source, str(path)
 
 
 def _plan_text(options: Options) -> PlanText | None:

@@ -78,7 +78,7 @@ def report(ctx: click.Context, files: Sequence[Path], style: str, output: Path |
             fail_on=severity(fail_on),
             catalog=load_catalog(()),
             options={},
-            to_file=output is not None,
+            output=output,
         )
         text = "".join(map(written, _parts(runs, style)))
     deliver(text, wording.tally(whole), output)
@@ -139,7 +139,7 @@ def diff(ctx: click.Context, before: Path, after: Path, style: str, output: Path
         fail_on=severity(fail_on),
         catalog=load_catalog(()),
         options={},
-        to_file=output is not None,
+        output=output,
     )
     deliver(text, words.tally(difference), output)
     ctx.exit(difference.exit_code(severity(fail_on)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -11,7 +11,7 @@ import click
 
 from archlint.cli.commands import SectionedCommand, option
 from archlint.cli.options import find_rule, load_catalog, load_option
-from archlint.cli.output import emit, is_terminal, notice, wants_color, width
+from archlint.cli.output import check_writable, emit, is_terminal, notice, wants_color, width, write
 from archlint.report import rule_pages
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -24,24 +24,35 @@ def format_option(function: F) -> F:
     return option(
         "--format",
         "style",
-        type=click.Choice(["text", "json"]),
+        type=click.Choice(["text", "json", "markdown"]),
         default="text",
         metavar="FORMAT",
-        help="text or json.",
+        help="text, json or markdown.",
         section="Options",
     )(function)
 
 
 @click.command(short_help="List the rules.", **_SETTINGS)
 @format_option
+@option(
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="FOLDER",
+    help="Write the list and a page on each rule there, as Markdown.",
+    section="Options",
+)
 @load_option("Options")
-def rules(style: str, load: Sequence[Path]) -> None:
+def rules(style: str, output: Path | None, load: Sequence[Path]) -> None:
     """List all rules: code, name, the worst that it says, and what it is about."""
     catalog = load_catalog(load)
     for failure in catalog.failures:
         notice(f"warning: {failure}")
     known = list(catalog.rules.values())
-    if style == "json":
+    if output is not None:
+        _write(rule_pages.documents(known), output, style)
+    elif style == "markdown":
+        emit(rule_pages.index(known))
+    elif style == "json":
         emit(_json([rule_pages.entry(rule) for rule in known]))
     else:
         emit(rule_pages.listing(known, width=width() if is_terminal() else None))
@@ -56,9 +67,23 @@ def explain(code: str, style: str, load: Sequence[Path]) -> None:
     rule = find_rule(load_catalog(load), code)
     if style == "json":
         emit(_json(rule_pages.entry(rule)))
+    elif style == "markdown":
+        emit(rule_pages.document(rule))
     else:
         heading = _bold if wants_color() else str
-        emit(rule_pages.page(rule, width=min(width(), 100), heading=heading))
+        emit(rule_pages.explanation(rule, width=min(width(), 100), heading=heading))
+
+
+def _write(documents: Mapping[str, str], folder: Path, style: str) -> None:
+    if style != "markdown":
+        raise click.UsageError("--output writes pages: it goes with --format markdown.")
+    if not folder.is_dir():
+        raise click.UsageError(f"--output {folder}: the folder does not exist")
+    for name in documents:
+        check_writable(folder / name)
+    for name, text in documents.items():
+        write(folder / name, text)
+    notice(f"{len(documents)} files written to {folder}")
 
 
 def _bold(text: str) -> str:

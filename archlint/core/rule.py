@@ -21,7 +21,8 @@ class Example:
     """A model on which a rule must fire, or must stay silent.
 
     ``model`` is ``toy:NAME`` (a class of ``archlint.fixtures.toys``) or any source that needs no network.
-    ``plan`` holds LoraConfig arguments; ``at`` a pattern that one of the finding's folds must equal.
+    ``plan`` holds LoraConfig arguments; ``at`` a pattern that one of the finding's folds must equal. The rule's page
+    shows the first example that has ``says``.
     """
 
     model: str
@@ -35,6 +36,10 @@ class Example:
     """Whom it is checked for."""
     arguments: Mapping[str, Any] = field(default_factory=dict)
     """What the trainer is given."""
+    says: str = ""
+    """The message of a finding there, with ``…`` for what depends on versions and folders."""
+    fix: Remedy | None = None
+    """A remedy that a finding there has: kind, text and value."""
 
 
 @dataclass(frozen=True, slots=True)

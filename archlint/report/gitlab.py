@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from typing import Any
 from archlint.core.finding import Finding, Severity
 from archlint.core.report import Report, Run
 from archlint.report.fixes import told_alone
-from archlint.report.places import Place, inside, listed, place
+from archlint.report.places import Checkout, Place, listed
 from archlint.report.quoting import one_line, visible
 
 _SEVERITIES = {Severity.ERROR: "major", Severity.WARNING: "minor", Severity.INFO: "info"}
@@ -25,18 +25,9 @@ _ANYWHERE = Place("config.json", 1)
 _BETWEEN = " · "
 
 
-def render(
-    run: Run, *, root: Path, plans: Mapping[str, str] | None = None, configs: Mapping[str, str] | None = None
-) -> str:
-    """The run as one indented JSON list, in ASCII: an entry a finding, and one for what else was not checked.
-
-    Args:
-        run: what was found.
-        root: the folder that paths are relative to, which is to be the repository's.
-        plans: for each source, the file that the user's plan comes from, for findings that have no line.
-        configs: the file that is read of each source that is a path, likewise where there is no plan.
-    """
-    log = _Log(root, plans or {}, configs or {})
+def render(run: Run, *, checkout: Checkout) -> str:
+    """The run as one indented JSON list, in ASCII: an entry a finding, and one for what else was not checked."""
+    log = _Log(checkout)
     return json.dumps([entry for report in run.reports for entry in log.entries(report)], indent=2) + "\n"
 
 
@@ -44,9 +35,7 @@ def render(
 class _Log:
     """What the entries have in common."""
 
-    root: Path
-    plans: Mapping[str, str]
-    configs: Mapping[str, str]
+    checkout: Checkout
     seen: Counter[tuple[str, ...]] = field(default_factory=Counter)
 
     def entries(self, report: Report) -> Iterator[dict[str, Any]]:
@@ -71,18 +60,9 @@ class _Log:
             }
 
     def _location(self, report: Report, finding: Finding | None) -> dict[str, Any]:
-        where = self._place(report, finding)
+        places = self.checkout.places(report.source, finding)
+        where = next((place for place in places if not Path(place.file).is_absolute()), _ANYWHERE)
         return {"path": visible(where.file), "lines": {"begin": where.line}}
-
-    def _place(self, report: Report, finding: Finding | None) -> Place:
-        """The first place in the repository: a line, the plan's file, the source's own."""
-        line = None if finding is None else place(finding, self.root)
-        if line is not None and not Path(line.file).is_absolute():
-            return line
-        for file in (self.plans.get(report.source), self.configs.get(report.source)):
-            if file is not None and (name := inside(file, self.root)) is not None:
-                return Place(name, 1)
-        return _ANYWHERE
 
     def _fingerprint(self, *about: str) -> str:
         """The same from run to run, and another for each entry of one: GitLab shows one entry a fingerprint."""

@@ -8,7 +8,6 @@ its ``classname`` and ``name``.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
@@ -18,7 +17,7 @@ from archlint.core.rule import Rule
 from archlint.core.trial import Trial
 from archlint.report import proposal
 from archlint.report.fixes import told
-from archlint.report.places import listed, place
+from archlint.report.places import Checkout, listed
 from archlint.report.quoting import gist, one_line, visible
 from archlint.report.wording import line, outcome
 
@@ -27,19 +26,19 @@ _NOT_ALL = "nothing was found, but not everything was checked"
 _LONGEST_PROOF = 500
 
 
-def render(run: Run, *, rules: Mapping[str, Sequence[type[Rule]]], fail_on: Severity | None, root: Path) -> str:
+def render(run: Run, *, rules: Mapping[str, Sequence[type[Rule]]], fail_on: Severity | None, checkout: Checkout) -> str:
     """The run as one XML document, in ASCII, so that no locale can change its bytes.
 
     Args:
         run: what was found.
         rules: for each source those that ran; each is a test.
         fail_on: the mildest severity that fails a test; ``None`` where none does.
-        root: the folder that files are named from.
+        checkout: the repository that files are named from.
     """
     top = Element("testsuites", name="archlint")
     for report in run.reports:
         suite = SubElement(top, "testsuite", name=one_line(report.source))
-        suite.extend(_cases(report, rules[report.source], fail_on, root))
+        suite.extend(_cases(report, rules[report.source], fail_on, checkout))
         if report.recipe is not None:
             SubElement(suite, "system-out").text = "\n".join(_recipe(report, report.recipe))
         _sum_up(suite, report.seconds)
@@ -55,12 +54,14 @@ def _sum_up(element: Element, seconds: float) -> None:
     element.set("time", f"{seconds:.3f}")
 
 
-def _cases(report: Report, rules: Sequence[type[Rule]], fail_on: Severity | None, root: Path) -> Iterator[Element]:
+def _cases(
+    report: Report, rules: Sequence[type[Rule]], fail_on: Severity | None, checkout: Checkout
+) -> Iterator[Element]:
     yield _checked(report)
     names = {rule.code: rule.name for rule in rules} | {finding.code: finding.name for finding in report.findings}
     for code, name in sorted(names.items()):
         found = [finding for finding in report.findings if finding.code == code]
-        yield _case(report, f"{visible(code)} {visible(name)}", found, fail_on, root)
+        yield _case(report, f"{visible(code)} {visible(name)}", found, fail_on, checkout)
 
 
 def _checked(report: Report) -> Element:
@@ -73,14 +74,14 @@ def _checked(report: Report) -> Element:
     return case
 
 
-def _case(report: Report, name: str, found: Sequence[Finding], fail_on: Severity | None, root: Path) -> Element:
+def _case(report: Report, name: str, found: Sequence[Finding], fail_on: Severity | None, checkout: Checkout) -> Element:
     """The test that a rule finds nothing as bad as ``fail_on``; milder findings are its output.
 
     It is skipped where the rule itself says that something was not checked, or may have found nothing because of that.
     """
     case = _test(report, name)
     case.set("time", "0")
-    where = next(filter(None, (place(finding, root) for finding in found)), None)
+    where = next(filter(None, (checkout.place(report.source, finding) for finding in found)), None)
     if where is not None:
         case.set("file", visible(where.file))
         case.set("line", str(where.line))

@@ -22,7 +22,7 @@ from archlint.core.rule import Rule
 from archlint.core.safety import Safety
 from archlint.core.suppression import Suppressed
 from archlint.report.fixes import told_alone
-from archlint.report.places import named_from, place
+from archlint.report.places import Checkout
 from archlint.report.quoting import one_line, visible
 from archlint.report.rule_pages import markdown, page
 
@@ -43,22 +43,23 @@ class PlanText:
     """The text with a remedy of the report's; ``None`` where the remedy cannot be written there."""
 
 
-def render(run: Run, *, rules: Sequence[type[Rule]], root: Path, plans: Mapping[str, PlanText] | None = None) -> str:
+def render(
+    run: Run, *, rules: Sequence[type[Rule]], checkout: Checkout, plans: Mapping[str, PlanText] | None = None
+) -> str:
     """The run as one indented SARIF log, in ASCII.
 
     Args:
         run: what was found.
         rules: what the tool looks for; their documentation is in the log.
-        root: the folder that paths are relative to, ``%SRCROOT%`` in the log.
-        plans: for each source, the file that the user's plan comes from. A finding that has no line in it, nor in
-            code below ``root``, is about the file as a whole: GitHub refuses logs with results that are about no file.
+        checkout: the repository that paths are relative to, ``%SRCROOT%`` in the log.
+        plans: for each source, the file that the user's plan comes from, for fixes.
     """
-    runs = [_run(run, rules, root, plans or {})]
+    runs = [_run(run, rules, checkout, plans or {})]
     return json.dumps({"$schema": SCHEMA, "version": "2.1.0", "runs": runs}, indent=2) + "\n"
 
 
-def _run(run: Run, rules: Sequence[type[Rule]], root: Path, plans: Mapping[str, PlanText]) -> dict[str, Any]:
-    log = _Log({rule.code: index for index, rule in enumerate(rules)}, root, plans)
+def _run(run: Run, rules: Sequence[type[Rule]], checkout: Checkout, plans: Mapping[str, PlanText]) -> dict[str, Any]:
+    log = _Log({rule.code: index for index, rule in enumerate(rules)}, checkout, plans)
     driver = {"name": "archlint", "version": __version__, "rules": [_descriptor(rule) for rule in rules]}
     return {
         "tool": {"driver": driver},
@@ -68,7 +69,9 @@ def _run(run: Run, rules: Sequence[type[Rule]], root: Path, plans: Mapping[str, 
                 "toolExecutionNotifications": [note for report in run.reports for note in _notifications(report)],
             }
         ],
-        "originalUriBaseIds": {_BASE: {"description": {"text": "The folder that archlint was called in."}}},
+        "originalUriBaseIds": {
+            _BASE: {"description": {"text": "The root of the repository that archlint was called in."}}
+        },
         "columnKind": "unicodeCodePoints",
         "results": list(_results(log, run)),
     }
@@ -107,7 +110,7 @@ class _Log:
     """What the results of a log have in common."""
 
     indices: Mapping[str, int]
-    root: Path
+    checkout: Checkout
     plans: Mapping[str, PlanText]
 
     def result(self, finding: Finding, report: Report) -> dict[str, Any]:
@@ -133,27 +136,34 @@ class _Log:
     def suppression(self, one: Suppressed) -> dict[str, Any]:
         """The comment that suppresses a finding (3.35)."""
         where = {
-            "artifactLocation": self._artifact(one.location.file),
+            "artifactLocation": _artifact(self.checkout.name(one.location.file)),
             "region": {"startLine": one.location.line},
         }
         reason = {"justification": one_line(one.reason)} if one.reason else {}
         return {"kind": "inSource", **reason, "location": {"physicalLocation": where}}
 
     def _location(self, finding: Finding, report: Report) -> dict[str, Any]:
-        """The place in a file, where there is one, and the modules of the model, or else the model."""
-        where = place(finding, self.root)
-        physical: dict[str, Any] = {}
-        if where is not None:
-            physical = {"artifactLocation": self._artifact(where.file), "region": {"startLine": where.line}}
-        elif (plan := self.plans.get(report.source)) is not None:
-            physical = {"artifactLocation": self._artifact(plan.file)}
+        """The place in a file, and the modules of the model, or else the model.
+
+        GitHub refuses logs with results that are about no file: what is about none of the repository is about the
+        source itself.
+        """
+        where = self.checkout.place(report.source, finding)
+        artifact = self._source(report.source) if where is None else _artifact(where.file)
+        region = {"startLine": 1 if where is None else where.line}
         patterns = dict.fromkeys(visible(fold.pattern) for fold in finding.sites)
         logical = [{"fullyQualifiedName": pattern, "kind": "module"} for pattern in patterns]
         if not logical and report.model is not None:
             logical = [{"name": visible(report.model.class_name), "kind": "type"}]
         elif not logical:
             logical = [{"name": visible(report.source)}]
-        return {**({"physicalLocation": physical} if physical else {}), "logicalLocations": logical}
+        return {"physicalLocation": {"artifactLocation": artifact, "region": region}, "logicalLocations": logical}
+
+    def _source(self, source: str) -> dict[str, Any]:
+        config = self.checkout.configs.get(source)
+        if config is not None:
+            return _artifact(self.checkout.name(config.file))
+        return {"uri": quote(visible(source)), "description": _message("The model, which is no file here.")}
 
     def _fixes(self, remedy: Remedy, report: Report) -> Iterator[dict[str, Any]]:
         plan = self.plans.get(report.source)
@@ -163,16 +173,21 @@ class _Log:
         if text is None or text == plan.text:
             return
         change = {
-            "artifactLocation": self._artifact(plan.file),
+            "artifactLocation": _artifact(self.checkout.name(plan.file)),
             "replacements": list(replacements(plan.text, text)),
         }
         yield {"description": _message(one_line(remedy.text)), "artifactChanges": [change]}
 
-    def _artifact(self, file: str) -> dict[str, str]:
-        name = named_from(file, self.root)
-        if Path(name).is_absolute():
-            return {"uri": Path(name).as_uri()}
-        return {"uri": quote(os.fsencode(name)), "uriBaseId": _BASE}
+
+def _artifact(name: str) -> dict[str, str]:
+    """A file as :meth:`Checkout.name` has it; characters that no file's name can have are spelled out."""
+    try:
+        os.fsencode(name)
+    except UnicodeEncodeError:
+        name = visible(name)
+    if Path(name).is_absolute():
+        return {"uri": Path(name).as_uri()}
+    return {"uri": quote(os.fsencode(name)), "uriBaseId": _BASE}
 
 
 def _site(fold: FoldedSites) -> dict[str, Any]:

@@ -167,7 +167,8 @@ def _base(model: Any, inputs: Mapping[str, Any], trl: Behaviour, outputs: Backbo
     Args:
         outputs: of the run that raised; where it does not tell, those of another one come in their place.
     """
-    if model.base_model is not model or getattr(model.config, "is_encoder_decoder", False):
+    is_its_own_base = hasattr(model, "base_model") and model.base_model is model
+    if not is_its_own_base or getattr(model.config, "is_encoder_decoder", False):
         return None
     for name in mending.bases(model):
         part = getattr(model, name)

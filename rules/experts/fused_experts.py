@@ -46,6 +46,10 @@ class FusedExperts(Rule):
             plan={"target_modules": "all-linear"},
             at="layers.{0,1}.mlp.experts.{gate_up,down}_proj",
             severity=Severity.WARNING,
+            says="Experts stacks 4 experts in gate_up_proj, down_proj, left frozen by the plan",
+            fix=Remedy(
+                "target_parameters", "adapt the experts as parameters", ["experts.gate_up_proj", "experts.down_proj"]
+            ),
         ),
         Example(
             "toy:experts.TopKMoe",

@@ -40,6 +40,8 @@ class GateTargeted(Rule):
             plan={"target_modules": "all-linear"},
             at="layers.{0,1}.mlp.gate",
             severity=Severity.WARNING,
+            says="the plan adapts gate, which chooses the experts, without naming it",
+            fix=Remedy("exclude_modules", "leave gate out", ["gate"]),
         ),
         Example("toy:experts.LinearRouter", plan={"target_modules": ["gate"]}, severity=Severity.INFO),
         Example("toy:experts.LinearRouter", severity=Severity.INFO),

@@ -40,6 +40,9 @@ class ParameterLimits(Rule):
             plan={"target_modules": ["q_proj"], "target_parameters": ["experts.down_proj"], "lora_dropout": 0.1},
             at="layers.{0,1}.mlp.experts.down_proj",
             severity=Severity.ERROR,
+            says="PEFT cannot adapt experts.down_proj as a parameter: lora.ParamWrapper does not work with "
+            "lora_dropout != 0",
+            fix=Remedy("setting", "turn it off: lora_dropout=0.0", {"lora_dropout": 0.0}),
         ),
         Example("type:qwen3_moe", plan={"target_modules": "all-linear", "use_dora": True}),
         Example(

@@ -38,6 +38,8 @@ class RawRouter(Rule):
             plan={"target_modules": ["q_proj", "gate"]},
             at="layers.{0,1}.mlp.gate",
             severity=Severity.ERROR,
+            says="TopKRouter chooses among 4 experts with a bare parameter; the plan targets gate and PEFT refuses it",
+            fix=Remedy("target_modules", "leave the router frozen", ["q_proj"]),
         ),
         Example("type:qwen3_moe", plan={"target_modules": ["q_proj", "gate"]}, severity=Severity.INFO),
     )

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from archlint.core.amending import without
 from archlint.core.blueprint import Blueprint, Site
-from archlint.core.finding import Evidence, Finding, Severity
+from archlint.core.finding import Evidence, Finding, Remedy, Severity
 from archlint.core.rule import Example, Rule, by_class, listed
 from archlint.core.runs import crashed_sites, quote_run, tuple_sites
 from archlint.core.trial import Trial
@@ -34,7 +34,13 @@ class TupleOutput(Rule):
     severity = Severity.ERROR
     why = "LoRA adds to what the layer returns as if it were a tensor: the first training step fails."
     fires = (
-        Example("toy:experts.TupleLinearRouter", at="layers.{0,1}.mlp.gate", severity=Severity.ERROR),
+        Example(
+            "toy:experts.TupleLinearRouter",
+            at="layers.{0,1}.mlp.gate",
+            severity=Severity.ERROR,
+            says="an adapter on gate crashes the first forward pass: TupleRouter returns a tuple",
+            fix=Remedy("exclude_modules", "leave gate out", ["gate"]),
+        ),
         Example("toy:experts.TupleLinearRouter", plan={"target_modules": ["gate"]}, severity=Severity.ERROR),
     )
     silent = (

@@ -32,7 +32,18 @@ class FrozenHead(Rule):
     severity = Severity.WARNING
     why = "A head that starts at random and is not trained stays random, and the adapter's file does not hold it."
     fires = (
-        Example("toy:heads.classifier", plan={"target_modules": ["query"]}, at="classifier", severity=Severity.WARNING),
+        Example(
+            "toy:heads.classifier",
+            plan={"target_modules": ["query"]},
+            at="classifier",
+            severity=Severity.WARNING,
+            says="classifier starts at random and the plan does not train it",
+            fix=Remedy(
+                "modules_to_save",
+                "train and store it (task_type SEQ_CLS or TOKEN_CLS does that for a classifier)",
+                ["classifier"],
+            ),
+        ),
         Example("toy:heads.classifier", at="classifier", severity=Severity.INFO),
     )
     silent = (

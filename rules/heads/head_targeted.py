@@ -36,7 +36,12 @@ class HeadTargeted(Rule):
     why = "Trainers and inference engines take the weight of the head without calling it, and refuse an adapted one."
     fires = (
         Example(
-            "toy:heads.Untied", plan={"target_modules": ["q_proj", "lm_head"]}, at="lm_head", severity=Severity.WARNING
+            "toy:heads.Untied",
+            plan={"target_modules": ["q_proj", "lm_head"]},
+            at="lm_head",
+            severity=Severity.WARNING,
+            says="the plan adapts the head: lm_head",
+            fix=Remedy("target_modules", "leave the head out", ["q_proj"]),
         ),
         Example(
             "toy:heads.classifier", plan={"target_modules": "all-linear"}, at="classifier", severity=Severity.WARNING

@@ -32,7 +32,16 @@ class NoOutputEmbeddings(Rule):
     severity = Severity.ERROR
     why = "PEFT asks every model for its embeddings before it places an adapter."
     fires = (
-        Example("toy:heads.Shy", severity=Severity.ERROR),
+        Example(
+            "toy:heads.Shy",
+            severity=Severity.ERROR,
+            says="get_input_embeddings() of Shy raises NotImplementedError: ask somebody else",
+            fix=Remedy(
+                "patch",
+                "give the class the method before get_peft_model",
+                "type(model).get_input_embeddings = lambda self: self.get_submodule('model.embed_tokens')",
+            ),
+        ),
         Example("toy:heads.Headless", severity=Severity.INFO),
     )
     silent = (Example("toy:heads.Untied"), Example("toy:heads.classifier"), Example("toy:projections.Dense"))

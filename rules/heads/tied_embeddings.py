@@ -40,7 +40,13 @@ class TiedEmbeddings(Rule):
     why = "The two ends are one weight: what is trained at one of them is lost at the other, or changes it on merging."
     fires = (
         Example("toy:heads.Tied", at="lm_head", severity=Severity.INFO),
-        Example("toy:heads.Tied", plan={"target_modules": ["q_proj", "lm_head"]}, severity=Severity.WARNING),
+        Example(
+            "toy:heads.Tied",
+            plan={"target_modules": ["q_proj", "lm_head"]},
+            severity=Severity.WARNING,
+            says="the plan adapts lm_head, whose weight is also that of model.embed_tokens: merging changes both",
+            fix=Remedy("target_modules", "leave both ends frozen", ["q_proj"]),
+        ),
         Example("toy:heads.Tied", plan={"target_modules": ["embed_tokens"]}, severity=Severity.WARNING),
         Example(
             "toy:heads.Tied",

@@ -31,7 +31,12 @@ class CustomNorm(Rule):
     severity = Severity.INFO
     why = "LoRA leaves norms frozen; modules_to_save and the Trainer's weight decay know these by their names only."
     fires = (
-        Example("toy:norms.CustomNorms", at="layers.{0,1}.input_layernorm", severity=Severity.INFO),
+        Example(
+            "toy:norms.CustomNorms",
+            at="layers.{0,1}.input_layernorm",
+            severity=Severity.INFO,
+            says="OwnNorm: left frozen by LoRA; modules_to_save takes input_layernorm; none is decayed by the Trainer",
+        ),
         Example("toy:norms.DecayedNorm", at="norm_f", severity=Severity.INFO),
     )
     silent = (Example("toy:norms.LibraryNorms"), Example("toy:projections.Dense"))

@@ -36,6 +36,12 @@ class NormTargeted(Rule):
             plan={"target_modules": ["q_proj", "input_layernorm"]},
             at="layers.{0,1}.input_layernorm",
             severity=Severity.ERROR,
+            says="the plan targets input_layernorm: OwnNorm is a norm; PEFT refuses it",
+            fix=Remedy(
+                "modules_to_save",
+                "train the norms in full: out of target_modules, into modules_to_save",
+                ["input_layernorm"],
+            ),
         ),
         Example("toy:norms.LibraryNorms", plan={"target_modules": r".*\.(q_proj|input_layernorm)"}),
     )

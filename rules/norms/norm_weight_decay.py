@@ -44,6 +44,8 @@ class NormWeightDecay(Rule):
             severity=Severity.WARNING,
             trainers=[Trainer.TRANSFORMERS],
             arguments={"weight_decay": 0.01},
+            says="weight_decay=0.01 decays what modules_to_save trains: norm_f",
+            fix=Remedy("setting", "weight_decay=0.0: decay nothing", {"weight_decay": 0.0}),
         ),
     )
     silent = (Example("toy:norms.CustomNorms"), Example("toy:norms.LibraryNorms"))

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from archlint.core.amending import without
 from archlint.core.blueprint import Blueprint, Trait
-from archlint.core.finding import Evidence, Finding, Severity
+from archlint.core.finding import Evidence, Finding, Remedy, Severity
 from archlint.core.rule import Example, Rule, quote
 
 
@@ -31,7 +31,12 @@ class BuiltInAdapter(Rule):
     severity = Severity.WARNING
     why = "The low-rank layers belong to the base model: an adapter inside them is hardly ever meant."
     fires = (
-        Example("toy:projections.BuiltInAdapter", severity=Severity.WARNING),
+        Example(
+            "toy:projections.BuiltInAdapter",
+            severity=Severity.WARNING,
+            says="the base model has 4 low-rank adapter layers of its own; the plan puts adapters on 4 of them",
+            fix=Remedy("exclude_modules", "leave them out", ["lora_down", "lora_up"]),
+        ),
         Example("toy:projections.BuiltInAdapter", plan={"target_modules": ["q_proj"]}, severity=Severity.INFO),
     )
     silent = (Example("toy:projections.Dense"),)

@@ -27,7 +27,14 @@ class Conv1dProjection(Rule):
     name = "conv1d-projection"
     severity = Severity.INFO
     why = "Its weight is stored as (in, out): PEFT adapts it, and sets fan_in_fan_out=True for the whole plan."
-    fires = (Example("toy:projections.Transposed", at="layers.{0,1}.c_{attn,proj}", severity=Severity.INFO),)
+    fires = (
+        Example(
+            "toy:projections.Transposed",
+            at="layers.{0,1}.c_{attn,proj}",
+            severity=Severity.INFO,
+            says="c_attn, c_proj: linear layers with the weight stored as (in, out), which PEFT adapts as they are",
+        ),
+    )
     silent = (Example("toy:projections.Dense"),)
 
     def check(self, blueprint: Blueprint) -> Iterable[Finding]:

@@ -29,7 +29,12 @@ class FusedProjection(Rule):
     severity = Severity.INFO
     why = "The parts have no names of their own: they are adapted together, by the name of the fused layer."
     fires = (
-        Example("toy:projections.Fused", at="layers.{0,1}.qkv_proj", severity=Severity.INFO),
+        Example(
+            "toy:projections.Fused",
+            at="layers.{0,1}.qkv_proj",
+            severity=Severity.INFO,
+            says="qkv_proj: the output is taken apart, several projections in one layer",
+        ),
         Example("toy:projections.Transposed", at="layers.{0,1}.c_attn", severity=Severity.INFO),
     )
     silent = (Example("toy:projections.Dense"),)

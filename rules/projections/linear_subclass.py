@@ -32,7 +32,12 @@ class LinearSubclass(Rule):
     why = "LoRA adds B(A(x)) to what the layer's own forward gives, which need not be a plain x·W."
     fires = (
         Example("toy:projections.Scaled", at="layers.{0,1}.o_proj", severity=Severity.INFO),
-        Example("toy:projections.Grouped", plan={"target_modules": "all-linear"}, severity=Severity.INFO),
+        Example(
+            "toy:projections.Grouped",
+            plan={"target_modules": "all-linear"},
+            severity=Severity.INFO,
+            says="GroupedLinear is an nn.Linear that does not map its in_features to its out_features",
+        ),
         Example("toy:projections.Grouped", plan={"target_modules": ["q_proj"]}, severity=Severity.INFO),
     )
     silent = (Example("toy:projections.Dense"),)

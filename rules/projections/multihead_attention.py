@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from archlint.core.amending import without
 from archlint.core.blueprint import Blueprint, Kind, Trait
-from archlint.core.finding import Evidence, Finding, Severity
+from archlint.core.finding import Evidence, Finding, Remedy, Severity
 from archlint.core.rule import Example, Rule, quote
 
 
@@ -30,7 +30,13 @@ class MultiheadAttention(Rule):
     severity = Severity.WARNING
     why = "Its out_proj is never called, only its weight is read: an adapter on it gets no gradient."
     fires = (
-        Example("toy:projections.Pooled", at="pool.out_proj", severity=Severity.WARNING),
+        Example(
+            "toy:projections.Pooled",
+            at="pool.out_proj",
+            severity=Severity.WARNING,
+            says="an adapter on out_proj of MultiheadAttention never takes part: only its weight is read",
+            fix=Remedy("exclude_modules", "leave out_proj out", ["out_proj"]),
+        ),
         Example("toy:projections.Pooled", plan={"target_modules": ["q_proj", "out_proj"]}, severity=Severity.WARNING),
         Example("toy:projections.Pooled", plan={"target_modules": ["pool"]}, at="pool", severity=Severity.INFO),
     )

@@ -32,7 +32,11 @@ class QuantizedProjection(Rule):
     severity = Severity.INFO
     why = "Adapters go on the quantized layers, so PEFT and transformers must both support the method."
     fires = (
-        Example("toy:projections.Quantized", severity=Severity.INFO),
+        Example(
+            "toy:projections.Quantized",
+            severity=Severity.INFO,
+            says="published quantized with gptq (4 bits); PEFT has LoRA layers for it",
+        ),
         Example("toy:projections.QuantizedInBlocks", severity=Severity.INFO),
         Example("toy:projections.QuantizedUnknown", severity=Severity.INFO),
     )

@@ -30,7 +30,12 @@ class RawProjection(Rule):
     severity = Severity.INFO
     why = "Names in target_modules mean modules: no such plan, all-linear included, adapts a bare parameter."
     fires = (
-        Example("toy:projections.RawMatrix", at="mixer.mix", severity=Severity.INFO),
+        Example(
+            "toy:projections.RawMatrix",
+            at="mixer.mix",
+            severity=Severity.INFO,
+            says="Mixer multiplies with bare parameters, mix: within reach of target_parameters only, as mix",
+        ),
         Example("toy:projections.TopMatrix", at="projection", severity=Severity.INFO),
     )
     silent = (Example("toy:projections.Dense"), Example("toy:experts.TopKMoe"))

@@ -37,6 +37,8 @@ class UnsupportedProjection(Rule):
             plan={"target_modules": ["q_proj", "out"]},
             at="out",
             severity=Severity.ERROR,
+            says="PEFT has no adapter for OwnLinear, which the plan targets as out",
+            fix=Remedy("target_modules", "leave OwnLinear out", ["q_proj"]),
         ),
     )
     silent = (Example("toy:projections.Unsupported"), Example("toy:projections.Dense"))

@@ -48,6 +48,12 @@ class WrappedLinear(Rule):
             plan={"target_modules": ["q_proj"]},
             at="layers.{0,1}.q_proj",
             severity=Severity.ERROR,
+            says="ClampedLinear is no nn.Linear; PEFT refuses it",
+            fix=Remedy(
+                "target_modules",
+                "or adapt what the plan names, and in place of the wrappers the linears inside",
+                ".*\\.q_proj\\.linear",
+            ),
         ),
         Example("google/gemma-4-E2B-it", severity=Severity.ERROR),
     )

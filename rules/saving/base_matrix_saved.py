@@ -31,7 +31,13 @@ class BaseMatrixSaved(Rule):
     severity = Severity.INFO
     why = "The weight is frozen and comes with the base model: in the file it takes space, in each checkpoint again."
     fires = (
-        Example("toy:heads.Untied", plan={"target_modules": ["q_proj", "lm_head"]}, at="lm_head"),
+        Example(
+            "toy:heads.Untied",
+            plan={"target_modules": ["q_proj", "lm_head"]},
+            at="lm_head",
+            says="PEFT saves the base model's lm_head in full: 0.0 MB of 0.0 MB",
+            fix=Remedy("target_modules", "leave lm_head out", ["q_proj"]),
+        ),
         Example("toy:heads.Untied", plan={"target_modules": ["q_proj", "embed_tokens"]}, at="model.embed_tokens"),
         Example("toy:heads.Untied", plan={"target_modules": r".*(q_proj|lm_head)"}, at="lm_head"),
     )

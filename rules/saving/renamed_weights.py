@@ -33,6 +33,17 @@ class RenamedWeights(Rule):
     ## What to do
     What was found to help is below: a `key_mapping` to load it with, the rank that the file has, the prefix that its
     keys lack. Else load it with the version of transformers that it was trained with, or save it again.
+
+    ## Example
+    An adapter for the query projections whose keys do not begin with PEFT's prefix, in the folder `my-adapter`:
+
+        archlint my-adapter
+
+    finds
+
+        1 of 1 keys match nothing: base_model.model. is missing before them (layers.0.q_proj.lora_A.weight)
+
+    A fix: put base_model.model. before every key of the file.
     """
 
     code = "ARC802"
@@ -51,6 +62,8 @@ class RenamedWeights(Rule):
             plan={"target_modules": ["q_proj"]},
             severity=Severity.ERROR,
             weights=AdapterWeights("a", 1, ignored=("layers.0.q_proj.lora_A.weight",), prefix="base_model.model."),
+            says="1 of 1 keys match nothing: base_model.model. is missing before them (layers.0.q_proj.lora_A.weight)",
+            fix=Remedy("other", "put base_model.model. before every key of the file", "base_model.model."),
         ),
     )
     silent = (

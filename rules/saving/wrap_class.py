@@ -28,7 +28,14 @@ class WrapClass(Rule):
     name = "wrap-class"
     severity = Severity.INFO
     why = "FSDP's automatic wrapping raises at a class that it does not find in the model."
-    fires = (Example("toy:saving.Misnamed", severity=Severity.INFO),)
+    fires = (
+        Example(
+            "toy:saving.Misnamed",
+            severity=Severity.INFO,
+            says="no module has the class DecoderLayer, which _no_split_modules names",
+            fix=Remedy("setting", "fsdp_transformer_layer_cls_to_wrap=Attention", "Attention"),
+        ),
+    )
     silent = (Example("toy:saving.Named"), Example("toy:projections.Dense"))
 
     def check(self, blueprint: Blueprint) -> Iterable[Finding]:

@@ -33,7 +33,13 @@ class AdaptedForwardCrash(Rule):
     severity = Severity.ERROR
     why = "The model trains without these adapters, and with them the first training step fails."
     fires = (
-        Example("toy:projections.Grouped", at="layers.{0,1}.o_proj", severity=Severity.ERROR),
+        Example(
+            "toy:projections.Grouped",
+            at="layers.{0,1}.o_proj",
+            severity=Severity.ERROR,
+            says="an adapter on o_proj crashes the first training step: RuntimeError: …",
+            fix=Remedy("exclude_modules", "leave o_proj out", ["o_proj"]),
+        ),
         Example("toy:projections.Grouped", plan={"target_modules": ["q_proj", "o_proj"]}, at="layers.{0,1}.o_proj"),
     )
     silent = (

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from archlint.core import amending
 from archlint.core.blueprint import Blueprint, Site
-from archlint.core.finding import Evidence, Finding, Severity
+from archlint.core.finding import Evidence, Finding, Remedy, Severity
 from archlint.core.refusals import Cause, cause
 from archlint.core.rule import Example, Rule, quote
 from archlint.core.trial import Trial
@@ -32,7 +32,13 @@ class BlockedModule(Rule):
     severity = Severity.ERROR
     why = "PEFT refuses the whole plan when it reaches one module that it blocks for this model type."
     fires = (
-        Example("toy:targeting.Blocked", plan={"target_modules": ["in_proj", "out_proj"]}, at="layers.{0,1}.out_proj"),
+        Example(
+            "toy:targeting.Blocked",
+            plan={"target_modules": ["in_proj", "out_proj"]},
+            at="layers.{0,1}.out_proj",
+            says="PEFT refuses to adapt out_proj of the model type mamba",
+            fix=Remedy("target_modules", "leave out_proj out", ["in_proj"]),
+        ),
         Example("toy:targeting.Blocked", at="layers.{0,1}.out_proj", severity=Severity.ERROR),
     )
     silent = (

@@ -37,6 +37,8 @@ class ContainerTargeted(Rule):
             plan={"target_modules": ["self_attn"]},
             at="layers.3.self_attn",
             severity=Severity.ERROR,
+            says="self_attn reaches Attention: no layer with a weight of its own",
+            fix=Remedy("target_modules", "name the layers inside", ["q_proj", "k_proj", "v_proj", "o_proj"]),
         ),
         Example(
             "toy:targeting.Hybrid", plan={"target_modules": ["0", "2"]}, at="layers.{0,2}", severity=Severity.ERROR

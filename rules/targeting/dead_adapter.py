@@ -56,7 +56,14 @@ class DeadAdapter(Rule):
     severity = Severity.WARNING
     why = "An adapter without a gradient costs memory, is saved and counted, and stays as it began."
     fires = (
-        Example("toy:running.Indexed", at="layers.{0,1}.indexer", severity=Severity.WARNING),
+        Example(
+            "toy:running.Indexed",
+            at="layers.{0,1}.indexer",
+            severity=Severity.WARNING,
+            says="adapters on indexer get no gradient: nothing of the loss flows back through it, as under "
+            "torch.no_grad()",
+            fix=Remedy("exclude_modules", "leave indexer out", ["indexer"]),
+        ),
         Example("toy:running.ReadPast", plan={"target_modules": "all-linear"}, at="layers.{0,1}.dt_proj"),
         Example("toy:running.HandedOver", plan={"target_modules": ["dt_proj", "q_proj"]}, at="layers.{0,1}.dt_proj"),
         Example("toy:running.CrossAttended", at="cross_attn.{q,k,v,o}_proj", severity=Severity.WARNING),

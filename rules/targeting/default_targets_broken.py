@@ -31,7 +31,13 @@ class DefaultTargetsBroken(Rule):
     why = "A plan without targets relies on what PEFT has for the model type, and here that raises."
     fires = (
         Example("toy:targeting.Experts", severity=Severity.INFO),
-        Example("toy:targeting.Experts", plan={"r": 4}, severity=Severity.ERROR),
+        Example(
+            "toy:targeting.Experts",
+            plan={"r": 4},
+            severity=Severity.ERROR,
+            says="PEFT's default targets for mixtral (q_proj, v_proj) reach nothing",
+            fix=Remedy("target_modules", "name the targets: the recipe below"),
+        ),
     )
     silent = (
         Example("toy:targeting.Experts", plan={"target_modules": ["q_proj"]}),

@@ -46,6 +46,8 @@ class ExcludeWithoutEffect(Rule):
             plan={"target_modules": ["q_proj"], "exclude_modules": ["vision"]},
             at="vision",
             severity=Severity.WARNING,
+            says="vision in exclude_modules keeps nothing out: the plan reaches 2 layers inside",
+            fix=Remedy("exclude_modules", "exclude what is inside, by a regular expression", "(.*\\.)?(vision)\\..*"),
         ),
         Example(
             "toy:towers.Captioner",

@@ -70,6 +70,8 @@ class IgnoredSetting(Rule):
             "toy:projections.Dense",
             plan={"target_modules": ["q_proj"], "rank_pattern": {"v_proj": 4}},
             severity=Severity.WARNING,
+            says="v_proj in rank_pattern matches nothing that is adapted",
+            fix=Remedy("setting", "rank_pattern={}", {}),
         ),
         Example(
             "toy:heads.Untied",

@@ -37,6 +37,10 @@ class MixedName(Rule):
             plan={"target_modules": ["dense"]},
             at="layers.{0,1}.feed_forward.dense",
             severity=Severity.ERROR,
+            says="dense names 4 layers that PEFT adapts and a ModuleDict that it refuses",
+            fix=Remedy(
+                "target_modules", "tell them apart by the part before the name", ["attention.dense", "dense.dense"]
+            ),
         ),
     )
     silent = (

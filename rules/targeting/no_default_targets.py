@@ -31,7 +31,13 @@ class NoDefaultTargets(Rule):
     why = "Without targets PEFT looks the model type up in its own table and raises where it is not in there."
     fires = (
         Example("toy:projections.Dense", severity=Severity.INFO),
-        Example("toy:projections.Dense", plan={"r": 4}, severity=Severity.ERROR),
+        Example(
+            "toy:projections.Dense",
+            plan={"r": 4},
+            severity=Severity.ERROR,
+            says="PEFT has no default targets for Dense",
+            fix=Remedy("target_modules", "name the targets: the recipe below"),
+        ),
     )
     silent = (
         Example("toy:projections.Dense", plan={"target_modules": ["q_proj"]}),

@@ -33,7 +33,14 @@ class OversizedRank(Rule):
     severity = Severity.WARNING
     why = "A change of a matrix has no higher rank than its smaller dimension: what goes beyond adds nothing."
     fires = (
-        Example("toy:projections.Dense", plan={"target_modules": ["q_proj"], "r": 512}, severity=Severity.WARNING),
+        Example(
+            "toy:projections.Dense",
+            plan={"target_modules": ["q_proj"], "r": 512},
+            severity=Severity.WARNING,
+            says="rank 512 is larger than the smaller dimension of the weights: q_proj 8; 16,384 parameters are "
+            "trained, and the model has 576",
+            fix=Remedy("setting", "rank_pattern={'q_proj': 8}", {"rank_pattern": {"q_proj": 8}}),
+        ),
         Example(
             "toy:projections.Dense",
             plan={"target_modules": ["q_proj"], "rank_pattern": {"q_proj": 10}},

@@ -41,6 +41,10 @@ class PartialTarget(Rule):
             plan={"target_modules": ["q_proj", "up_proj"]},
             at="layers.{0..2}.mixer.in_proj",
             severity=Severity.WARNING,
+            says="q_proj is in 1 of 4 layers; in the others the plan adapts nothing in its place (in_proj)",
+            fix=Remedy(
+                "target_modules", "name what does the same work in the other layers", ["q_proj", "up_proj", "in_proj"]
+            ),
         ),
         Example("toy:targeting.Hybrid", severity=Severity.INFO),
     )

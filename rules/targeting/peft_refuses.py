@@ -32,7 +32,14 @@ class PeftRefuses(Rule):
     severity = Severity.ERROR
     why = "PEFT raises before training starts."
     fires = (
-        Example("toy:projections.Dense", plan={"target_modules": ["q_proj"], "r": 0}, severity=Severity.ERROR),
+        Example(
+            "toy:projections.Dense",
+            plan={"target_modules": ["q_proj"], "r": 0},
+            severity=Severity.ERROR,
+            says="PEFT refuses the plan at layers.0.q_proj: ValueError: `r` should be a positive integer value "
+            "but the value passed is 0",
+            fix=Remedy("target_modules", "a plan that PEFT takes: the recipe below"),
+        ),
         Example(
             "toy:targeting.Crowded",
             plan={"target_modules": ["attention"], "use_dora": True},

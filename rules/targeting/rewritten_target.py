@@ -37,6 +37,7 @@ class RewrittenTarget(Rule):
             plan={"target_modules": ["w1", "w2", "w3"]},
             at="layers.{0,1}.mlp.experts.{gate_up,down}_proj",
             severity=Severity.INFO,
+            says="PEFT turns w1, w2, w3 into the parameters down_proj, gate_up_proj",
         ),
         Example("toy:targeting.Experts", severity=Severity.INFO),
     )

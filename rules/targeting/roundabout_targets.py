@@ -31,7 +31,12 @@ class RoundaboutTargets(Rule):
     severity = Severity.INFO
     why = "A list that says the same in fewer names shows better what it leaves out."
     fires = (
-        Example("toy:projections.Dense", plan={"target_modules": ["q_proj", "0.q_proj"]}),
+        Example(
+            "toy:projections.Dense",
+            plan={"target_modules": ["q_proj", "0.q_proj"]},
+            says="2 names in target_modules mean the same as q_proj",
+            fix=Remedy("target_modules", "say the same in fewer names", ["q_proj"]),
+        ),
         Example(
             "toy:projections.Dense",
             plan={"target_modules": ["layers.0.q_proj", "layers.1.q_proj"]},

@@ -32,7 +32,13 @@ class SkippedLinears(Rule):
     severity = Severity.WARNING
     why = "The plan names these layers, and they stay frozen without a message."
     fires = (
-        Example("toy:targeting.Experts", at="layers.{0,1}.mlp.shared_expert.{w1,w2,w3}", severity=Severity.WARNING),
+        Example(
+            "toy:targeting.Experts",
+            at="layers.{0,1}.mlp.shared_expert.{w1,w2,w3}",
+            severity=Severity.WARNING,
+            says="PEFT takes w1, w2, w3 for names of fused experts and leaves 6 linears of these names frozen",
+            fix=Remedy("target_parameters", "name their weights as well", ["w1.weight", "w2.weight", "w3.weight"]),
+        ),
         Example("toy:targeting.Experts", plan={"target_modules": ["q_proj", "w1", "w2", "w3"]}),
     )
     silent = (

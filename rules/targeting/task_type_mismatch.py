@@ -41,6 +41,8 @@ class TaskTypeMismatch(Rule):
             "toy:heads.classifier",
             plan={"target_modules": ["query"], "task_type": "CAUSAL_LM"},
             severity=Severity.ERROR,
+            says="CAUSAL_LM needs a class that generates, and BertForSequenceClassification does not",
+            fix=Remedy("setting", "task_type='SEQ_CLS'", "SEQ_CLS"),
         ),
         Example("toy:heads.Untied", plan={"target_modules": ["q_proj"], "task_type": "LM"}, severity=Severity.ERROR),
         Example(

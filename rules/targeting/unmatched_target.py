@@ -40,7 +40,13 @@ class UnmatchedTarget(Rule):
     severity = Severity.ERROR
     why = "PEFT passes over values that match nothing, and raises only when none of them does."
     fires = (
-        Example("toy:projections.Dense", plan={"target_modules": ["q_proj", "gate_proj"]}, severity=Severity.WARNING),
+        Example(
+            "toy:projections.Dense",
+            plan={"target_modules": ["q_proj", "gate_proj"]},
+            severity=Severity.WARNING,
+            says="gate_proj in target_modules reaches nothing; the model has q_proj, k_proj, v_proj, o_proj",
+            fix=Remedy("target_modules", "leave it out, as it trains nothing", ["q_proj"]),
+        ),
         Example("toy:projections.Dense", plan={"target_modules": "q_proj"}, severity=Severity.ERROR),
         Example("toy:projections.Dense", plan={"target_modules": [r".*\.[qv]_proj"]}, severity=Severity.ERROR),
         Example(

@@ -23,6 +23,17 @@ class CannotLoad(Rule):
     ## What to do
     Follow the message: it says what was looked for and what would help, such as logging in, another spelling
     of the name, a newer transformers, or `--class`.
+
+    ## Example
+    A model type that no transformers has:
+
+        archlint type:lama --format concise
+
+    says
+
+        type:lama: warning ARC902 cannot-load: transformers … has no model type 'lama'; did you mean …
+
+    and `archlint type:llama` is checked.
     """
 
     code = "ARC902"

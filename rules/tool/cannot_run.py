@@ -25,6 +25,29 @@ class CannotRun(Rule):
     ## What to do
     Try the plan on a GPU for one step before a long run, and look for parameters whose `grad` is `None`. Where the
     message names a missing package, install it.
+
+    ## Example
+    A model that runs nowhere but on a GPU,
+
+        import archlint
+        from torch import nn
+
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.q_proj = nn.Linear(8, 8)
+
+            def forward(self, input_ids):
+                if not input_ids.is_cuda:
+                    raise RuntimeError("needs a GPU")
+
+        print(archlint.check_plan(Net(), {"target_modules": ["q_proj"]}))
+
+    says
+
+        warning ARC903 cannot-run: the training step could not be run: RuntimeError: needs a GPU (…)
+
+    and one step of training on a GPU tells whether every adapter gets a gradient.
     """
 
     code = "ARC903"

@@ -26,6 +26,21 @@ class CustomCode(Rule):
     ## What to do
     Read the code before you allow it, pin its revision with `--revision`, and load the model for training in
     the way it was checked.
+
+    ## Example
+    A folder `my-model` with an `own.py`, and a config.json of
+
+        {"model_type": "own", "auto_map": {"AutoConfig": "own.Config", "AutoModelForCausalLM": "own.Model"}}
+
+    Then
+
+        archlint my-model --format concise
+
+    says
+
+        my-model: warning ARC901 custom-code: model type 'own' exists only as the repository's own code (own.Config, …
+
+    and with `--trust-remote-code` the code is run and its model checked.
     """
 
     code = "ARC901"

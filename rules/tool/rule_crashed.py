@@ -22,6 +22,30 @@ class RuleCrashed(Rule):
     ## What to do
     Report it to whoever maintains the rule, with the source and the message. Until then `--ignore` leaves the
     rule out.
+
+    ## Example
+    A file `broken.py` with a rule that raises,
+
+        from archlint import Rule
+        from archlint.core.finding import Severity
+
+        class Broken(Rule):
+            # no docstring
+
+            code, name, severity, why = "OWN001", "broken", Severity.INFO, "It never says anything."
+
+            def check(self, blueprint):
+                return {}["q_proj"]
+
+    Then
+
+        archlint type:llama --no-prove --load broken.py --format concise
+
+    says
+
+        type:llama: warning ARC999 rule-crashed: OWN001 broken crashed: KeyError: 'q_proj'
+
+    and with `--ignore OWN001` the others run without it.
     """
 
     code = "ARC999"

@@ -31,6 +31,19 @@ class UnusedSuppression(Rule):
 
         # archlint: ignore[ARC303] the router stays frozen
         class Router(nn.Linear):
+
+    ## Example
+    A folder `my-model` with code of its own, in which
+
+        class Router(nn.Linear):  # archlint: ignore[ARC101, ARC303] it stays frozen
+
+    stands at a class that ARC303 is about, and ARC101 is not. Then
+
+        archlint my-model --trust-remote-code --format concise
+
+    says
+
+        my-model: info ARC904 unused-suppression: ignore[ARC101] at Router suppresses nothing: it is not found there
     """
 
     code = "ARC904"

@@ -37,7 +37,15 @@ class ExtraTrainingInputs(Rule):
     why = "A collator for text supplies no such input: the first training step raises, with any plan."
     fires = (
         Example("toy:towers.Typed", severity=Severity.WARNING),
-        Example("toy:trainers.Typed", severity=Severity.ERROR, trainers=[Trainer.SFT]),
+        Example(
+            "toy:trainers.Typed",
+            severity=Severity.ERROR,
+            trainers=[Trainer.SFT],
+            says="in training Typed asks for token_type_ids, which a batch of input_ids, attention_mask, labels lacks",
+            fix=Remedy(
+                "other", "give the collator token_type_ids: zeros like input_ids, where no token stands for an image"
+            ),
+        ),
         Example("toy:trainers.Typed", severity=Severity.WARNING, trainers=[Trainer.TRANSFORMERS]),
         Example("toy:towers.Typed", plan={"target_modules": ".*text.*q_proj"}, severity=Severity.WARNING),
     )

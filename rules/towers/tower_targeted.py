@@ -35,7 +35,17 @@ class TowerTargeted(Rule):
     severity = Severity.WARNING
     why = "Adapters in a tower cost memory and time, and a batch without images or audio gives them no gradient."
     fires = (
-        Example("toy:towers.Captioner", at="connector", severity=Severity.WARNING),
+        Example(
+            "toy:towers.Captioner",
+            at="connector",
+            severity=Severity.WARNING,
+            says="all-linear adapts 11 modules outside the scope text (vision, connector)",
+            fix=Remedy(
+                "exclude_modules",
+                "leave them out by a regular expression (a list of their names would exclude nothing)",
+                ".*(vision|connector).*",
+            ),
+        ),
         Example(
             "toy:towers.Captioner",
             plan={"target_modules": ["fc1", "q_proj"]},

@@ -43,6 +43,8 @@ class AdaptedHeadRefused(Rule):
             at="lm_head",
             severity=Severity.ERROR,
             trainers=[Trainer.SFT],
+            says="SFTTrainer refuses the head as the plan leaves it: lm_head",
+            fix=Remedy("target_modules", "leave the head out", ["q_proj"]),
         ),
         Example(
             "toy:trainers.Tied",

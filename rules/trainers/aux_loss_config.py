@@ -37,7 +37,15 @@ class AuxLossConfig(Rule):
     severity = Severity.ERROR
     why = "The first step raises, with any plan."
     fires = (
-        Example("toy:trainers.Unbalanced", severity=Severity.ERROR, trainers=[Trainer.SFT]),
+        Example(
+            "toy:trainers.Unbalanced",
+            severity=Severity.ERROR,
+            trainers=[Trainer.SFT],
+            says="SFTTrainer adds an auxiliary loss that it cannot compute for Unbalanced",
+            fix=Remedy(
+                "setting", "router_aux_loss_coef=0.0: leave the auxiliary loss out", {"router_aux_loss_coef": 0.0}
+            ),
+        ),
         Example(
             "toy:trainers.AlwaysBalanced",
             severity=Severity.ERROR,

@@ -31,7 +31,15 @@ class CacheDependent(Rule):
     severity = Severity.ERROR
     why = "Trainers and gradient checkpointing run the model without a cache, and it is used with one."
     fires = (
-        Example("toy:running.CacheBound", severity=Severity.ERROR),
+        Example(
+            "toy:running.CacheBound",
+            severity=Severity.ERROR,
+            says="without a cache CacheBound raises AttributeError: 'SharingAttention' object has no attribute "
+            "'k_proj' …",
+            fix=Remedy(
+                "upgrade", "upgrade transformers: archlint explain ARC703 has the version that mended the known case"
+            ),
+        ),
         Example("toy:running.CacheSharing", at="layers.1.{k,v}_proj", severity=Severity.WARNING),
     )
     silent = (Example("toy:projections.Dense"),)

@@ -44,7 +44,20 @@ class HeadBypass(Rule):
     severity = Severity.WARNING
     why = "Training runs, but towards logits that the model does not compute when it is used."
     fires = (
-        Example("toy:trainers.Capped", at="lm_head", severity=Severity.WARNING, trainers=[Trainer.SFT]),
+        Example(
+            "toy:trainers.Capped",
+            at="lm_head",
+            severity=Severity.WARNING,
+            trainers=[Trainer.SFT],
+            says="SFTTrainer would train Capped on other logits than its own: the log-probability of a token "
+            "differs by up to …",
+            fix=Remedy(
+                "setting",
+                "set final_logit_softcapping = 5.0 on model.config.get_text_config() before the trainer is "
+                "made, and put it back before saving",
+                {"final_logit_softcapping": 5.0},
+            ),
+        ),
         Example("toy:trainers.Unscaled", at="lm_head", severity=Severity.WARNING, trainers=[Trainer.DPO]),
         Example("toy:trainers.Transformed", at="lm_head", severity=Severity.WARNING, trainers=[Trainer.GRPO]),
         Example("toy:trainers.Padded", at="lm_head", severity=Severity.WARNING, trainers=[Trainer.SFT]),

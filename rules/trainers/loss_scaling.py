@@ -39,6 +39,12 @@ class LossScaling(Rule):
             severity=Severity.WARNING,
             trainers=[Trainer.TRANSFORMERS],
             arguments={"gradient_accumulation_steps": 8},
+            says="Uncounting ignores num_items_in_batch: with gradient accumulation its loss is 8 times too large",
+            fix=Remedy(
+                "setting",
+                "set model.accepts_loss_kwargs = False on the loaded model: then the Trainer divides",
+                {"accepts_loss_kwargs": False},
+            ),
         ),
     )
     silent = (

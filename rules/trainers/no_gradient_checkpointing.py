@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from archlint.core.blueprint import Blueprint
-from archlint.core.finding import Evidence, Finding, Severity
+from archlint.core.finding import Evidence, Finding, Remedy, Severity
 from archlint.core.rule import Example, Rule
 from archlint.core.trainers import argument, doing
 from archlint.core.training import Trainer, Training
@@ -36,7 +36,13 @@ class NoGradientCheckpointing(Rule):
     severity = Severity.ERROR
     why = "The trainer turns it on before the first step, and that raises."
     fires = (
-        Example("toy:trainers.Unsupporting", severity=Severity.ERROR, trainers=[Trainer.SFT]),
+        Example(
+            "toy:trainers.Unsupporting",
+            severity=Severity.ERROR,
+            trainers=[Trainer.SFT],
+            says="SFTTrainer turns gradient checkpointing on by default, and Unsupporting does not support it",
+            fix=Remedy("setting", "gradient_checkpointing=False: train without it", {"gradient_checkpointing": False}),
+        ),
         Example("toy:trainers.Overwriting", severity=Severity.ERROR, trainers=[Trainer.SFT]),
         Example(
             "toy:trainers.Unsupporting",

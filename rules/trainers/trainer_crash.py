@@ -39,7 +39,18 @@ class TrainerCrash(Rule):
     severity = Severity.ERROR
     why = "The trainer raises when it is made or at its first step, with any plan."
     fires = (
-        Example("toy:trainers.Baseless", severity=Severity.ERROR, trainers=[Trainer.SFT]),
+        Example(
+            "toy:trainers.Baseless",
+            severity=Severity.ERROR,
+            trainers=[Trainer.SFT],
+            says="SFTTrainer cannot train Baseless: AttributeError: 'CausalLMOutput' object has no attribute "
+            "'last_hidden_state'",
+            fix=Remedy(
+                "setting",
+                "set model.base_model_prefix = 'model' on the loaded model: that part is its backbone",
+                {"base_model_prefix": "model"},
+            ),
+        ),
         Example("toy:trainers.Plain", severity=Severity.ERROR, trainers=[Trainer.REWARD]),
     )
     silent = (

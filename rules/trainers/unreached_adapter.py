@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from archlint.core import amending
 from archlint.core.blueprint import Blueprint, Site
-from archlint.core.finding import Evidence, Finding, Severity
+from archlint.core.finding import Evidence, Finding, Remedy, Severity
 from archlint.core.rule import Example, Rule, listed
 from archlint.core.trainers import named, version
 from archlint.core.training import Trainer
@@ -40,6 +40,8 @@ class UnreachedAdapter(Rule):
             at="dense",
             severity=Severity.WARNING,
             trainers=[Trainer.SFT],
+            says="adapters on dense get no gradient from SFTTrainer",
+            fix=Remedy("target_modules", "leave dense out", ["q_proj"]),
         ),
     )
     silent = (

@@ -34,7 +34,18 @@ class UnshiftedLoss(Rule):
     name = "unshifted-loss"
     severity = Severity.WARNING
     why = "Training runs and its loss falls, but it is not the loss of telling the next token."
-    fires = (Example("toy:trainers.Unshifted", severity=Severity.WARNING, trainers=[Trainer.TRANSFORMERS]),)
+    fires = (
+        Example(
+            "toy:trainers.Unshifted",
+            severity=Severity.WARNING,
+            trainers=[Trainer.TRANSFORMERS],
+            says="the own loss of Unshifted compares each token with its own label: with labels equal to the "
+            "inputs, as they are prepared for language models, it is trained to copy",
+            fix=Remedy(
+                "other", "shift the labels in the collator: labels[:, t] = input_ids[:, t + 1], and -100 at the end"
+            ),
+        ),
+    )
     silent = (
         Example("toy:trainers.Plain", trainers=[Trainer.SFT, Trainer.TRANSFORMERS]),
         Example("toy:trainers.Unshifted", trainers=[Trainer.SFT]),

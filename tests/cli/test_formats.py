@@ -76,7 +76,7 @@ def test_annotations_stand_at_the_line_of_the_plan(call: Call, train: Path) -> N
     said, fix, change = body.split("%0A")
     assert (said, fix) == ("some/model: gate is a router", "fix (exact, proven): leave it out")
     assert change.startswith("  my runs/train.yml:5  lora_target_modules: ")
-    assert info == "::notice title=ARC201 custom-norm::some/model: a norm of its own"
+    assert info == "::notice file=my runs/train.yml,line=1,title=ARC201 custom-norm::some/model: a norm of its own"
 
 
 @pytest.mark.parametrize("absolute", [False, True])
@@ -86,7 +86,7 @@ def test_a_sarif_fix_makes_what_the_plan_file_would_be(call: Call, train: Path, 
     about, info = results(done.stdout)
     artifact = {"uri": "my%20runs/train.yml", "uriBaseId": "%SRCROOT%"}
     assert about["locations"][0]["physicalLocation"] == {"artifactLocation": artifact, "region": {"startLine": 5}}
-    assert info["locations"][0]["physicalLocation"] == {"artifactLocation": artifact}
+    assert info["locations"][0]["physicalLocation"] == {"artifactLocation": artifact, "region": {"startLine": 1}}
     ((change,),) = (fix["artifactChanges"] for fix in about["fixes"])
     assert change["artifactLocation"] == artifact
     (replacement,) = change["replacements"]
@@ -190,6 +190,59 @@ def test_gitlab_names_the_file_of_a_source_that_is_a_path(
     assert places(call(source.format(here=tmp_path), "--format", "gitlab").stdout) == [(file, 1)]
 
 
+CONFIG = """{
+  "architectures": ["Net"],
+  "text_config": {
+    "model_type": "text"
+  }
+}
+"""
+
+
+def spot(text: str, style: str) -> tuple[str, str]:
+    """File and line of the one finding in a report."""
+    if style == "gitlab":
+        (place,) = places(text)
+        return place[0], str(place[1])
+    if style == "junit":
+        (case,) = (case for suite in JUnitXml.fromstring(text) for case in suite if case.result)
+        return case._elem.get("file"), case._elem.get("line")
+    if style == "github":
+        listed = text.splitlines()[0].removeprefix("::error ").partition("::")[0]
+        found = dict(pair.split("=") for pair in listed.split(","))
+        return found["file"], found["line"]
+    (result,) = results(text)
+    physical = result["locations"][0]["physicalLocation"]
+    assert physical["artifactLocation"]["uriBaseId"] == "%SRCROOT%"
+    return physical["artifactLocation"]["uri"], str(physical["region"]["startLine"])
+
+
+@pytest.mark.parametrize("style", ["sarif", "github", "gitlab", "junit"])
+@pytest.mark.parametrize("mark", ["folder", "file", None])
+def test_files_are_named_from_the_root_of_the_repository(
+    call: Call, engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, style: str, mark: str | None
+) -> None:
+    model = tmp_path / "models" / "error"
+    model.mkdir(parents=True)
+    (model / "config.json").write_text(CONFIG)
+    if mark == "folder":
+        (tmp_path / ".git").mkdir()
+    elif mark == "file":  # of a worktree or a submodule
+        (tmp_path / ".git").write_text("gitdir: elsewhere")
+    monkeypatch.chdir(tmp_path / "models")
+    done = call("error", "--format", style)
+    assert spot(done.stdout, style) == ("models/error/config.json" if mark else "error/config.json", "3")
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"a": 1, "a": 2}', "\xff"])
+def test_a_configuration_that_cannot_be_read_is_a_place_as_well(
+    call: Call, engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "error.json").write_text(text, encoding="latin-1")
+    assert places(call("error.json", "--format", "gitlab").stdout) == [("error.json", 1)]
+
+
 def test_gitlab_names_the_file_in_a_subfolder(
     call: Call, engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -250,3 +303,28 @@ def test_a_notice_speaks_of_no_recipe_below(
     monkeypatch.setattr("archlint.fixing.fix", fix)
     done = call("--adapter-config", str(train), "--fix", "--format", "concise")
     assert f"ARC304 a-name fixed: {told}\n" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "start"),
+    [("x.svg", "<svg "), ("x.SVG", "<svg "), ("x.html", "<!DOCTYPE html>"), ("x.txt", "archlint error"), ("x", "arch")],
+)
+def test_a_full_report_is_what_the_file_s_ending_says(
+    call: Call, engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, start: str
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")  # which is about the terminal
+    monkeypatch.setenv("TERM", "dumb")
+    file = tmp_path / name
+    assert call("error", "fine", "--output", str(file)).exit_code == 1
+    text = file.read_text(encoding="utf-8")
+    assert text.startswith(start)
+    assert "ARC101" in text
+    if start.startswith("<"):
+        assert "archlint error fine" in text.replace("&#160;", " ")
+        assert "#cc555a" in text
+
+
+def test_other_formats_are_the_same_whatever_the_ending(call: Call, engine: Engine, tmp_path: Path) -> None:
+    file = tmp_path / "x.svg"
+    call("error", "--format", "json", "--output", str(file))
+    assert json.loads(file.read_text())["reports"]

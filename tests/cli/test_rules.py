@@ -51,3 +51,44 @@ def test_a_code_that_does_not_exist(call: Call) -> None:
     result = call("explain", "ARC1O1")
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr == "error: no rule 'ARC1O1'. Did you mean ARC101?\nhint: archlint explain --help\n"
+
+
+def test_an_explanation_shows_an_example_and_a_fix(call: Call) -> None:
+    text = call("explain", "ARC101").stdout
+    assert "\n\nExample\n  This\n\n      import archlint\n" in text
+    assert "\n      error ARC101 wrapped-linear: ClampedLinear is no nn.Linear; PEFT refuses it\n" in text
+    assert 'target_modules=r".*\\.q_proj\\.linear"' in text
+    example = json.loads(call("explain", "ARC101", "--format", "json").stdout)["example"]
+    assert example["says"] == "error ARC101 wrapped-linear: ClampedLinear is no nn.Linear; PEFT refuses it"
+
+
+def test_pages_are_written_into_a_folder(call: Call, tmp_path: Path) -> None:
+    done = call("rules", "--format", "markdown", "--output", str(tmp_path))
+    assert (done.exit_code, done.stdout) == (0, "")
+    assert {file.name for file in tmp_path.iterdir()} == {"README.md", *(f"{code}.md" for code in Catalog.load().rules)}
+    assert (tmp_path / "README.md").read_text(encoding="utf-8") == call("rules", "--format", "markdown").stdout
+    page = (tmp_path / "ARC101.md").read_text(encoding="utf-8")
+    assert page == call("explain", "ARC101", "--format", "markdown").stdout
+
+
+def test_pages_of_loaded_rules(call: Call, tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(RULE)
+    text = call("rules", "--format", "markdown", "--load", str(file)).stdout
+    assert "| [MINE1](MINE1.md) | my-rule | info | Mine. |" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (["--output", "{here}"], "--output writes pages: it goes with --format markdown."),
+        (["--format", "json", "--output", "{here}"], "--output writes pages: it goes with --format markdown."),
+        (["--format", "markdown", "--output", "{here}/no"], "the folder does not exist"),
+        (["--format", "markdown", "--output", "{here}/file"], "is a file"),
+    ],
+)
+def test_pages_that_cannot_be_written(call: Call, tmp_path: Path, arguments: list[str], why: str) -> None:
+    (tmp_path / "file").touch()
+    done = call("rules", *(argument.format(here=tmp_path) for argument in arguments))
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert why in done.stderr

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from jsonschema import Draft202012Validator
 from archlint.core.finding import Finding, FoldedSites, Location, PlanLine, Severity
 from archlint.core.report import Environment, Report, Run, Unchecked
 from archlint.report import gitlab
+from archlint.report.places import Checkout, ConfigFile
 
 from .strategies import RUNS
 
@@ -43,9 +44,10 @@ ENTRY = {
 VALIDATOR = Draft202012Validator({"type": "array", "items": ENTRY})
 
 
-def entries(run: Run, plan: str | None = None, **files: Any) -> list[dict[str, Any]]:
+def entries(run: Run, plan: str | None = None, configs: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
+    files = {source: ConfigFile(file) for source, file in (configs or {}).items()}
     plans = {} if plan is None else {report.source: plan for report in run.reports}
-    text = gitlab.render(run, root=ROOT, plans=plans, **files)
+    text = gitlab.render(run, checkout=Checkout(ROOT, ROOT, files, plans))
     assert text.isascii()
     made: list[dict[str, Any]] = json.loads(text)
     VALIDATOR.validate(made)
@@ -70,7 +72,7 @@ def path(run: Run, **files: Any) -> tuple[str, int]:
 def test_gitlab_has_an_entry_for_each_finding_and_unchecked_thing(several: Run, golden: Callable[[str], None]) -> None:
     made = entries(several)
     assert len(made) == len(list(several.findings)) + sum(len(report.untold) for report in several.reports)
-    golden(gitlab.render(several, root=ROOT))
+    golden(gitlab.render(several, checkout=Checkout(ROOT, ROOT)))
 
 
 def test_severities(run: Run) -> None:
@@ -125,7 +127,8 @@ def test_lines_are_those_of_the_plan_or_of_a_class_in_the_repository() -> None:
 
 def test_what_has_no_line_is_about_the_plan_or_the_source() -> None:
     run, configs = about("models/x"), {"models/x": "models/x/config.json", "y": "y.json"}
-    assert path(run, plan="./runs/../train.yml", configs=configs) == ("train.yml", 1)
+    assert path(run, plan="./runs/../train.yml") == ("train.yml", 1)
+    assert path(run, plan="train.yml", configs=configs) == ("models/x/config.json", 1)
     assert path(run, configs=configs) == ("models/x/config.json", 1)
     assert path(run, configs={"models/x": str(ROOT / "x.json")}) == ("x.json", 1)
 

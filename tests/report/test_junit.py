@@ -16,10 +16,12 @@ from archlint.core.finding import Finding, Location, PlanLine, Severity
 from archlint.core.report import Environment, Report, Run, Unchecked
 from archlint.core.rule import Rule
 from archlint.report import junit
+from archlint.report.places import Checkout
 
 from .strategies import RUNS
 
 ROOT = Path(__file__).parent.resolve()
+HERE = Checkout(ROOT, ROOT)
 RULES = list(Catalog.load().rules.values())
 CHECKED = "everything was checked"
 
@@ -27,7 +29,7 @@ CHECKED = "everything was checked"
 def suites(run: Run, fail_on: Severity | None = Severity.ERROR, rules: list[type[Rule]] = RULES) -> list[TestSuite]:
     """The suites, whose counts are those of what is in them."""
     ran = {report.source: rules for report in run.reports}
-    text = junit.render(run, rules=ran, fail_on=fail_on, root=ROOT)
+    text = junit.render(run, rules=ran, fail_on=fail_on, checkout=HERE)
     assert text.isascii()
     made = JUnitXml.fromstring(text)
     read = list(made)
@@ -60,7 +62,7 @@ def suite_of(*findings: Finding, fail_on: Severity | None = Severity.ERROR) -> T
 
 def test_junit_has_a_test_for_each_rule(gemma: Run, golden: Callable[[str], None]) -> None:
     few = [rule for rule in RULES if rule.code in ("ARC101", "ARC201", "ARC301", "ARC401", "ARC501", "ARC601")]
-    golden(junit.render(gemma, rules={gemma.reports[0].source: few}, fail_on=Severity.ERROR, root=ROOT))
+    golden(junit.render(gemma, rules={gemma.reports[0].source: few}, fail_on=Severity.ERROR, checkout=HERE))
 
 
 def test_a_suite_for_each_source_and_a_test_for_each_rule(several: Run) -> None:

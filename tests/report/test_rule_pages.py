@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 
+from markdown_it import MarkdownIt
+
 from archlint.core.blueprint import Blueprint
-from archlint.core.finding import Finding, Severity
-from archlint.core.rule import Rule
+from archlint.core.finding import Finding, Remedy, Severity
+from archlint.core.rule import Example, Rule
 from archlint.report import rule_pages
 
 
@@ -70,3 +72,51 @@ def test_json_values() -> None:
     assert entry["code"] == "XYZ1"
     assert entry["summary"] == "A sample that is only here for the test."
     assert list(entry["sections"]) == ["What it does", "What to do"]
+
+
+class Shown(Sample):
+    """A sample with an example."""
+
+    fires = (
+        Example(
+            "toy:projections.Wrapped",
+            plan={"target_modules": ["q_proj"]},
+            at="layers.{0,1}.q_proj",
+            says="it is so",
+            fix=Remedy("exclude_modules", "or leave it out", ["q_proj"]),
+        ),
+    )
+
+
+def test_an_explanation_has_the_example_and_the_fix() -> None:
+    text = rule_pages.explanation(Shown, width=50)
+    assert text.startswith(rule_pages.page(Shown, width=50) + "\nExample\n  This\n\n      import archlint\n")
+    assert "\n  finds, at `layers.{0,1}.q_proj`,\n\n      warning XYZ1 sample-rule: it is so\n" in text
+    assert "\n      class ClampedLinear(nn.Module):\n" in text
+    assert text.endswith('\n\n  A fix: leave it out:\n\n      exclude_modules=["q_proj"]\n')
+    assert rule_pages.explanation(Sample, width=50) == rule_pages.page(Sample, width=50)
+
+
+def test_a_document_has_the_same_in_markdown() -> None:
+    text = rule_pages.document(Shown)
+    assert text.startswith(
+        "# XYZ1 sample-rule\n\n**warning** at worst · [all rules](README.md)\n\nA sample with an example."
+    )
+    assert "\n\nfinds, at `layers.{0,1}.q_proj`,\n\n```text\nwarning XYZ1 sample-rule: it is so\n```\n" in text
+    assert text.endswith('\n\nA fix: leave it out:\n\n```text\nexclude_modules=["q_proj"]\n```\n')
+    blocks = MarkdownIt().parse(text)
+    assert [block.info for block in blocks if block.type == "fence"] == ["python", "text", "python", "text"]
+    assert "## Example" not in rule_pages.document(Sample)
+
+
+def test_a_fix_without_an_argument_is_a_sentence() -> None:
+    class Recipe(Sample):
+        fires = (Example("type:llama", says="so", fix=Remedy("target_modules", "name them: the recipe below")),)
+
+    assert rule_pages.document(Recipe).endswith("\n\nA fix: name them: archlint.recipe() gives some.\n")
+
+
+def test_the_index_links_to_every_page() -> None:
+    text = rule_pages.index([Sample, Shown])
+    assert text.count("| [XYZ1](XYZ1.md) | sample-rule | warning |") == 2
+    assert list(rule_pages.documents([Sample])) == ["README.md", "XYZ1.md"]

@@ -20,10 +20,12 @@ from archlint.core.report import Environment, Report, Run
 from archlint.core.rule import Rule
 from archlint.core.suppression import Suppressed
 from archlint.report import sarif
+from archlint.report.places import Checkout, ConfigFile
 
 from .conftest import PLAN_TEXT
 
 ROOT = Path(__file__).parent.resolve()
+HERE = Checkout(ROOT, ROOT)
 FILE = "runs/train.yml"
 RULES = list(Catalog.load().rules.values())
 
@@ -43,7 +45,7 @@ def many(items: Any, **more: Any) -> dict[str, Any]:
 NUMBER = {"type": "integer", "minimum": 1}
 LEVEL = {"enum": ["error", "warning", "note"]}
 TEXT = shape("text")
-ARTIFACT = shape("uri", "uriBaseId", uriBaseId={"const": "%SRCROOT%"})
+ARTIFACT = shape("uri", "uriBaseId description", uriBaseId={"const": "%SRCROOT%"}, description=TEXT)
 REGION = shape(
     "startLine", "startColumn endLine endColumn", startLine=NUMBER, startColumn=NUMBER, endLine=NUMBER, endColumn=NUMBER
 )
@@ -53,8 +55,7 @@ REPLACEMENT = shape(
 CHANGE = shape("artifactLocation replacements", artifactLocation=ARTIFACT, replacements=many(REPLACEMENT, minItems=1))
 PHYSICAL = shape("artifactLocation", "region", artifactLocation=ARTIFACT, region=REGION)
 LOCATION = shape(
-    "logicalLocations",
-    "physicalLocation",
+    "logicalLocations physicalLocation",
     physicalLocation=PHYSICAL,
     logicalLocations=many(
         {**shape("", "name fullyQualifiedName kind"), "minProperties": 1}, minItems=1, uniqueItems=True
@@ -109,9 +110,11 @@ VALIDATOR = Draft202012Validator(
 """The objects of SARIF 2.1.0 that archlint writes, with their required properties and none that the standard lacks."""
 
 
-def log(run: Run, plan: sarif.PlanText | None = None, rules: list[type[Rule]] = RULES) -> dict[str, Any]:
+def log(
+    run: Run, plan: sarif.PlanText | None = None, rules: list[type[Rule]] = RULES, checkout: Checkout = HERE
+) -> dict[str, Any]:
     plans = {} if plan is None else {report.source: plan for report in run.reports}
-    document = json.loads(sarif.render(run, rules=rules, root=ROOT, plans=plans))
+    document = json.loads(sarif.render(run, rules=rules, checkout=checkout, plans=plans))
     VALIDATOR.validate(document)
     made: dict[str, Any] = document["runs"][0]
     return made
@@ -184,23 +187,32 @@ def test_results_point_to_their_rules(gemma: Run) -> None:
 
 
 def test_a_result_is_where_the_plan_says_it(planned: Run) -> None:
-    places = [written["locations"][0].get("physicalLocation") for written in log(planned)["results"]]
-    artifact = {"uri": FILE, "uriBaseId": "%SRCROOT%"}
-    assert places == [
-        {"artifactLocation": artifact, "region": {"startLine": 5}},
-        {"artifactLocation": artifact, "region": {"startLine": 4}},
-        None,
-        {"artifactLocation": artifact, "region": {"startLine": 4}},
+    checkout = Checkout(ROOT, ROOT, plans={planned.reports[0].source: FILE})
+    places = [written["locations"][0] for written in log(planned, checkout=checkout)["results"]]
+    assert [place["physicalLocation"] for place in places] == [
+        {"artifactLocation": {"uri": FILE, "uriBaseId": "%SRCROOT%"}, "region": {"startLine": line}}
+        for line in (5, 4, 1, 4)
     ]
-    third = log(planned, PLAN)["results"][2]["locations"][0]
-    assert third["physicalLocation"] == {"artifactLocation": artifact}
-    assert third["logicalLocations"] == [{"fullyQualifiedName": "model.layers.{0..47}.mlp.experts", "kind": "module"}]
+    experts = [{"fullyQualifiedName": "model.layers.{0..47}.mlp.experts", "kind": "module"}]
+    assert places[2]["logicalLocations"] == experts
 
 
 def test_a_result_without_a_file_is_about_the_model(gemma: Run, unchecked: Run) -> None:
     *_, last = log(gemma)["results"]
-    assert last["locations"] == [{"logicalLocations": [{"name": "Gemma4ForConditionalGeneration", "kind": "type"}]}]
-    assert result()["locations"] == [{"logicalLocations": [{"name": "x"}]}]
+    (location,) = last["locations"]
+    assert location["logicalLocations"] == [{"name": "Gemma4ForConditionalGeneration", "kind": "type"}]
+    artifact = location["physicalLocation"]["artifactLocation"]
+    assert artifact["uri"] == "google/gemma-4"
+    assert "uriBaseId" not in artifact
+    (location,) = result()["locations"]
+    assert location["logicalLocations"] == [{"name": "x"}]
+
+
+def test_a_result_about_a_source_elsewhere_is_about_its_file(gemma: Run) -> None:
+    file = ROOT.parent / "gemma" / "config.json"
+    made = log(gemma, checkout=Checkout(ROOT, ROOT, {"google/gemma-4": ConfigFile(str(file))}))
+    uris = {written["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] for written in made["results"]}
+    assert uris == {file.as_uri()}
 
 
 @pytest.mark.parametrize(
@@ -214,14 +226,13 @@ def test_a_result_without_a_file_is_about_the_model(gemma: Run, unchecked: Run) 
         ({"location": Location(str(ROOT.parent / "net.py"), 9)}, None),
     ],
 )
-def test_files_are_named_from_where_archlint_was_called(fields: dict[str, Any], uri: str | None) -> None:
-    location = result(**fields)["locations"][0]
-    if uri is None:
-        assert "physicalLocation" not in location
-        return
-    physical = location["physicalLocation"]
-    assert physical["region"] == {"startLine": 9}
+def test_files_are_named_from_the_repository(fields: dict[str, Any], uri: str | None) -> None:
+    physical = result(**fields)["locations"][0]["physicalLocation"]
     artifact = physical["artifactLocation"]
+    if uri is None:
+        assert artifact["uri"] == "x"
+        return
+    assert physical["region"] == {"startLine": 9}
     assert artifact["uri"] == uri
     assert ("uriBaseId" in artifact) == (urlsplit(uri).scheme == "")
     assert (ROOT / unquote(urlsplit(uri).path)).is_absolute()
@@ -331,7 +342,7 @@ def test_names_are_neither_placeholders_nor_links() -> None:
 
 
 def test_the_bytes_are_ascii(hostile: Run) -> None:
-    text = sarif.render(hostile, rules=RULES, root=ROOT)
+    text = sarif.render(hostile, rules=RULES, checkout=HERE)
     assert text.isascii()
     json.dumps(json.loads(text), ensure_ascii=False).encode()  # no half of a surrogate pair
     (written, planned, _) = json.loads(text)["runs"][0]["results"]

@@ -18,6 +18,7 @@ from archlint.core.training import Trained, Trainer, Training
 from archlint.core.trial import Crash, Mute
 from archlint.report import concise, full, github, json_document, json_lines, markdown, stored
 from archlint.report.layout import draw
+from archlint.report.places import Checkout
 from archlint.report.values import DocumentError
 
 from .conftest import trained
@@ -43,7 +44,9 @@ def test_every_renderer_says_the_same(run: Run, tmp_path: Path) -> None:
         assert shown[0] == shown[1]
     assert markdown.render(read) == markdown.render(run)
     assert concise.render(read) == concise.render(run)
-    assert github.render(read, root=tmp_path) == github.render(run, root=tmp_path)
+    assert github.render(read, checkout=Checkout(tmp_path, tmp_path)) == github.render(
+        run, checkout=Checkout(tmp_path, tmp_path)
+    )
     assert [finding.fingerprint for finding in read.findings] == [finding.fingerprint for finding in run.findings]
     assert read.exit_code(Severity.WARNING) == run.exit_code(Severity.WARNING)
 
