@@ -54,7 +54,7 @@ def check_undirected(ctx: click.Context) -> None:
     Raises:
         click.UsageError: it does.
     """
-    for name in ("format", "output", "baseline", "write-baseline"):
+    for name in ("format", "output", "also", "baseline", "write-baseline", "against"):
         parameter = "style" if name == "format" else name.replace("-", "_")
         if ctx.get_parameter_source(parameter) is click.core.ParameterSource.COMMANDLINE:
             raise click.UsageError(f"--diff prints a diff, and takes no --{name}.")
@@ -98,4 +98,5 @@ def _tell(fixed: Fixed, what: str) -> None:
 
 def _alone(remedy: Remedy) -> str:
     """What a remedy does, where no report stands below."""
-    return remedy.text.removesuffix(": the recipe below")
+    text = remedy.text.removesuffix(": the recipe below").removeprefix("or ")
+    return text.replace("the recipe below", "archlint's recipe")

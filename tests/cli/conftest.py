@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 from archlint.cli.app import app
 from archlint.core.blueprint import ModelInfo
 from archlint.core.finding import Evidence, Finding, FoldedSites, Severity
-from archlint.core.report import Environment, Report, Unchecked
+from archlint.core.report import Environment, Report, Run, Unchecked
 from archlint.core.trial import Plan, Trial
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 Call = Callable[..., Result]
 Plugin = Callable[[str], None]
+ENVIRONMENT = Environment("3.11.7", peft="0.21.2")
+CREATED = "2026-11-29T04:00:00Z"
 RECIPE = {"target_modules": "all-linear", "exclude_modules": r".*\.vision_tower\..*"}
 
 RULE = '''
@@ -82,7 +84,8 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> Engine:
     made = Engine()
     monkeypatch.setattr("archlint.engine.check", made.check)
     monkeypatch.setattr("archlint.engine.checking", made.checking)
-    monkeypatch.setattr("archlint.engine.environment", lambda: Environment("3.11.7", peft="0.21.2"))
+    monkeypatch.setattr("archlint.engine.environment", lambda: ENVIRONMENT)
+    monkeypatch.setattr("archlint.engine.finished", lambda reports: Run(ENVIRONMENT, tuple(reports), CREATED))
     return made
 
 

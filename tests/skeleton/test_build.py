@@ -166,6 +166,9 @@ class TestCustomCode:
 
     def test_is_run_where_trusted(self, repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("transformers.dynamic_module_utils.HF_MODULES_CACHE", str(tmp_path / "modules"))
+        monkeypatch.syspath_prepend(tmp_path / "modules")
+        for name in [name for name in sys.modules if name.split(".")[0] == "transformers_modules"]:
+            monkeypatch.delitem(sys.modules, name)  # which another test has from where they are usually kept
         skeleton = built(self.CONFIG, code=repository, trust_remote_code=True)
         assert skeleton.ran_custom_code
         assert skeleton.model.projection.in_features == 16
