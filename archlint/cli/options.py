@@ -60,12 +60,12 @@ def rule_options(section: str) -> Callable[[F], F]:
     )
 
 
-def fail_on_option(section: str, default: str = "error") -> Callable[[F], F]:
+def fail_on_option(section: str) -> Callable[[F], F]:
     """``--fail-on``, whose value :func:`severity` reads."""
     return option(
         "--fail-on",
         type=click.Choice(["error", "warning", "info", "never"]),
-        default=default,
+        default="error",
         metavar="SEVERITY",
         help="Exit code 1 from: error, warning, info or never.",
         section=section,

@@ -31,6 +31,7 @@ def render(
     catalog: Catalog,
     options: Mapping[str, Options],
     output: Path | None,
+    ends: bool = True,
 ) -> str:
     """``run`` in one of :data:`FORMATS`.
 
@@ -41,6 +42,7 @@ def render(
         catalog: all rules.
         options: how each source was checked.
         output: the file that it goes to; ``None`` for standard output.
+        ends: whether the command ends with the exit code of the run.
     """
     if style == "json":
         from archlint.report import json_document
@@ -62,7 +64,7 @@ def render(
         from archlint.report import full
 
         title = " ".join(report.source for report in run.reports)
-        return drawn(full.render(run, exit_code=run.exit_code(fail_on)), title, output)
+        return drawn(full.render(run, exit_code=run.exit_code(fail_on) if ends else None), title, output)
     files = checkout(options)
     if style == "github":
         from archlint.report import github

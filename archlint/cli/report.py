@@ -52,7 +52,7 @@ Exit codes:
 @option(
     "--output", "-o", type=click.Path(path_type=Path), metavar="FILE", help="Write there, as a whole.", section=_REPORT
 )
-@fail_on_option(_REPORT, default="never")
+@fail_on_option(_REPORT)
 @click.pass_context
 def report(ctx: click.Context, files: Sequence[Path], style: str, output: Path | None, fail_on: str) -> None:
     """Render reports of --format json or jsonl; - is standard input.
@@ -65,7 +65,7 @@ def report(ctx: click.Context, files: Sequence[Path], style: str, output: Path |
     if output is not None:
         check_writable(output)
     runs = [run for file in files for run in _read(file)]
-    judged = ctx.get_parameter_source("fail_on") is click.core.ParameterSource.COMMANDLINE
+    ends = ctx.get_parameter_source("fail_on") is click.core.ParameterSource.COMMANDLINE
     whole = joined(runs)
     if style == "html":
         from archlint.report import html
@@ -79,10 +79,11 @@ def report(ctx: click.Context, files: Sequence[Path], style: str, output: Path |
             catalog=load_catalog(()),
             options={},
             output=output,
+            ends=ends,
         )
         text = "".join(map(written, _parts(runs, style)))
     deliver(text, wording.tally(whole), output)
-    ctx.exit(whole.exit_code(severity(fail_on)) if judged else 0)
+    ctx.exit(whole.exit_code(severity(fail_on)) if ends else 0)
 
 
 @click.command(
