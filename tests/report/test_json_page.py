@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 import shutil
@@ -11,14 +12,16 @@ from pathlib import Path
 
 import pytest
 
+from archlint.core.comparison import Difference
 from archlint.core.report import Run
 from archlint.report import contract, json_document, json_lines
+from archlint.report.difference import document
 
 PAGE = (Path(__file__).parents[2] / "docs" / "json.md").read_text(encoding="utf-8")
 ARCHLINT = """\
 #!{python}
 import pathlib, sys
-style = sys.argv[sys.argv.index("--format") + 1]
+style = "diff" if sys.argv[1] == "diff" else sys.argv[sys.argv.index("--format") + 1]
 text = pathlib.Path(__file__).with_name(style).read_text()
 if "--output" in sys.argv:
     pathlib.Path(sys.argv[sys.argv.index("--output") + 1]).write_text(text)
@@ -38,6 +41,7 @@ def reports(several: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
     (bin_ := tmp_path / "bin").mkdir()
     (bin_ / "json").write_text(json_document.render(several))
     (bin_ / "jsonl").write_text(json_lines.render(several))
+    (bin_ / "diff").write_text(document.render(Difference.of(dataclasses.replace(several, reports=()), several)))
     (bin_ / "archlint").write_text(ARCHLINT.format(python=sys.executable))
     (bin_ / "archlint").chmod(0o755)
     monkeypatch.setenv("PATH", f"{bin_}{os.pathsep}{os.environ['PATH']}")
@@ -54,7 +58,7 @@ def test_examples_for_jq(reports: Path, several: Run) -> None:
         done = subprocess.run(["bash", "-e", "-c", example], capture_output=True, text=True, check=False)
         assert (done.returncode, done.stderr) == (0, ""), example
         printed.append([line.split("\t") for line in done.stdout.splitlines()])
-    written, found, summed, recipes, piped = printed
+    written, found, summed, recipes, piped, new = printed
     assert written == []
     assert [(source, code) for source, code, _ in found] == [("google/gemma-4", code) for code in RULES]
     assert summed[0] == ["google/gemma-4"]
@@ -63,6 +67,9 @@ def test_examples_for_jq(reports: Path, several: Run) -> None:
         (report.source, str(int(report.recipe.coverage))) for report in several.reports if report.recipe is not None
     ]
     assert piped == [["1"]]
+    assert [(source, code) for source, code, _ in new] == [
+        (report.source, finding.code) for report in several.reports for finding in report.findings
+    ]
 
 
 def test_examples_for_pandas(reports: Path, several: Run, capsys: pytest.CaptureFixture[str]) -> None:
