@@ -41,7 +41,8 @@ KNOWS = {
     "patching": "core engine running surgery",
     "api": "core plans sources engine patching solving",
     "pytest_plugin": "core plans report engine api",
-    "cli": "core baselines revisions settings plans sources report engine fixing patching solving surgery",
+    "matrix": "core report",
+    "cli": "core baselines revisions settings plans sources report engine fixing patching solving surgery matrix",
     "__main__": "cli",
 }
 PUBLIC = {

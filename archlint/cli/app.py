@@ -7,6 +7,7 @@ import click
 from archlint import __version__
 from archlint.cli.check import check
 from archlint.cli.commands import App, SectionedOption
+from archlint.cli.matrix import matrix
 from archlint.cli.output import emit
 from archlint.cli.patch import patch
 from archlint.cli.plan_files import plans
@@ -55,5 +56,5 @@ def app() -> None:
     """
 
 
-for command in (check, recipe, patch, diff, report, rules, explain, plans):
+for command in (check, recipe, patch, diff, report, matrix, rules, explain, plans):
     app.add_command(command)

@@ -107,9 +107,9 @@ def fetch(repository: str, options: SourceOptions) -> Download:
         HubError: the hub cannot be asked, or does not give it.
         SourceError: what it gives is not JSON, or cannot be stored.
     """
-    from huggingface_hub import is_offline_mode
+    from huggingface_hub.constants import HF_HUB_OFFLINE
 
-    if options.offline or is_offline_mode():
+    if options.offline or HF_HUB_OFFLINE:
         raise _offline()
     address = endpoint()
     if reason := network.obstacle(address):

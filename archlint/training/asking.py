@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Protocol, TypeVar
 
 from torch import nn
-from transformers import PreTrainedConfig
+from transformers import PretrainedConfig
 
 from archlint.core.blueprint import Blueprint
 from archlint.core.report import Unchecked
@@ -39,7 +39,7 @@ def usual_trainers(blueprint: Blueprint) -> tuple[Trainer, ...]:
 
 def ask(model: Model) -> Training:
     """What any trainer makes of ``model``, yet without trainers; little is known where the model cannot be run."""
-    if not isinstance(getattr(model.model, "config", None), PreTrainedConfig):
+    if not isinstance(getattr(model.model, "config", None), PretrainedConfig):
         return Training(unknown="the model is none of transformers': it has no config of theirs")
     try:
         trl = behaviour()
