@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import gc
+import operator
 import platform
 import threading
 import time
@@ -26,7 +27,6 @@ from archlint.core.blueprint import (
     fold_sites,
     is_projection,
     matrix_size,
-    size,
 )
 from archlint.core.catalog import Catalog, RuleLoadError
 from archlint.core.finding import Finding, FoldedSites, LeftOut, Severity
@@ -479,15 +479,17 @@ def _modules(blueprint: Blueprint, recipe: Trial | None) -> tuple[Part, ...]:
     """The census, and what the recipe and the user's plan adapt of it."""
     proposed = frozenset(() if recipe is None else recipe.adapted)
     planned = None if blueprint.plan is None else frozenset(blueprint.plan.adapted)
-    groups: dict[tuple[bool, bool | None], list[Site]] = {}
+    groups: dict[tuple[int, bool, bool | None], list[Site]] = {}
     for site in blueprint.sites:
-        key = (site.path in proposed, None if planned is None else site.path in planned)
+        key = (site.size, site.path in proposed, None if planned is None else site.path in planned)
         groups.setdefault(key, []).append(site)
-    return tuple(
-        Part(FoldedSites.of(fold), sum(map(size, fold.sites)), *key)
-        for key, sites in groups.items()
+    order = {site.path: number for number, site in enumerate(blueprint.sites)}
+    parts = [
+        (order[fold.sites[0].path], Part(FoldedSites.of(fold), size * fold.count, recipe, plan))
+        for (size, recipe, plan), sites in groups.items()
         for fold in fold_sites(sites)
-    )
+    ]
+    return tuple(part for _, part in sorted(parts, key=operator.itemgetter(0)))
 
 
 def _adapts(blueprint: Blueprint) -> tuple[Adapted, ...]:

@@ -65,7 +65,8 @@ Arguments of trainers that matter (--trainer-args, once for each):
   loss_type, label_smoothing_factor, weight_decay; modules_to_save of a plan
 
 Formats:
-  full or concise to read, markdown for a comment on a pull request,
+  full or concise to read, html as a page for a browser,
+  markdown for a comment on a pull request,
   json or jsonl for programs, sarif for code scanning, github (annotations),
   gitlab (code quality) or junit (test results) for CI
 

@@ -55,5 +55,5 @@ def render_difference(
     if style == "html":
         from archlint.report import html
 
-        return html.render([difference.before, difference.after])
+        return html.render([difference.before, difference.after], rules=list(catalog.rules.values()))
     return render(difference.news, style=style, fail_on=fail_on, catalog=catalog, options=options, output=output)

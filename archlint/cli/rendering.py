@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from archlint.engine import Options
     from archlint.report.sarif import PlanText
 
-FORMATS = ("full", "concise", "json", "jsonl", "sarif", "github", "gitlab", "junit", "markdown")
+FORMATS = ("full", "concise", "json", "jsonl", "sarif", "github", "gitlab", "junit", "markdown", "html")
 STREAMS = ("concise", "jsonl")
 """Those in which a run is its reports, one behind the other."""
 
@@ -65,6 +65,10 @@ def render(
 
         title = " ".join(report.source for report in run.reports)
         return drawn(full.render(run, exit_code=run.exit_code(fail_on) if ends else None), title, output)
+    if style == "html":
+        from archlint.report import html
+
+        return html.render([run], rules=list(catalog.rules.values()))
     files = checkout(options)
     if style == "github":
         from archlint.report import github

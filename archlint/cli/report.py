@@ -70,7 +70,7 @@ def report(ctx: click.Context, files: Sequence[Path], style: str, output: Path |
     if style == "html":
         from archlint.report import html
 
-        text = html.render(runs)
+        text = html.render(runs, rules=list(load_catalog(()).rules.values()))
     else:
         written = functools.partial(
             render,

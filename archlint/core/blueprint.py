@@ -351,11 +351,6 @@ def is_projection(site: Site) -> bool:
     return site.kind in PROJECTION_KINDS
 
 
-def size(site: Site) -> int:
-    """Parameters in the site's weights, tied ones counted where first seen."""
-    return sum(weight.size for weight in site.weights if weight.tied_to is None)
-
-
 def matrix_size(site: Site) -> int:
     """Parameters in the site's weights of two or more dimensions, tied ones counted where first seen."""
     return sum(weight.size for weight in site.weights if len(weight.shape) >= 2 and weight.tied_to is None)

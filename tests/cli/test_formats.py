@@ -35,7 +35,7 @@ lora_target_modules:  # what the paper says
   - gate
 lora_dropout: 0.05
 """
-STYLES = ("sarif", "github", "gitlab", "junit", "markdown")
+STYLES = ("sarif", "github", "gitlab", "junit", "markdown", "html")
 MENDED = ["q_proj", "v_proj"]
 
 
