@@ -136,7 +136,7 @@ def test_own_code_is_not_run_unasked(runner: Runner) -> None:
     (runner.workspace / "modeling_routed.py").write_text("open('executed', 'w')\n")
     done = runner.run("check")
     assert done.returncode == 3
-    assert done.stdout.startswith("::warning title=ARC901 custom-code::")
+    assert done.stdout.startswith("::warning file=config.json,line=2,title=ARC901 custom-code::")
     assert "--trust-remote-code" in done.stdout
     assert runner.outputs["check"]["unchecked"] == "1"
     assert not (runner.workspace / "executed").exists()

@@ -111,6 +111,10 @@ def test_what_cannot_be_built_is_one_clear_line(config: dict[str, Any], message:
     assert "\n" not in str(caught.value)
 
 
+def _copies() -> list[str]:
+    return [name for name in sys.modules if name.split(".")[0] == "transformers_modules"]
+
+
 class TestCustomCode:
     @pytest.fixture
     def repository(self, tmp_path: Path) -> Path:
@@ -164,16 +168,24 @@ class TestCustomCode:
         with pytest.raises(CustomCodeError, match="--trust-remote-code"):
             built(self.CONFIG, code=repository)
 
-    def test_is_run_where_trusted(self, repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("transformers.dynamic_module_utils.HF_MODULES_CACHE", str(tmp_path / "modules"))
-        monkeypatch.syspath_prepend(tmp_path / "modules")
-        for name in [name for name in sys.modules if name.split(".")[0] == "transformers_modules"]:
-            monkeypatch.delitem(sys.modules, name)  # which another test has from where they are usually kept
+    @pytest.fixture
+    def modules(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+        """Where transformers keeps its copies of code, for this test alone: none that is loaded is seen by another."""
+        folder = tmp_path / "modules"
+        monkeypatch.setattr("transformers.dynamic_module_utils.HF_MODULES_CACHE", str(folder))
+        monkeypatch.syspath_prepend(folder)
+        loaded = {name: sys.modules.pop(name) for name in _copies()}
+        yield folder
+        for name in _copies():
+            del sys.modules[name]
+        sys.modules.update(loaded)
+
+    def test_is_run_where_trusted(self, repository: Path, modules: Path) -> None:
         skeleton = built(self.CONFIG, code=repository, trust_remote_code=True)
         assert skeleton.ran_custom_code
         assert skeleton.model.projection.in_features == 16
         copied = Path(inspect.getfile(type(skeleton.model)))
-        assert copied.is_relative_to(tmp_path / "modules")
+        assert copied.is_relative_to(modules)
         assert original(str(copied)) == str(repository / "modeling_own.py"), "people are told of their own file"
         for other in (copied.with_name("gone.py"), Path(__file__)):
             assert original(str(other)) == str(other)
