@@ -9,7 +9,7 @@ import operator
 import platform
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from functools import cached_property
@@ -477,19 +477,30 @@ def _verdicts(blueprint: Blueprint, recipe: Trial | None, findings: Sequence[Fin
 
 def _modules(blueprint: Blueprint, recipe: Trial | None) -> tuple[Part, ...]:
     """The census, and what the recipe and the user's plan adapt of it."""
+    user = blueprint.plan
     proposed = frozenset(() if recipe is None else recipe.adapted)
-    planned = None if blueprint.plan is None else frozenset(blueprint.plan.adapted)
-    groups: dict[tuple[int, bool, bool | None], list[Site]] = {}
+    planned = None if user is None else frozenset(user.adapted)
+    saved, saved_by_plan = (frozenset(() if trial is None else trial.saved) for trial in (recipe, user))
+    groups: dict[tuple[int, bool, bool | None, bool, bool], list[Site]] = {}
     for site in blueprint.sites:
-        key = (site.size, site.path in proposed, None if planned is None else site.path in planned)
+        path = site.path
+        own = None if planned is None else path in planned
+        key = (site.size, path in proposed, own, _is_within(path, saved), _is_within(path, saved_by_plan))
         groups.setdefault(key, []).append(site)
     order = {site.path: number for number, site in enumerate(blueprint.sites)}
     parts = [
-        (order[fold.sites[0].path], Part(FoldedSites.of(fold), size * fold.count, recipe, plan))
-        for (size, recipe, plan), sites in groups.items()
+        (order[fold.sites[0].path], Part(FoldedSites.of(fold), size * fold.count, recipe, plan, whole, whole_by_plan))
+        for (size, recipe, plan, whole, whole_by_plan), sites in groups.items()
         for fold in fold_sites(sites)
     ]
     return tuple(part for _, part in sorted(parts, key=operator.itemgetter(0)))
+
+
+def _is_within(path: str, modules: Collection[str]) -> bool:
+    """Whether ``path`` is that of one of ``modules``, or below one."""
+    while modules and path and path not in modules:
+        path = path.rpartition(".")[0]
+    return path in modules
 
 
 def _adapts(blueprint: Blueprint) -> tuple[Adapted, ...]:

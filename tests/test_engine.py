@@ -53,6 +53,15 @@ def test_a_lora_config_is_a_plan() -> None:
     assert [finding.code for finding in report.of(Severity.WARNING)] == ["ARC504", "ARC903"]  # it has no forward
 
 
+def test_the_census_tells_what_a_plan_trains_in_full() -> None:
+    head = nn.Sequential(nn.Linear(4, 2))
+    model = nn.ModuleDict({"q_proj": nn.Linear(4, 4), "score": head, "other": nn.Linear(4, 2)})
+    report = archlint.lint(model, plan={"target_modules": ["q_proj"], "modules_to_save": ["score"]})
+    saved = [path for part in report.modules if part.plan_saves for path in unfold(part.sites.pattern)]
+    assert sorted(saved) == ["score", "score.0"]
+    assert not any(part.recipe_saves for part in report.modules)
+
+
 @pytest.mark.parametrize(
     ("model", "why"),
     [

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 _STACKS, _REPORT = "Stacks", "Report"
-_TERMINATED = 128 + signal.SIGTERM
+_ENDS = ("SIGTERM", "SIGHUP")  # the latter where a terminal is closed; Windows has none
 _OF_FILE = {"fix", "diff", "unsafe_fixes"}
 """What ``check`` does to a file, or shows of it."""
 
@@ -197,13 +197,16 @@ def _unwinding() -> Iterator[None]:
     """Leave the block in order when the process is told to end: what was started there ends as well."""
 
     def leave(number: int, frame: FrameType | None) -> None:
-        sys.exit(_TERMINATED)
+        sys.exit(128 + number)
 
-    before = signal.signal(signal.SIGTERM, leave)
+    known = (getattr(signal, name) for name in _ENDS if hasattr(signal, name))
+    heeded = [number for number in known if signal.getsignal(number) not in (signal.SIG_IGN, None)]  # as below nohup
+    before = {number: signal.signal(number, leave) for number in heeded}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _rendered(compared: Matrix, style: str, *, to_file: bool) -> str:

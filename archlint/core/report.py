@@ -74,6 +74,10 @@ class Part:
     """Whether the recipe adapts them."""
     plan: bool | None = None
     """Whether the user's plan does; ``None`` where there is none."""
+    recipe_saves: bool = False
+    """Whether ``modules_to_save`` of the recipe trains them in full."""
+    plan_saves: bool = False
+    """Whether that of the user's plan does."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,10 +49,11 @@ def _needs(installed: Distribution, extra: str) -> Iterator[Requirement]:
 def adopt(distributions: Collection[Distribution], site_packages: Path) -> None:
     """Put ``distributions`` into another environment's folder of packages.
 
-    One that does not say which files are its own is left to the installer; scripts stay where they are.
+    One that does not say which files are its own is left to the installer; scripts stay where they are. The metadata
+    of a source tree lists the files of the tree.
     """
     for one in distributions:
-        for file in one.files or ():
+        for file in (one.files or ()) if one.read_text("RECORD") else ():
             source = Path(str(one.locate_file(file)))
             if ".." not in file.parts and not file.is_absolute() and source.is_file():
                 target = site_packages / file

@@ -41,7 +41,9 @@ from importlib.metadata import distributions
 print(json.dumps({one.metadata["Name"]: one.version for one in reversed(list(distributions()))}))
 """
 _AS_HERE = """
-import json, runpy, sys
+import sys
+sys.path[:] = [entry for entry in sys.path if entry]  # else a json.py of the working directory would be run
+import json, runpy
 sys.path[:] = json.loads(sys.argv.pop(1))
 runpy.run_module("archlint", run_name="__main__", alter_sys=True)
 """
@@ -146,6 +148,8 @@ def _build(
         installer.install([str(wheel), *map(str, stack.requirements), *optional], python, making)
         wheel.unlink()
         versions = _canonical(json.loads(_asked(python, _INSTALLED)))
+        if elsewhere := [name for name in stack.packages if name not in versions]:
+            raise InstallError(f"{', '.join(elsewhere)}: the installer put it elsewhere, as with PIP_TARGET")
         (making / _VERSIONS).write_text(json.dumps(versions), encoding="utf-8")
         _publish(making, folder)
     except BaseException:

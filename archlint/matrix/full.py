@@ -10,13 +10,13 @@ from rich.text import Text
 
 from archlint import __version__
 from archlint.matrix.comparing import Matrix, Outcome
+from archlint.matrix.naming import CORE
 from archlint.matrix.telling import Sentence, sentences, stand
 from archlint.report import wording
 from archlint.report.layout import Facts, Row, Verbatim, padded
 from archlint.report.quoting import one_line
 
 _GUTTER = 11
-_SHOWN = ("torch", "transformers", "accelerate", "peft", "trl")
 _STYLES = {"error": "bold red", "warning": "bold yellow", "unchecked": "bold magenta"}
 
 
@@ -38,14 +38,15 @@ def render(matrix: Matrix, *, exit_code: int, width: int) -> RenderableType:
 def _stacks(matrix: Matrix) -> Iterator[Row]:
     """What each stack is made of."""
     present = [outcome for outcome in matrix.outcomes if outcome.versions]
-    same = [name for name in _SHOWN if len({outcome.versions.get(name) for outcome in present}) == 1]
+    lost = {package for outcome in matrix.outcomes if not outcome.versions for package in outcome.stack.packages}
+    same = [name for name in CORE if name not in lost and len({outcome.versions.get(name) for outcome in present}) == 1]
     label = Text("stacks", "bold")
     if common := present and _versions(present[0], same):
         yield Row(label, Text(f"all with {common}", "dim"), _GUTTER)
         label = Text()
     for number, outcome in enumerate(matrix.outcomes, 1):
         told = {package for package in outcome.stack.packages if outcome.stack.pinned(package)}
-        own = _versions(outcome, [name for name in _SHOWN if name not in same and name not in told])
+        own = _versions(outcome, [name for name in CORE if name not in same and name not in told])
         reason = (one_line(outcome.reason or ""), _STYLES["unchecked"])
         words = [Text.assemble(part) for part in (reason, (own, "dim")) if part[0]]
         body = Text.assemble(

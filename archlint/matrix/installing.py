@@ -18,6 +18,8 @@ from archlint.matrix.processes import Ended, run
 from archlint.report.quoting import clip
 
 _LONGEST = 300
+_OF_PYTHON_HERE = ("PYTHONPATH", "PYTHONHOME")
+"""With these pip takes what is here for what is installed there, or installs it here."""
 _PYTHON = "{python}"
 _FIRST_FOR_OTHERS = Version("22.3")
 """The first pip that installs into another environment than its own."""
@@ -51,7 +53,8 @@ class Installer:
             InstallError: it cannot be done.
         """
         command = [part.replace(_PYTHON, str(python)) for part in self.command]
-        environment = {**os.environ, **self.variables}
+        own = {name: value for name, value in os.environ.items() if name not in _OF_PYTHON_HERE}
+        environment = {**own, **self.variables}
         try:
             ended = run([*command, *requirements], cwd=folder if self.in_folder else None, env=environment)
         except OSError as error:

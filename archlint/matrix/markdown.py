@@ -20,6 +20,8 @@ def _parts(matrix: Matrix) -> Iterator[str]:
     yield row(*["---"] * (len(matrix.outcomes) + 1))
     for line in matrix.rows:
         yield row(code(line.source), *map(stand, line.cells))
+    for number, outcome in enumerate(outcome for outcome in matrix.outcomes if outcome.reason is not None):
+        yield "\n" * (number == 0) + f"- {code(outcome.stack.label)}: {prose(outcome.reason or '')}\n"
     for line in matrix.rows:
         yield f"\n**{code(line.source)}**\n\n"
         for sentence in sentences(matrix, line):

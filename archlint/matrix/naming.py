@@ -9,6 +9,9 @@ from packaging.version import Version
 from archlint.matrix.comparing import Outcome
 from archlint.report.quoting import visible
 
+CORE = ("torch", "transformers", "accelerate", "peft", "trl")
+"""Packages of which what is found depends on the version."""
+
 
 class Names:
     """What some of the stacks are called, seen beside the others."""
@@ -16,7 +19,11 @@ class Names:
     def __init__(self, outcomes: Sequence[Outcome]) -> None:
         self._outcomes = outcomes
         named = dict.fromkeys(package for outcome in outcomes for package in outcome.stack.packages)
-        self._varying = [name for name in named if len({outcome.version(name) for outcome in outcomes}) > 1]
+        varying = [name for name in named if len({outcome.version(name) for outcome in outcomes}) > 1]
+        present = [outcome for outcome in outcomes if outcome.versions]
+        # what an installer chose otherwise because of those that were named may be the reason as well
+        chosen = (name for name in CORE if name not in named)
+        self._varying = varying + [name for name in chosen if len({one.version(name) for one in present}) > 1]
 
     def of(self, number: int) -> str:
         """One stack: the packages in which it can differ from another."""

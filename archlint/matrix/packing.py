@@ -87,13 +87,14 @@ def _unbounded(requirement: Requirement) -> str:
 
 def _files() -> Iterator[tuple[str, Path]]:
     """The files of all packages: the name in a wheel, and where each is."""
-    for package in _PACKAGES:
-        root = Path(import_module(package).__path__[0])
-        inside = [package.replace(".", "/")] if package == "archlint" or root.parent.name != "archlint" else []
-        for path in (path for _ in inside for path in root.rglob("*")):
+    packages = {name: Path(import_module(name).__path__[0]) for name in _PACKAGES}
+    for name, root in packages.items():
+        if name != "archlint" and root.parent == packages["archlint"]:
+            continue
+        for path in root.rglob("*"):
             parts = path.relative_to(root).parts
             if path.is_file() and not any(part == "__pycache__" or part.startswith(".") for part in parts):
-                yield "/".join([*inside, *parts]), path
+                yield "/".join([*name.split("."), *parts]), path
 
 
 def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> str:

@@ -160,7 +160,14 @@ def _sites(fold: FoldedSites) -> dict[str, Any]:
 
 
 def _part(part: Part) -> dict[str, Any]:
-    return {**_sites(part.sites), "parameters": part.parameters, "recipe": part.recipe, "plan": part.plan}
+    return {
+        **_sites(part.sites),
+        "parameters": part.parameters,
+        "recipe": part.recipe,
+        "plan": part.plan,
+        "recipe_saves": part.recipe_saves,
+        "plan_saves": part.plan_saves,
+    }
 
 
 def _remedy(remedy: Remedy) -> dict[str, Any]:

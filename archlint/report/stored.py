@@ -204,7 +204,8 @@ def _adapted(given: Value) -> Adapted:
 
 def _part(given: Value) -> Part:
     plan = given["plan"].maybe(Value.flag)
-    return Part(_sites(given), given["parameters"].integer(), given["recipe"].flag(), plan)
+    saves = (given.get(name, Value.flag, False) for name in ("recipe_saves", "plan_saves"))
+    return Part(_sites(given), given["parameters"].integer(), given["recipe"].flag(), plan, *saves)
 
 
 def _verdict(given: Value) -> Verdict:

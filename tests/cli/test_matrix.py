@@ -161,6 +161,12 @@ def test_a_version_that_cannot_be_installed_is_not_checked(call: Call, two: Stac
     assert "1 of which could not be checked" in result.stdout
 
 
+def test_a_version_that_was_to_be_another_is_not_that_of_all(call: Call, stacks: Stacks) -> None:
+    stacks.answer("peft==0.18.0")
+    lines = call("matrix", "m", "--with", "peft==0.18.0", "--with", "peft==99").stdout.splitlines()
+    assert lines[2].split() == ["stacks", "1", "peft==0.18.0"]
+
+
 def test_an_archlint_that_fails_is_told_by_its_last_words(call: Call, two: Stacks) -> None:
     two.crash("peft==0.17.0", "from json import gone\nx = 1")
     result = call("matrix", *TWO, "--with", "peft==0.17.0")
@@ -252,6 +258,11 @@ def test_markdown_is_a_table_and_what_differs(call: Call, two: Stacks) -> None:
     assert "breaks with `0.18.0`: ARC101" in text.replace("0.18.0:", "`0.18.0`:")
 
 
+def test_markdown_says_why_a_stack_was_not_checked(call: Call, two: Stacks) -> None:
+    text = call("matrix", *TWO, "--with", "peft==99", "--format", "markdown").stdout
+    assert "\n\n- `peft==99`: cannot be installed: No matching distribution found for `peft==99`\n\n**" in text
+
+
 def test_a_file_is_written_and_standard_output_stays_empty(call: Call, two: Stacks, tmp_path: Path) -> None:
     result = call("matrix", *TWO, "--output", str(tmp_path / "out.txt"))
     assert (result.stdout, result.exit_code) == ("", 1)
@@ -259,17 +270,34 @@ def test_a_file_is_written_and_standard_output_stays_empty(call: Call, two: Stac
     assert result.stderr == f"2 stacks: written to {tmp_path / 'out.txt'}\n"
 
 
+@pytest.mark.parametrize("asked", ["SIGTERM", "SIGHUP"])
 def test_a_request_to_end_leaves_nothing_behind(
-    call: Call, two: Stacks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    asked: str, call: Call, two: Stacks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = signal.getsignal(signal.SIGTERM)
-    two.crash("peft==0.18.0", "import os, signal, time; os.kill(os.getppid(), signal.SIGTERM); time.sleep(60)")
+    def unheeded(*_: object) -> None:
+        raise AssertionError(asked)
+
+    number = getattr(signal, asked)
+    mine = signal.signal(number, unheeded)
+    two.crash("peft==0.18.0", f"import os, signal, time; os.kill(os.getppid(), signal.{asked}); time.sleep(60)")
     (tmp_path / "temporary").mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
-    result = call("matrix", *TWO)
-    assert result.exit_code == 128 + signal.SIGTERM
-    assert signal.getsignal(signal.SIGTERM) == before
+    try:
+        result = call("matrix", *TWO)
+        assert signal.getsignal(number) is unheeded
+    finally:
+        signal.signal(number, mine)
+    assert result.exit_code == 128 + number
     assert list((tmp_path / "temporary").iterdir()) == []
+
+
+def test_what_is_to_outlive_its_terminal_does(call: Call, two: Stacks, monkeypatch: pytest.MonkeyPatch) -> None:
+    mine = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        two.crash("peft==0.18.0", "import os, signal; os.kill(os.getppid(), signal.SIGHUP); sys.exit('bye')")
+        assert "bye" in call("matrix", *TWO).stdout
+    finally:
+        signal.signal(signal.SIGHUP, mine)
 
 
 def test_archlint_that_is_not_installed_says_so(call: Call, stacks: Stacks, monkeypatch: pytest.MonkeyPatch) -> None:

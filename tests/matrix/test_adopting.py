@@ -46,6 +46,17 @@ def test_a_package_without_a_list_of_its_files_is_left_to_the_installer(here: Pa
     assert not (tmp_path / "there").exists()
 
 
+def test_files_of_a_source_tree_are_not_those_of_a_package(tmp_path: Path) -> None:
+    for name in ("setup.py", "src/one/__init__.py"):
+        (tmp_path / "tree" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "tree" / name).touch()
+    (metadata := tmp_path / "tree" / "one.egg-info").mkdir()
+    (metadata / "PKG-INFO").write_text("Name: one\nVersion: 1.0\n")
+    (metadata / "SOURCES.txt").write_text("setup.py\nsrc/one/__init__.py\n")
+    adopt([Distribution.at(metadata)], tmp_path / "there")
+    assert not (tmp_path / "there").exists()
+
+
 def test_what_is_needed_is_followed_with_its_extras() -> None:
     found = closure([Requirement("jsonschema"), Requirement("nobody-has-this")])
     assert {"jsonschema", "attrs", "referencing"} <= found.keys()

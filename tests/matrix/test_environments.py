@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from importlib.metadata import distribution, version
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -22,6 +23,8 @@ Stub = Callable[[str], Installer]
 
 PACKAGE = Package(("packaging",), ("click", "nobody-has-this"), ())
 """What needs little, so that an environment is made at once."""
+CLICK = f"click=={version('click')}"
+"""What is asked for and there already."""
 WRITES_ONE = """
 site=$("$2" -c "import sysconfig; print(sysconfig.get_path('purelib'))")
 mkdir "$site/stubbed-1.0.dist-info"
@@ -62,7 +65,7 @@ def test_it_is_built_once(stub: Stub, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("asked", "package"),
     [
-        ("stubbed==1.0,click", PACKAGE),
+        (f"stubbed==1.0,{CLICK}", PACKAGE),
         ("stubbed==1.0", Package(("click",), ("packaging",), (("a.py", Path(__file__)),))),
     ],
     ids=["other requirements", "other code of archlint"],
@@ -88,6 +91,12 @@ def test_one_that_could_not_be_built_is_not_taken(stub: Stub, tmp_path: Path) ->
     assert made(stub(WRITES_ONE)).versions["stubbed"] == "1.0"
 
 
+def test_one_without_what_was_asked_for_is_not_taken(stub: Stub) -> None:
+    with pytest.raises(InstallError, match="stubbed: the installer put it elsewhere"):
+        made(stub("true"))
+    assert list(cache().iterdir()) == []
+
+
 def test_half_of_one_that_was_left_by_a_crash_is_not_taken(stub: Stub, tmp_path: Path) -> None:
     made(stub(WRITES_ONE))
     [whole] = cache().iterdir()
@@ -99,7 +108,7 @@ def test_half_of_one_that_was_left_by_a_crash_is_not_taken(stub: Stub, tmp_path:
         os.utime(folder, (long_ago, long_ago))
     made(stub(WRITES_ONE))
     assert half.exists(), "nothing is removed while nothing is built"
-    made(stub(WRITES_ONE), "stubbed==1.0,click")
+    made(stub(WRITES_ONE), f"stubbed==1.0,{CLICK}")
     assert not half.exists()
     assert whole.exists(), "it was used just now"
 
@@ -111,7 +120,7 @@ def test_an_installer_that_replaces_a_package_leaves_the_one_here_alone(stub: St
 site=$("$2" -c "import sysconfig; print(sysconfig.get_path('purelib'))")
 rm -r "$site"/packaging* && mkdir "$site/packaging" && echo "1/0" > "$site/packaging/__init__.py"
 """
-    assert "packaging" not in made(stub(replaces)).versions
+    assert "packaging" not in made(stub(replaces), CLICK).versions
     assert {file: file.read_bytes() for file in before} == before
 
 
@@ -120,7 +129,7 @@ def test_files_are_copied_where_they_cannot_be_linked(stub: Stub, monkeypatch: p
         raise OSError(18, "Invalid cross-device link")
 
     monkeypatch.setattr(os, "link", refuse)
-    assert made(stub("true")).versions["packaging"] == version("packaging")
+    assert made(stub("true"), CLICK).versions["packaging"] == version("packaging")
 
 
 def test_a_cache_that_cannot_be_written_is_told(stub: Stub, tmp_path: Path) -> None:
@@ -136,6 +145,28 @@ def test_the_environment_here_runs_the_archlint_that_runs(tmp_path: Path) -> Non
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stdout.startswith(f"archlint {archlint.__version__}\npython")
     assert here().versions["peft"] == version("peft")
+
+
+def test_modules_of_the_working_directory_are_not_imported_here(tmp_path: Path) -> None:
+    for name in ("json", "runpy"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('imported')")
+    command = [*here().archlint, "--help"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("inside", ["archlint", ""], ids=["installed", "a checkout in a folder called archlint"])
+def test_all_packages_are_packed_once(inside: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "archlint"
+    beside = folder / inside
+    paths = {"archlint": folder / "archlint", **{f"archlint.{name}": beside / name for name in ("rules", "fixtures")}}
+    for path in paths.values():
+        path.mkdir(parents=True)
+        (path / "__init__.py").touch()
+    modules = {name: SimpleNamespace(__path__=[str(path)]) for name, path in paths.items()}
+    monkeypatch.setattr("archlint.matrix.packing.import_module", modules.__getitem__)
+    packed = [name for name, _ in Package.running().files]
+    assert packed == [f"archlint/{name}__init__.py" for name in ("", "fixtures/", "rules/")]
 
 
 def test_the_wheel_is_the_archlint_that_runs(tmp_path: Path) -> None:

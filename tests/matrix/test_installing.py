@@ -102,5 +102,13 @@ def test_an_installer_that_cannot_be_started_is_told(tmp_path: Path) -> None:
         Installer((str(tmp_path / "gone"),)).install([], tmp_path / "python", tmp_path)
 
 
+def test_packages_here_are_not_taken_for_installed_there(
+    stub: Callable[[str], Installer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", "/here")
+    monkeypatch.setenv("PYTHONHOME", "/here")
+    stub('test -z "$PYTHONPATH$PYTHONHOME"').install([], tmp_path / "python", tmp_path)
+
+
 def test_nothing_is_asked_of_the_user(stub: Callable[[str], Installer], tmp_path: Path) -> None:
     stub("read answer && exit 1; exit 0").install([], tmp_path / "python", tmp_path)

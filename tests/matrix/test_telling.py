@@ -81,6 +81,15 @@ def test_of_two_packages_the_one_that_tells_is_named(outcome: Made) -> None:
     assert texts(*stacks)[0] == "works with trl 1.8, breaks with 1.7: ARC101"
 
 
+def test_a_package_that_changed_with_the_one_named_may_be_the_reason(outcome: Made) -> None:
+    older = outcome("transformers==5.3.0", "ARC705 error", versions={"trl": "1.7"})
+    newer = [outcome(f"transformers==5.{minor}.0", versions={"trl": "1.16"}) for minor in (10, 20)]
+    assert texts(older, *newer)[0] == (
+        "works with transformers 5.10.0 + trl 1.16 and transformers 5.20.0 + trl 1.16, "
+        "breaks with transformers 5.3.0 + trl 1.7: ARC705"
+    )
+
+
 def test_the_installed_stack_is_called_by_its_version(outcome: Made) -> None:
     here = outcome("installed", versions={"peft": "0.21.2"})
     assert (

@@ -115,7 +115,15 @@ VERDICTS = st.builds(
     takes=st.one_of(st.just(""), NAMES),
     needs=st.one_of(st.none(), st.just({}), st.just({"loss_type": "nll"})),
 )
-PARTS = st.builds(Part, SITES, st.integers(0, 10**12), st.booleans(), st.one_of(st.none(), st.booleans()))
+PARTS = st.builds(
+    Part,
+    SITES,
+    st.integers(0, 10**12),
+    st.booleans(),
+    st.one_of(st.none(), st.booleans()),
+    st.booleans(),
+    st.booleans(),
+)
 LEFT_OUT = st.builds(LeftOut, NAMES, st.lists(SITES, min_size=1, max_size=2).map(tuple))
 
 

@@ -115,7 +115,7 @@ def test_names_are_text_wherever_they_are(hostile: Run) -> None:
     assert cell == title.removesuffix(" · archlint")
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(RUNS)
 def test_no_name_ends_a_script_or_starts_an_element(run: Run) -> None:
     made = page(run)

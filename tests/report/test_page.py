@@ -18,7 +18,7 @@ from archlint.core.catalog import Catalog
 from archlint.core.finding import Finding, FoldedSites, LeftOut, Location, Severity
 from archlint.core.report import Part, Report, Run, Unchecked
 from archlint.core.suppression import Suppressed
-from archlint.core.trial import Plan, Trial
+from archlint.core.trial import Mute, Plan, Trial
 from archlint.report import html, proposal
 from archlint.report.quoting import visible
 
@@ -124,8 +124,7 @@ def scrolls_sideways(page: Any) -> bool:
     return bool(page.evaluate("document.documentElement.scrollWidth > innerWidth"))
 
 
-@pytest.mark.parametrize("width", [PHONE, WIDE])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("width", "scheme"), [(PHONE, "dark"), (WIDE, "light")])
 def test_every_page_is_drawn_without_complaint(
     show: Open, several: Run, planned: Run, hostile: Run, width: int, scheme: str
 ) -> None:
@@ -335,6 +334,17 @@ def test_names_with_anything_in_them_are_text(show: Open, hostile: Run, clean: R
     assert "\\x1b" in page.locator("h1").inner_text()
 
 
+def test_what_may_not_be_copied_is_selected(show: Open, gemma: Run) -> None:
+    page = show(gemma)
+    page.evaluate("""() => {
+        navigator.clipboard.writeText = () => Promise.reject(new Error("not allowed"));
+        document.execCommand = () => false;
+    }""")
+    page.click(".recipe .copy")
+    page.wait_for_selector(".recipe .copy:has-text('Ctrl+C')")
+    assert page.evaluate("String(getSelection())").startswith("LoraConfig(")
+
+
 @pytest.mark.parametrize("is_allowed", [True, False])
 def test_a_copy_is_the_recipe_itself(show: Open, gemma: Run, is_allowed: bool) -> None:
     page = show(gemma)
@@ -453,6 +463,90 @@ def test_reports_of_one_model_are_its_history(show: Open, gemma: Run, clean: Run
     assert page.locator(".chart-error .plot").get_attribute("aria-label") == (
         "errors: 2026-11-01: 0; 2026-11-02: 0; 2026-11-03: 1"
     )
+
+
+def test_what_an_unchecked_report_does_not_find_is_not_gone(show: Open, gemma: Run, unchecked: Run) -> None:
+    found = renamed(gemma, "a")
+    lost = dataclasses.replace(renamed(unchecked, "a"), created="2026-11-04T04:00:00Z")
+    page = show(dataclasses.replace(found, created="2026-11-03T04:00:00Z"), lost)
+    newest = page.locator(".history > li").first
+    assert newest.locator(".went").count() == 0
+    assert newest.locator(".lost").all_inner_texts()[0].startswith("? not known  ARC101")
+    assert newest.locator(".count").count() == 0
+    label = "errors: 2026-11-03: 1; 2026-11-04: –"
+    assert page.locator(".chart-error .plot").get_attribute("aria-label") == label
+
+
+def test_what_was_suppressed_since_is_not_gone(show: Open, gemma: Run) -> None:
+    wrapped, *others = gemma.reports[0].findings
+    meant = Suppressed(wrapped, Location("modeling.py", 7), "it is meant")
+    page = show(renamed(gemma, "a"), renamed(gemma, "a", findings=tuple(others), suppressed=(meant,)))
+    newest = page.locator(".history > li").first
+    assert newest.locator(".went").count() == 0
+    assert newest.locator(".suppressed").inner_text().startswith("− suppressed  ARC101")
+
+
+def test_fewer_findings_of_what_was_not_all_checked_are_no_progress(show: Open, gemma: Run, clean: Run) -> None:
+    gap = (Unchecked("the training step", "the weights are packed"),)
+    page = show(renamed(gemma, "a"), renamed(gemma, "a", findings=(), unchecked=gap), clean)
+    row = page.locator(".row:has(a:text-is('a'))")
+    assert row.locator("sup").count() == 0
+    assert row.locator(".heat[data-family='1']").get_attribute("aria-label") == (
+        "ARC1xx projections: nothing was found, and not all was checked"
+    )
+
+
+def test_a_plan_of_the_user_s_is_another_question_than_the_stock_plans(show: Open, gemma: Run) -> None:
+    plan = Trial(Plan("user", {"target_modules": ["q_proj"]}), forward="ok")
+    page = show(gemma, renamed(gemma, "google/gemma-4", plan=plan, findings=()))
+    assert set(names(page)) == {"google/gemma-4 (stock plans)", "google/gemma-4 (own plan)"}
+
+
+def part(path: str, kind: str, role: str, size: int, **trained: bool) -> Part:
+    return Part(FoldedSites(path, 1, "Linear", kind, role), size, **trained)
+
+
+def planned_on(run: Run, lora: dict[str, Any], tuner: str = "LORA", **outcome: Any) -> Run:
+    """A model of two layers, the first of which the user's plan adapts, and the last of which it may train in full."""
+    plan = Trial(Plan("user", lora, tuner), adapted=("layer.q_proj",), **{"forward": "ok", **outcome})
+    saved = "lm_head" in lora.get("modules_to_save", ())
+    modules = (
+        part("layer.q_proj", "linear", "text", 60, plan=True),
+        part("lm_head", "head", "head", 40, plan=False, plan_saves=saved),
+    )
+    return renamed(run, "mine", plan=plan, recipe=None, modules=modules, findings=())
+
+
+def test_what_a_plan_trains_in_full_is_not_frozen(show: Open, clean: Run) -> None:
+    page = show(planned_on(clean, {"target_modules": ["q_proj"], "modules_to_save": ["lm_head"], "bias": "all"}))
+    head = page.locator(".tree [role=treeitem]", has_text="lm_head").last
+    assert head.get_attribute("aria-label") == "lm_head, Linear, head, trained in full, 40 parameters"
+    assert head.locator(".marker.full").count() == 1
+    assert "100 % of it trained in full" in page.locator(".legend [data-role=head]").inner_text()
+    assert "Trained as well: lm_head, biases." in page.locator(".explanation p").first.inner_text()
+    assert "frozen" not in page.locator(".legend").inner_text()
+
+
+@pytest.mark.parametrize(
+    ("lora", "formula"),
+    [({}, "h = W x + α/r B A x"), ({"use_rslora": True}, "h = W x + α/√r B A x"), ({"use_dora": True}, None)],
+    ids=["lora", "rslora", "dora"],
+)
+def test_the_formula_is_that_of_the_plan(show: Open, clean: Run, lora: dict[str, Any], formula: str | None) -> None:
+    page = show(planned_on(clean, {"target_modules": ["q_proj"], **lora}))
+    assert page.locator(".formula").all_inner_texts() == ([] if formula is None else [formula])
+
+
+def test_another_tuner_has_no_low_rank_adapters(show: Open, clean: Run) -> None:
+    page = show(planned_on(clean, {"target_modules": ["q_proj"]}, tuner="IA3"))
+    assert page.locator(".adapter").get_attribute("title") == "holds an adapter: IA3"
+    assert page.locator(".low-rank, .formula").count() == 0
+
+
+def test_a_plan_whose_adapters_change_nothing_is_not_shown_as_sound(show: Open, clean: Run) -> None:
+    muted = {"layer.q_proj": Mute.SCALING}
+    page = show(planned_on(clean, {"target_modules": ["q_proj"], "lora_alpha": 0}, muted=muted))
+    assert page.locator(".tried li").first.locator("use").get_attribute("href") == "#warning"
 
 
 def test_reports_without_a_date_are_in_the_order_given(show: Open, gemma: Run) -> None:

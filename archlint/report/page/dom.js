@@ -65,14 +65,15 @@ function announce(text) {
   document.getElementById("announcer").textContent = visible(text);
 }
 
-/** A button that copies `text`. */
-function copyButton(text, what) {
+/** A button that copies `text`, or, where that may not be done, selects `shown`, for the keyboard to copy it. */
+function copyButton(text, what, shown) {
   const word = h("span", "Copy");
   const button = h("button.copy", { type: "button", "aria-label": `Copy ${what}` }, icon("copy"), word);
   button.addEventListener("click", async () => {
     const done = await copied(text);
+    if (!done) getSelection().selectAllChildren(shown);
     word.textContent = done ? "Copied" : "Press Ctrl+C";
-    announce(done ? `Copied ${what}` : `${what} could not be copied`);
+    announce(done ? `Copied ${what}` : `${what} could not be copied, and is selected`);
     setTimeout(() => {
       word.textContent = "Copy";
     }, 1600);
@@ -101,9 +102,6 @@ function source(text, what) {
   const lines = text
     .split("\n")
     .map((line) => h("span", { style: { "--indent": line.match(/^ */)[0].length } }, line || " "));
-  return h(
-    "div.source",
-    h("pre", { tabindex: 0, role: "group", "aria-label": what }, h("code", lines)),
-    copyButton(text, what),
-  );
+  const shown = h("pre", { tabindex: 0, role: "group", "aria-label": what }, h("code", lines));
+  return h("div.source", shown, copyButton(text, what, shown));
 }

@@ -208,10 +208,10 @@ function triedSection({ report, texts }) {
   );
 }
 
-function trialState({ raised, forward, dead }) {
+function trialState({ raised, forward, dead, saved_dead: savedDead = [], muted = {} }) {
   if (raised !== null || forward === "crashed") return "error";
   if (forward === "unavailable") return "unchecked";
-  return dead.length ? "warning" : "clean";
+  return dead.length || savedDead.length || Object.keys(muted).length ? "warning" : "clean";
 }
 
 function trainersSection({ report, texts }) {

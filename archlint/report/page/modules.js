@@ -12,14 +12,24 @@ function modulesSection(entry, plan, choose) {
   }
   const held = { recipe: report.recipe, plan: report.plan, none: null }[plan];
   const adapts = { recipe: (module) => module.recipe, plan: (module) => module.plan === true, none: () => false }[plan];
-  const root = moduleTree(report.modules, adapts);
-  const view = treeView(root, report);
+  const saves = {
+    recipe: (module) => module.recipe_saves === true,
+    plan: (module) => module.plan_saves === true,
+    none: () => false,
+  }[plan];
+  const root = moduleTree(report.modules, adapts, saves);
+  const view = treeView(root, report, held?.tuner ?? "LORA");
   section.append(
     h("div.picture", strip(root), explanation(root, held, plan, report)),
     h(
       "div.tools",
       choices("Adapters of", plan, plansOf(report), choose),
-      h("span.key", marker("all"), "adapted", marker("some"), "some below", marker("no"), "frozen"),
+      h(
+        "span.key",
+        ...[marker("all"), "adapted"],
+        ...(root.saved > 0 ? [marker("full"), "trained in full"] : []),
+        ...[marker("some"), "some below", marker("no"), "frozen"],
+      ),
       h("label.check", view.showEmpty, "also without parameters"),
       h("button.quiet", { type: "button", onclick: () => view.openAll(true) }, "Expand all"),
       h("button.quiet", { type: "button", onclick: () => view.openAll(false) }, "Collapse"),

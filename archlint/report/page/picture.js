@@ -19,14 +19,16 @@ function strip(root) {
       "figcaption",
       h(
         "ul.legend",
-        drawn(root).map(([role, { size, adapted }]) =>
+        drawn(root).map(([role, { size, adapted, saved }]) =>
           h(
             "li",
             { data: { role } },
             h("i.swatch"),
             h("b", ROLES[role] ?? role),
             ` ${magnitude(size)} · ${share(size / root.parameters)}`,
-            adapted ? h("span.dim", ` · ${share(adapted / size)} of it adapted`) : h("span.dim", " · frozen"),
+            adapted > 0 && h("span.dim", ` · ${share(adapted / size)} of it adapted`),
+            saved > 0 && h("span.dim", ` · ${share(saved / size)} of it trained in full`),
+            !adapted && !saved && h("span.dim", " · frozen"),
           ),
         ),
       ),
@@ -38,11 +40,12 @@ function strip(root) {
 function bar(node, whole) {
   return h(
     "span.bar",
-    drawn(node).map(([role, { size, adapted }]) =>
+    drawn(node).map(([role, { size, adapted, saved }]) =>
       h(
         "i",
         { data: { role }, style: { width: `${(100 * size) / whole}%` } },
         adapted > 0 && h("i", { style: { width: `${(100 * adapted) / size}%` } }),
+        saved > 0 && h("i.full", { style: { width: `${(100 * saved) / size}%` } }),
       ),
     ),
   );
@@ -64,35 +67,49 @@ function explanation(root, held, plan, report) {
   const trains = trainable
     ? ` with ${magnitude(trainable)} trainable parameters, ${portion(trainable / total)} of the model`
     : "";
-  const says = h("p", h("b", plural(adapted, "adapter")), `${trains}. All else stays as it is.`);
+  const beside = alsoTrained(held.lora);
+  const rest = beside.length ? `Trained as well: ${beside.join(", ")}. All else is frozen.` : "All else stays as it is.";
+  const says = h("p", h("b", plural(adapted, "adapter")), `${trains}. ${rest}`);
   if (held.tuner !== "LORA") return h("div.explanation", says);
   const rank = held.lora.r ?? 8;
   const alpha = held.lora.lora_alpha ?? 8;
+  const scale = held.lora.use_rslora ? ["√", h("i", "r")] : [h("i", "r")];
+  const varies = [held.lora.rank_pattern, held.lora.alpha_pattern].some((pattern) => Object.keys(pattern ?? {}).length);
   return h(
     "div.explanation",
     lowRank(rank),
     h(
       "div",
       says,
-      h(
-        "p.formula",
-        h("i", "h"),
-        " = ",
-        h("i", "W x"),
-        " + ",
-        h("span.frac", h("i", "α"), "/", h("i", "r")),
-        " ",
-        h("b", "B A"),
-        h("i", " x"),
-      ),
+      !held.lora.use_dora &&
+        h(
+          "p.formula",
+          h("i", "h"),
+          " = ",
+          h("i", "W x"),
+          " + ",
+          h("span.frac", h("i", "α"), "/", scale),
+          " ",
+          h("b", "B A"),
+          h("i", " x"),
+        ),
       h(
         "p.dim",
         `W is frozen. B and A are what is trained: as long and as wide as W, and r = ${rank} thin`,
         held.lora.r ? "" : " (PEFT's default)",
-        `; α = ${alpha}.`,
+        `; α = ${alpha}`,
+        varies ? ", but where a pattern says otherwise." : ".",
+        held.lora.use_dora && " DoRA also trains how long each row of W + (α/r) B A is.",
       ),
     ),
   );
+}
+
+/** What a plan trains beside its adapters, in words. */
+function alsoTrained(lora) {
+  const saved = [lora.modules_to_save ?? []].flat();
+  const isBiased = lora.bias && lora.bias !== "none";
+  return [...saved, ...(isBiased ? ["biases"] : []), ...(lora.trainable_token_indices ? ["rows of embeddings"] : [])];
 }
 
 function lowRank(rank) {

@@ -16,24 +16,32 @@ const entries = data.runs.flatMap(({ document: held, texts }) =>
   })),
 );
 
-/** One model for each source and scope: its reports, the newest last. */
+/** One model for each source, scope and sort of plan: its reports, the newest last. */
 const models = collected();
 const byKey = new Map(models.map((model) => [model.key, model]));
 
 function collected() {
-  const scopes = new Map();
+  const asked = new Map(); // of each source: the scopes, and whose plans
   for (const { report } of entries) {
-    if (!scopes.has(report.source)) scopes.set(report.source, new Set());
-    scopes.get(report.source).add(report.scope);
+    if (!asked.has(report.source)) asked.set(report.source, { scopes: new Set(), plans: new Set() });
+    asked.get(report.source).scopes.add(report.scope);
+    if (whose(report)) asked.get(report.source).plans.add(whose(report));
   }
   const groups = new Map();
   for (const entry of entries) {
     const { source: name, scope } = entry.report;
-    const key = scopes.get(name).size > 1 ? `${name} (${scope})` : name;
+    const { scopes, plans } = asked.get(name);
+    const told = [...(scopes.size > 1 ? [scope] : []), ...(plans.size > 1 ? [whose(entry.report) ?? "stock plans"] : [])];
+    const key = told.length ? `${name} (${told.join(", ")})` : name;
     if (!groups.has(key)) groups.set(key, []);
     groups.get(key).push(entry);
   }
   return [...groups].map(([key, history]) => record(addressable(key), key, dated(history)));
+}
+
+/** What a report judges: the plan that was given, or those that people use unasked; null where none was tried. */
+function whose({ plan, stock }) {
+  return plan ? "own plan" : stock.length ? "stock plans" : null;
 }
 
 /** The oldest first, where all say when they were made. */
@@ -107,14 +115,23 @@ function familyOf(code) {
   return code.match(/^[A-Za-z]*[0-9]?/)[0];
 }
 
-/** What came, went and changed its severity from one report to the next, by code and fingerprint. */
+/**
+ * What came, went, was suppressed and changed its severity from one report to the next, by code and fingerprint.
+ * What is not found any more where something could not be checked is lost: nobody knows whether it went.
+ */
 function changes(before, after) {
   const identity = (finding) => `${finding.code} ${finding.fingerprint}`;
-  const old = new Map(before.findings.map((finding) => [identity(finding), finding]));
-  const now = new Map(after.findings.map((finding) => [identity(finding), finding]));
+  const identified = (findings) => new Map(findings.map((finding) => [identity(finding), finding]));
+  const [old, now] = [before, after].map(({ findings }) => identified(findings.filter(({ unchecked }) => !unchecked)));
+  const meant = identified(after.suppressed ?? []);
+  const missing = [...old].filter(([key]) => !now.has(key));
+  const gone = missing.filter(([key]) => !meant.has(key)).map(([, finding]) => finding);
+  const isBlind = after.unchecked.length > 0;
   return {
     came: [...now].filter(([key]) => !old.has(key)).map(([, finding]) => finding),
-    went: [...old].filter(([key]) => !now.has(key)).map(([, finding]) => finding),
+    went: isBlind ? [] : gone,
+    lost: isBlind ? gone : [],
+    suppressed: missing.filter(([key]) => meant.has(key)).map(([, finding]) => finding),
     changed: [...now]
       .filter(([key, finding]) => old.has(key) && old.get(key).severity !== finding.severity)
       .map(([key, finding]) => ({ finding, was: old.get(key).severity })),

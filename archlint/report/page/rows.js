@@ -44,11 +44,13 @@ function tableRow(model) {
   return row;
 }
 
-/** How many more, or fewer, than in the report before. */
-function delta({ history: reports, counts }, severity) {
+/** How many more, or fewer, than in the report before; nothing where nobody knows. */
+function delta({ history: reports, report }, severity) {
   if (reports.length < 2 || severity === "info") return null;
-  const difference = counts[severity] - tally(reports.at(-2).report)[severity];
-  if (!difference) return null;
+  const [before, now] = [counted(reports.at(-2).report, severity), counted(report, severity)];
+  if (before === null || now === null) return null;
+  const difference = now - before;
+  if (!difference || (difference < 0 && report.unchecked.length)) return null;
   return h("sup", { title: "since the report before" }, difference > 0 ? `+${difference}` : `−${-difference}`);
 }
 
@@ -68,12 +70,18 @@ function heatCell(model, { prefix, name }) {
   const label = data.families.length ? `${prefix}xx ${name}` : prefix;
   const found = model.families.get(prefix);
   if (!found) {
-    const known = Boolean(model.report.model);
+    const { model: known, status } = model.report;
+    const [kind, says] = !known
+      ? ["unknown", "not checked"]
+      : status === "unchecked"
+        ? ["partly", "nothing was found, and not all was checked"]
+        : ["none", "nothing"];
     return h(
-      `div.heat.${known ? "none" : "unknown"}`,
+      `div.heat.${kind}`,
       {
         role: "cell",
-        "aria-label": `${label}: ${known ? "nothing" : "not checked"}`,
+        "aria-label": `${label}: ${says}`,
+        title: kind === "partly" && says,
         data: { family: prefix.replace(/^ARC/, "") },
       },
       known ? "·" : "?",

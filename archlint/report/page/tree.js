@@ -6,9 +6,11 @@ const MOST_INDICES = 100_000; // more than any model has layers or experts
 
 /**
  * The tree of a report's census. A node stands for modules at one place of all layers that are alike; its
- * own part is `own`; its totals (`sites`, `parameters`, `adapted`, and those by role) include what is below it.
+ * own part is `own`; its totals (`sites`, `parameters`, `adapted`, `saved`, and those by role) include what is below it.
+ * `has` says whether a module has adapters, and `saves` whether all of it is trained.
  */
-function moduleTree(modules, adapts) {
+function moduleTree(modules, has, saves = () => false) {
+  const adapts = { adapted: has, saved: saves };
   const rows = modules.map((module) => ({
     segments: module.pattern === "" ? [] : segments(module.pattern),
     module,
@@ -103,32 +105,34 @@ function merged(parent, made, adapts) {
 
 /** What a node looks like but for its name: the same for layers that are alike. */
 function likeness({ own, children }, copies) {
-  const each = [own.sites, own.parameters, own.adapted].map((count) => Math.round((1e6 * count) / copies));
+  const each = [own.sites, own.parameters, own.adapted, own.saved].map((count) => Math.round((1e6 * count) / copies));
   return `${own.class} ${each}(${children.map((child) => `${child.name} ${likeness(child, copies)}`).sort()})`;
 }
 
 function totals(rows, adapts) {
-  const sum = { sites: 0, parameters: 0, adapted: 0, roles: new Map(), class: "", kind: "", role: "" };
+  const sum = { sites: 0, parameters: 0, adapted: 0, saved: 0, roles: new Map(), class: "", kind: "", role: "" };
   for (const { module, portion } of rows) {
     const sites = module.count * portion;
     const size = module.parameters * portion;
-    const isAdapted = adapts(module);
+    const [isAdapted, isSaved] = [adapts.adapted(module), adapts.saved(module)];
     sum.sites += sites;
     sum.parameters += size;
     sum.adapted += isAdapted ? sites : 0;
-    if (size) add(sum.roles, module.role, { size, adapted: isAdapted ? size : 0 });
+    sum.saved += isSaved ? sites : 0;
+    if (size) add(sum.roles, module.role, { size, adapted: isAdapted ? size : 0, saved: isSaved ? size : 0 });
     if (!sum.class || size) Object.assign(sum, { class: module.class, kind: module.kind, role: module.role });
   }
   return sum;
 }
 
-function add(roles, role, { size, adapted }) {
-  const known = roles.get(role) ?? { size: 0, adapted: 0 };
-  roles.set(role, { size: known.size + size, adapted: known.adapted + adapted });
+function add(roles, role, { size, adapted, saved }) {
+  const known = roles.get(role) ?? { size: 0, adapted: 0, saved: 0 };
+  roles.set(role, { size: known.size + size, adapted: known.adapted + adapted, saved: known.saved + saved });
 }
 
 function summed(node) {
-  const all = { sites: node.own.sites, parameters: node.own.parameters, adapted: node.own.adapted };
+  const { sites, parameters, adapted, saved } = node.own;
+  const all = { sites, parameters, adapted, saved };
   const roles = new Map(node.own.roles);
   for (const child of node.children) {
     for (const name of Object.keys(all)) all[name] += child[name];

@@ -8,7 +8,7 @@ function marker(state) {
 }
 
 /** The tree as WAI-ARIA has it: arrows walk, open and close; one row is in the order of Tab. */
-function treeView(root, report) {
+function treeView(root, report, tuner) {
   const element = h("ul.tree", { role: "tree", "aria-label": "Modules" });
   const isOpen = opened(root);
   const showEmpty = h("input", { type: "checkbox", onchange: () => draw() });
@@ -17,7 +17,7 @@ function treeView(root, report) {
   function shown(node) {
     return showEmpty.checked
       ? node.children
-      : node.children.filter((child) => child.parameters > 0 || child.adapted > 0 || child.own.kind === "head");
+      : node.children.filter((child) => child.parameters > 0 || child.adapted > 0 || child.saved > 0 || child.own.kind === "head");
   }
 
   function draw(focus = false) {
@@ -123,7 +123,10 @@ function treeView(root, report) {
     return [
       h("span.name", node === root ? own.class || report.model.class : node.name),
       node.indices > 1 && h("span.copies", `×${node.indices}`),
-      isAdapted && h("span.adapter", { title: "holds a low-rank adapter: B and A" }, h("i"), h("i")),
+      isAdapted &&
+        (tuner === "LORA"
+          ? h("span.adapter", { title: "holds a low-rank adapter: B and A" }, h("i"), h("i"))
+          : h("span.adapter", { title: `holds an adapter: ${tuner}` }, h("i"))),
       node !== root && own.class && h("span.class", own.class),
       !isAdapted && node.adapted > 0 && h("span.within", plural(Math.round(node.adapted), "adapter")),
     ];
@@ -165,7 +168,8 @@ function opened(root) {
 
 function state(node) {
   if (node.own.adapted > 0) return "all";
-  return node.adapted > 0 ? "some" : "no";
+  if (node.own.saved > 0) return "full";
+  return node.adapted > 0 || node.saved > 0 ? "some" : "no";
 }
 
 function size(node) {
@@ -176,8 +180,12 @@ function size(node) {
 /** A row in words. */
 function described(node) {
   const { own } = node;
-  const adapted =
-    own.adapted > 0 ? "adapted" : node.adapted > 0 ? `${plural(Math.round(node.adapted), "adapter")} below` : "frozen";
+  const adapted = {
+    all: "adapted",
+    full: "trained in full",
+    some: node.adapted > 0 ? `${plural(Math.round(node.adapted), "adapter")} below` : "some below trained in full",
+    no: "frozen",
+  }[state(node)];
   const copies = node.indices > 1 ? [`${node.indices} alike`] : [];
   return [
     node.name || own.class || "model",

@@ -1,11 +1,16 @@
 // A model over time: what its reports found, with which versions, and what came and went between them.
 
 const MEASURES = [
-  ["error", "errors", (entry) => tally(entry.report).error, (count) => String(count)],
-  ["warning", "warnings", (entry) => tally(entry.report).warning, (count) => String(count)],
+  ["error", "errors", (entry) => counted(entry.report, "error"), (count) => String(count ?? "–")],
+  ["warning", "warnings", (entry) => counted(entry.report, "warning"), (count) => String(count ?? "–")],
   ["coverage", "recipe covers", (entry) => covered(entry.report), (part) => (part === null ? "–" : share(part))],
 ];
 const VERSIONED = ["transformers", "peft", "trl", "torch"];
+
+/** How many findings of a severity there are; null where nothing was checked. */
+function counted(report, severity) {
+  return report.model ? tally(report)[severity] : null;
+}
 
 function trendSection(model, at) {
   const { history } = model;
@@ -76,8 +81,8 @@ function step(model, n, at) {
     h(
       "div.found",
       statusMark(entry.report),
-      SEVERITIES.map((severity) => count(severity, counts[severity])),
-      h("span.dim", `recipe ${covered(entry.report) === null ? "none" : share(covered(entry.report))}`),
+      entry.report.model && SEVERITIES.map((severity) => count(severity, counts[severity])),
+      entry.report.model && h("span.dim", `recipe ${covered(entry.report) === null ? "none" : share(covered(entry.report))}`),
     ),
     before && difference(before.report, entry.report),
   );
@@ -93,18 +98,21 @@ function version(name, entry, before) {
 }
 
 function difference(before, after) {
-  const { came, went, changed } = changes(before, after);
-  if (!came.length && !went.length && !changed.length) return h("p.dim.same", "the same findings as before");
-  return h(
-    "ul.changes",
-    came.map((finding) =>
+  const { came, went, lost, suppressed, changed } = changes(before, after);
+  if (![came, went, lost, suppressed, changed].some(({ length }) => length))
+    return after.model && h("p.dim.same", "the same findings as before");
+  const plain = (kind, word, findings) =>
+    findings.map((finding) =>
       h(
-        "li.came",
-        h("b", "+ new "),
+        `li.${kind}`,
+        h("b", `${word} `),
         icon(finding.severity, finding.severity),
         ` ${finding.code} ${finding.name}: ${finding.message}`,
       ),
-    ),
+    );
+  return h(
+    "ul.changes",
+    plain("came", "+ new", came),
     changed.map(({ finding, was }) =>
       h(
         "li.changed",
@@ -113,13 +121,8 @@ function difference(before, after) {
         ` ${finding.severity}, was ${was}: ${finding.code} ${finding.name}`,
       ),
     ),
-    went.map((finding) =>
-      h(
-        "li.went",
-        h("b", "− gone "),
-        icon(finding.severity, finding.severity),
-        ` ${finding.code} ${finding.name}: ${finding.message}`,
-      ),
-    ),
+    plain("went", "− gone", went),
+    plain("suppressed", "− suppressed", suppressed),
+    plain("lost", "? not known", lost),
   );
 }
