@@ -384,12 +384,12 @@ def _judge(opened: Opened, options: Options) -> Report:
     unchecked += [*opened.unchecked, *lacks(blueprint.training), *_untold(blueprint, findings)]
     if (lack := CannotRun.lack(blueprint, recipe)) is not None:
         unchecked.append(lack)
-    findings, suppressed = _suppressed(findings, opened, blueprint, options, judged=not unchecked)
+    standing, suppressed = _suppressed(findings, opened, blueprint, options, judged=not unchecked)
     return Report(
         source=opened.name,
         model=blueprint.model,
         scope=blueprint.scope,
-        findings=tuple(sorted(findings, key=lambda finding: (finding.severity.rank, finding.code))),
+        findings=tuple(sorted(standing, key=lambda finding: (finding.severity.rank, finding.code))),
         suppressed=suppressed,
         recipe=recipe,
         left_out=left_out,

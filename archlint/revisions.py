@@ -36,13 +36,13 @@ class Past:
     """Whether all of them are still as they were."""
 
 
-def holds(path: Path) -> bool:
-    """Whether a git repository holds ``path``."""
+def lack(path: Path) -> str:
+    """Why no git repository that may be read holds ``path``; empty where one does."""
     try:
-        _top(path)
-    except RevisionError:
-        return False
-    return True
+        repository(path)
+    except RevisionError as error:
+        return str(error)
+    return ""
 
 
 @contextlib.contextmanager
@@ -50,33 +50,38 @@ def past(revision: str, paths: Iterable[Path]) -> Iterator[Past]:
     """Within the block, ``paths`` as they were where the history of ``revision`` and the present one part.
 
     For a commit that the present one builds upon, that is the commit itself. The working tree and the index of the
-    repository stay as they are. Of a folder there is what archlint reads, without submodules.
+    repository stay as they are. Of a folder there is what archlint reads, without submodules, and what its links in
+    the repository lead to.
 
     Raises:
-        RevisionError: a path is in no repository, or the repository has no such revision.
+        RevisionError: a path is in no repository, or the repository has no such revision, or not the history since.
     """
     paths = list(paths)
     with tempfile.TemporaryDirectory(prefix="archlint-") as folder:
-        top = _top(paths[0])
+        top = repository(paths[0])
         for path in paths:
-            if _top(path) != top:
+            if repository(path) != top:
                 raise RevisionError(f"{path} is in another git repository than {paths[0]}")
         commit = _beginning(top, revision)
         inside = {path: Path(os.path.realpath(path)).relative_to(top).as_posix() for path in paths}
         root = Path(folder) / top.name  # a folder's name may be told
-        for name in dict.fromkeys(inside.values()):
-            _write(top, commit, name, root)
+        names = _written(top, commit, inside.values(), root)
         places = {path: root / name if os.path.lexists(root / name) else None for path, name in inside.items()}
-        yield Past(commit, places, _is_unchanged(top, commit, list(inside.values())))
+        # what git ignores is not there, and no change to git
+        yield Past(commit, places, None not in places.values() and _is_unchanged(top, commit, names))
 
 
-def _top(path: Path) -> Path:
-    """The folder of the repository that ``path`` is in."""
+def repository(path: Path) -> Path:
+    """The folder of the repository that ``path`` is in.
+
+    Raises:
+        RevisionError: it is in none, or git does not read it.
+    """
     folder = Path(os.path.realpath(path))
     while not folder.is_dir():
         folder = folder.parent
     try:
-        return Path(os.path.realpath(_git(folder, "rev-parse", "--show-toplevel").decode().rstrip("\n")))
+        return Path(os.path.realpath(os.fsdecode(_git(folder, "rev-parse", "--show-toplevel")).rstrip("\n")))
     except RevisionError as error:
         raise RevisionError(f"{path} is in no git repository ({error})") from error
 
@@ -92,22 +97,48 @@ def _beginning(top: Path, revision: str) -> str:
     named = commit.decode().strip()
     try:
         return _git(top, "merge-base", named, "HEAD").decode().strip()
-    except RevisionError:  # histories that have nothing in common, or not here
-        return named
+    except RevisionError as error:
+        if _git(top, "rev-parse", "--is-shallow-repository").strip() == b"true":
+            raise RevisionError(
+                f"the repository {top} was cloned without the history in which {revision!r} and the present part; "
+                "fetch that first (actions/checkout: fetch-depth: 0)"
+            ) from error
+        return named  # their histories have nothing in common
 
 
-def _write(top: Path, commit: str, name: str, root: Path) -> None:
-    """Put what ``name`` was below ``root``, at its own place."""
+def _written(top: Path, commit: str, names: Iterable[str], root: Path) -> list[str]:
+    """Put what ``names`` were below ``root``; gives these, and what links in them lead to, which is there as well."""
+    written: list[str] = []
+    due = list(names)
+    while due:
+        if (name := due.pop()) not in written:
+            written.append(name)
+            due += _aims(_write(top, commit, name, root), root)
+    return written
+
+
+def _aims(links: Iterable[Path], root: Path) -> Iterator[str]:
+    """What ``links`` lead to, by its name below ``root``; nothing where that is elsewhere."""
+    for link in links:
+        aim = Path(os.path.realpath(link))
+        if aim.is_relative_to(top := Path(os.path.realpath(root))) and not aim.is_file():
+            yield aim.relative_to(top).as_posix()
+
+
+def _write(top: Path, commit: str, name: str, root: Path) -> list[Path]:
+    """Put what ``name`` was below ``root``, at its own place; gives the links among that."""
     wanted = []
     listed = _git(top, "ls-tree", "-r", "-l", "-z", "--full-tree", commit, "--", *([] if name == "." else [name]))
     for entry in filter(None, listed.decode("utf-8", "surrogateescape").split("\0")):
         head, _, path = entry.partition("\t")
         mode, _, blob, size = head.split()
-        is_read = path == name or (Path(path).suffix in _READ and size.isdigit() and int(size) <= _LARGEST)
-        if mode != _MODULE and is_read:
+        suffixes = {*_READ, ""} if mode == _LINK else _READ  # one without may lead to a folder
+        is_read = path == name or Path(path).suffix in suffixes
+        if mode != _MODULE and is_read and int(size) <= _LARGEST and not os.path.lexists(root / path):
             wanted.append((mode, blob, root / path))
     contents = _git(top, "cat-file", "--batch", given="".join(f"{blob}\n" for _, blob, _ in wanted).encode())
     at = 0
+    links = []
     for mode, _, file in wanted:
         start = contents.index(b"\n", at) + 1
         end = start + int(contents[at:start].split()[2])
@@ -115,8 +146,10 @@ def _write(top: Path, commit: str, name: str, root: Path) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         if mode == _LINK:
             file.symlink_to(os.fsdecode(contents[start:end]))
+            links.append(file)
         else:
             file.write_bytes(contents[start:end])
+    return links
 
 
 def _is_unchanged(top: Path, commit: str, names: list[str]) -> bool:

@@ -185,6 +185,7 @@ def spied(runner: Runner, tmp_path_factory: pytest.TempPathFactory) -> Runner:
             ["."],
         ),
         ({"args": "--trainer trl-dpo --class 'A b'"}, ["--trainer", "trl-dpo", "--class", "A b"], ["."]),
+        ({"fail_on": "warning"}, ["--fail-on=warning"], ["."]),
         ({"sarif_output": "a=b.sarif"}, ["--also=sarif=a=b.sarif"], ["."]),
         ({"trust_remote_code": "true"}, ["--trust-remote-code"], ["."]),
     ],
@@ -195,7 +196,7 @@ def test_inputs_are_options(spied: Runner, inputs: dict[str, str], options: list
     report = f"--also=json={spied.temporary}/archlint-report.json"
     command, *before, after = json.loads(done.stdout)[: -len(sources) or None]
     assert (command, after) == ("check", "--")
-    assert sorted(before) == sorted([*options, report, "--format=github", "--fail-on=error"])
+    assert sorted(before) == sorted([*options, report, "--format=github"]), "what is not given is left to the settings"
     assert json.loads(done.stdout)[len(before) + 2 :] == sources
     assert spied.outputs["check"] == {"exit-code": "3"}
 

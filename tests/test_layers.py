@@ -42,7 +42,8 @@ KNOWS = {
     "api": "core plans sources engine patching solving",
     "pytest_plugin": "core plans report engine api",
     "matrix": "core report",
-    "cli": "core baselines revisions settings plans sources report engine fixing patching solving surgery matrix",
+    "cli": "core baselines revisions settings plans sources published report engine fixing patching solving surgery "
+    "matrix",
     "__main__": "cli",
 }
 PUBLIC = {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -108,3 +110,55 @@ def test_what_cannot_be_had_is_said(repository: Path, tmp_path: Path, monkeypatc
     monkeypatch.setenv("PATH", str(outside))
     with pytest.raises(RevisionError, match="git is not installed"), past("HEAD", [repository]):
         pass
+
+
+def test_what_git_ignores_was_not_there(repository: Path) -> None:
+    (repository / ".gitignore").write_text("local/\n", encoding="utf-8")
+    commit(repository)
+    (repository / "local").mkdir()
+    (repository / "local" / "config.json").write_text("{}", encoding="utf-8")
+    with past("HEAD", [repository / "local"]) as then:
+        assert (then.places, then.unchanged) == ({repository / "local": None}, False)
+
+
+def test_what_links_lead_to_is_there_and_may_have_changed(repository: Path) -> None:
+    linking, shared = repository / "linking", repository / "shared"
+    (shared / "code").mkdir(parents=True)
+    linking.mkdir()
+    (shared / "config.json").write_text('{"a": 1}', encoding="utf-8")
+    (shared / "code" / "x.py").write_text("", encoding="utf-8")
+    (linking / "config.json").symlink_to("../shared/config.json")
+    (linking / "code").symlink_to("../shared/code")
+    (linking / "elsewhere.json").symlink_to("/nowhere/config.json")
+    (linking / "outside.json").symlink_to("../../../../outside.json")
+    commit(repository)
+    with past("HEAD", [linking, linking / "code"]) as then:
+        assert then.unchanged
+    (shared / "config.json").write_text('{"a": 2}', encoding="utf-8")
+    with past("HEAD", [linking]) as then:
+        folder = then.places[linking]
+        assert folder is not None
+        assert (folder / "config.json").read_text(encoding="utf-8") == '{"a": 1}'
+        assert (folder / "code" / "x.py").exists()
+        assert not then.unchanged
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of files are text there")
+def test_a_repository_whose_name_is_no_text(repository: Path) -> None:
+    renamed = repository.rename(os.fsdecode(os.fsencode(repository.parent) + b"/caf\xe9"))
+    with past("HEAD", [renamed]) as then:
+        assert then.unchanged
+
+
+def test_a_clone_that_lacks_where_histories_part_is_told(repository: Path, tmp_path: Path) -> None:
+    git(repository, "checkout", "-qb", "change")
+    (repository / "modeling_x.py").write_text("mine = 1\n", encoding="utf-8")
+    commit(repository)
+    clone = tmp_path / "clone"
+    git(tmp_path, "clone", "-q", "--depth=1", "--branch=change", repository.as_uri(), str(clone))
+    git(clone, "fetch", "-q", "--depth=1", "origin", "main:refs/remotes/origin/main")
+    with pytest.raises(RevisionError, match=r"without the history .*fetch-depth: 0"), past("origin/main", [clone]):
+        pass
+    git(clone, "fetch", "-q", "--unshallow")
+    with past("origin/main", [clone]) as then:
+        assert then.revision == git(repository, "rev-parse", "main")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -27,6 +28,22 @@ def also_option(section: str) -> Callable[[F], F]:
         help="Write there as well, in that format.",
         section=section,
     )
+
+
+def check_apart(also: Sequence[tuple[str, Path]], others: Mapping[str, Path | None]) -> None:
+    """Find out whether another option writes to one of these files.
+
+    Args:
+        also: formats and files.
+        others: the files of other options, by their names.
+
+    Raises:
+        click.UsageError: one does.
+    """
+    named = {os.path.realpath(path) for _, path in also}
+    for spelt, path in others.items():
+        if path is not None and os.path.realpath(path) in named:
+            raise click.UsageError(f"{OPTION}: {path} is the file of {spelt} too.")
 
 
 def _formats_and_files(ctx: click.Context, __: click.Parameter, values: Sequence[str]) -> list[tuple[str, Path]]:

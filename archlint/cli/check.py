@@ -13,7 +13,7 @@ import click
 
 from archlint.cli.against import against_option, check_alone, earlier
 from archlint.cli.also import OPTION as ALSO
-from archlint.cli.also import also_option
+from archlint.cli.also import also_option, check_apart
 from archlint.cli.baselines import Known, baseline_options
 from archlint.cli.commands import SectionedCommand, Setting, option
 from archlint.cli.comparing import render_difference
@@ -145,7 +145,9 @@ def check(
     from archlint.report import wording
     from archlint.report.difference import words
 
-    choices = Choices(ctx, without=() if write_baseline is None else ["baseline"])
+    if against is not None:
+        check_alone(ctx)
+    choices = Choices(ctx, without=() if write_baseline is None and against is None else ["baseline"])
     values = choices.of_all().values
     style = values["style"]
     catalog = load_catalog(values["load"])
@@ -155,6 +157,7 @@ def check(
     questions = {source: asking.question(source) for source in sources}
     if output is not None:
         check_writable(output)
+    check_apart(also, {"--output": output, "--write-baseline": write_baseline})
     known = Known(values["baseline"], write_baseline)
     if style != "full":  # which has them at its head
         _tell_plans(questions.values())
@@ -165,8 +168,6 @@ def check(
         raise click.UsageError("--unsafe-fixes goes with --fix or --diff.")
     if diff:
         check_undirected(ctx)
-    if against is not None:
-        check_alone({**values, "write_baseline": write_baseline, "fix": fix, "diff": diff})
     fail_on = severity(values["fail_on"])
     _warn_of_commands(ctx, sources)
 

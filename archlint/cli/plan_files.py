@@ -10,6 +10,7 @@ from archlint.cli.check import check
 from archlint.cli.commands import report_usage
 
 _FINDINGS = 1
+_ONE_REPORT = ("output", "also")
 
 
 @click.command(hidden=True, context_settings={"ignore_unknown_options": True, "help_option_names": ["-h", "--help"]})
@@ -31,12 +32,15 @@ def _files(arguments: Sequence[str]) -> list[str]:
     """What ``arguments`` has beside options of ``archlint check``.
 
     Raises:
-        click.UsageError: there is no such option, or one stands behind a file.
+        click.UsageError: there is no such option, one stands behind a file, or a report would take another's place.
     """
     with click.Context(check, info_name="archlint check") as ctx:
         parsed, _, _ = check.make_parser(ctx).parse_args(list(arguments))
         found = parsed.get("sources")
         files = list(found) if isinstance(found, (list, tuple)) else []
+        for name in _ONE_REPORT:
+            if parsed.get(name):
+                raise click.UsageError(f"--{name} is for one report, and each file has its own.", ctx)
         if list(arguments[len(arguments) - len(files) :]) != files:
             raise click.UsageError("options stand before the files.", ctx)
     return files

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import functools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -108,7 +109,7 @@ class Asking:
 
     def _asked(self, chosen: Chosen) -> str:
         return " ".join(
-            f"{param.opts[-1]} {chosen.values[param.name]}"
+            f"{param.opts[-1]} {_written(chosen.values[param.name])}"
             for param in self._asking
             if param.name is not None and param.name in chosen.spelt
         )
@@ -136,6 +137,13 @@ class Asking:
         for given, reason in reasons.items():
             for code in split(given):
                 yield from ((rule, reason) for rule in self._catalog.select([code]))
+
+
+def _written(value: Any) -> Any:
+    """``value`` with words in place of what they stand for."""
+    if isinstance(value, (list, tuple)):
+        return type(value)(map(_written, value))
+    return value.value if isinstance(value, enum.Enum) else value
 
 
 def _check_trial(values: Mapping[str, Any]) -> None:

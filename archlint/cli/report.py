@@ -81,7 +81,7 @@ def report(ctx: click.Context, files: Sequence[Path], style: str, output: Path |
             output=output,
             ends=ends,
         )
-        text = "".join(map(written, _parts(runs, style)))
+        text = "".join(map(written, _parts(runs, style, output)))
     deliver(text, wording.tally(whole), output)
     ctx.exit(whole.exit_code(severity(fail_on)) if ends else 0)
 
@@ -160,16 +160,23 @@ def _read(file: Path) -> tuple[Run, ...]:
 
     try:
         return stored.parse(sys.stdin.read()) if str(file) == "-" else stored.read(file)
-    except DocumentError as error:
+    except (UnicodeDecodeError, DocumentError) as error:  # a file's is the latter
         raise click.UsageError(f"standard input: {error}" if str(file) == "-" else str(error)) from error
 
 
-def _parts(runs: Sequence[Run], style: str) -> Iterator[Run]:
+def _parts(runs: Sequence[Run], style: str, output: Path | None) -> Iterator[Run]:
     """What is rendered by itself: what is told once for a run is of one version of the stack.
+
+    Args:
+        runs: all of them.
+        style: the format.
+        output: the file that they go to.
 
     Raises:
         click.UsageError: there are several of them, and a document has room for one.
     """
+    from archlint.report import pictures
+
     if style == "jsonl":
         yield from runs
         return
@@ -177,8 +184,10 @@ def _parts(runs: Sequence[Run], style: str) -> Iterator[Run]:
         yield joined(runs)
         return
     alike = [list(group) for _, group in itertools.groupby(runs, key=lambda run: run.environment)]
-    if style != "full" and len(alike) > 1:
+    is_picture = output is not None and output.suffix.lower() in pictures.BY_SUFFIX
+    if len(alike) > 1 and (style != "full" or is_picture):
+        place = f"--output {output}" if style == "full" else f"--format {style}"
         raise click.UsageError(
-            f"the reports are of several versions of the stack, and --format {style} has one: html and jsonl hold all"
+            f"the reports are of several versions of the stack, and {place} has one: --format html and jsonl hold all"
         )
     yield from map(joined, alike)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import zip_longest
 
 from archlint.core.finding import Finding, Severity
 from archlint.core.report import Report, Run, Unchecked
@@ -82,15 +83,27 @@ class Comparison:
 
     @property
     def checked(self) -> tuple[Unchecked, ...]:
-        """What could not be checked before, and is by now."""
-        still = () if self.after is None else self.after.unchecked
-        known = () if self.before is None else self.before.unchecked
-        return () if self.after is None else tuple(item for item in known if item not in still)
+        """What could not be checked before, and is by now; nothing where something else keeps that from being known."""
+        if self.before is None or self.after is None or self.unchecked:
+            return ()
+        return tuple(item for item in self.before.unchecked if item not in self.after.unchecked)
+
+    @property
+    def still_unchecked(self) -> tuple[Unchecked, ...]:
+        """What can be checked neither before nor now."""
+        return () if self.after is None else tuple(item for item in self.after.unchecked if item not in self.unchecked)
 
     @property
     def is_blind(self) -> bool:
         """Whether something that was found before may be there still, unseen."""
         return self.after is not None and bool(self.after.unchecked)
+
+    @property
+    def was_blind(self) -> bool:
+        """Whether something that is found now may have been there before, unseen."""
+        if self.before is None or self.after is None:
+            return False
+        return any(item not in self.after.unchecked for item in self.before.unchecked)
 
     @property
     def recipes(self) -> tuple[Trial | None, Trial | None] | None:
@@ -126,14 +139,19 @@ class Difference:
 
     @classmethod
     def of(cls, before: Run, after: Run) -> Difference:
-        """Both runs, held side by side by the names of their sources; two runs over one source each are by these."""
+        """Both runs, held side by side by the names of their sources; two runs over one source each are by these.
+
+        Several reports on one source are so in their order.
+        """
         if len(before.reports) == len(after.reports) == 1:
             old, new = before.reports[0], after.reports[0]
             return cls(before, after, (Comparison(new.source, old, new),))
-        known = {report.source: report for report in before.reports}
-        found = {report.source: report for report in after.reports}
-        sources = dict.fromkeys([*found, *known])
-        pairs = (Comparison(source, known.get(source), found.get(source)) for source in sources)
+        known, found = _by_source(before), _by_source(after)
+        pairs = (
+            Comparison(source, old, new)
+            for source in dict.fromkeys([*found, *known])
+            for old, new in zip_longest(known.get(source, ()), found.get(source, ()))
+        )
         return cls(before, after, tuple(pairs))
 
     @property
@@ -157,10 +175,20 @@ class Difference:
             yield dataclasses.replace(report, findings=comparison.bad, notes=(*report.notes, *notes))
 
 
+def _by_source(run: Run) -> Mapping[str, Sequence[Report]]:
+    reports: dict[str, list[Report]] = {}
+    for report in run.reports:
+        reports.setdefault(report.source, []).append(report)
+    return reports
+
+
 def _identified(report: Report | None) -> Mapping[tuple[str, str], Finding]:
-    """Its findings; that something could not be checked is told elsewhere."""
-    findings = () if report is None else report.findings
-    return {_identity(finding): finding for finding in findings if not finding.unchecked}
+    """Its findings, of those that are the same the gravest; that something could not be checked is told elsewhere."""
+    found: dict[tuple[str, str], Finding] = {}
+    for finding in sorted(() if report is None else report.findings, key=lambda finding: finding.severity.rank):
+        if not finding.unchecked:
+            found.setdefault(_identity(finding), finding)
+    return found
 
 
 def _identity(finding: Finding) -> tuple[str, str]:

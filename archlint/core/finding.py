@@ -161,6 +161,9 @@ class Finding:
 
     @property
     def fingerprint(self) -> str:
-        """The same as long as the finding is: indices of layers, counts, wording and severity do not matter."""
+        """The same as long as the finding is: indices of layers, counts, wording and severity do not matter.
+
+        One that is about no sites is known by its wording.
+        """
         places = sorted({(fold.type, without_indices(fold.pattern)) for fold in self.sites})
         return hashlib.sha256(repr((self.code, places or self.message)).encode()).hexdigest()[:16]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeVar
@@ -18,6 +19,15 @@ class DocumentError(Exception):
     """A text is not the document that is expected; the message says where and why."""
 
 
+def _no_number(text: str) -> NoReturn:
+    raise ValueError(f"{text} is no number of JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    return number if math.isfinite(number) else _no_number(text)
+
+
 @dataclass(frozen=True, slots=True)
 class Value:
     """A value and the way to it: ``reports[0].findings[2].code``.
@@ -30,9 +40,9 @@ class Value:
 
     @classmethod
     def loaded(cls, text: str, place: str = "") -> Value:
-        """What ``text`` is in JSON."""
+        """What ``text`` is in JSON; numbers that JSON has no words for, or that are too large for any, are none."""
         try:
-            return cls(json.loads(text), place)
+            return cls(json.loads(text, parse_constant=_no_number, parse_float=_finite), place)
         except (ValueError, RecursionError) as error:
             raise DocumentError(f"{place} is no JSON: {error}".strip()) from error
 
@@ -99,9 +109,8 @@ class Value:
 
     def _refuse(self, expected: str) -> NoReturn:
         shown = json.dumps(self.content)
-        raise DocumentError(
-            f"{self._named}: {expected} is expected, not {shown if len(shown) < 60 else shown[:57] + '…'}"
-        )
+        shown = shown if len(shown) <= _LONGEST else f"{shown[: _LONGEST - 1]}…"
+        raise DocumentError(f"{self._named}: {expected} is expected, not {shown}")
 
     @property
     def _named(self) -> str:

@@ -10,7 +10,7 @@ import pytest
 
 from archlint.core.blueprint import ModelInfo
 from archlint.core.finding import Finding, PlanLine, Severity
-from archlint.core.report import Report
+from archlint.core.report import Report, Unchecked
 from archlint.engine import Options
 from tests.checkouts import ROUTED
 from tests.repository import commit, git
@@ -141,6 +141,7 @@ def test_formats_that_collect_findings_hold_what_is_new(call: Call, planned: Pla
         (("--against", "nowhere"), "has no revision 'nowhere'"),
         (("--against", "HEAD", "--fix"), "--against says what is new since a revision, and takes no --fix."),
         (("--against", "HEAD", "--write-baseline", "b.json"), "takes no --write-baseline."),
+        (("--against", "HEAD", "--baseline", "train.yml"), "takes no --baseline."),
     ],
 )
 def test_wrong_usage(call: Call, planned: Planned, plan: Path, arguments: tuple[str, ...], said: str) -> None:
@@ -157,3 +158,87 @@ def test_without_git_there_is_nothing_to_hold_against(
     done = call("some/model", "--against", "HEAD")
     assert (done.exit_code, planned.sources) == (2, [])
     assert "--against needs git" in done.stderr
+    (tmp_path / "config.json").write_text("{}", encoding="utf-8")
+    assert "not a git repository" in call(".", "--against", "HEAD").stderr, "git's own reason is told"
+
+
+def test_a_name_that_no_path_can_have_is_in_no_repository(call: Call, planned: Planned, plan: Path) -> None:
+    done = call("a" * 300, "--against", "HEAD")
+    assert (done.exit_code, planned.sources) == (2, [])
+    assert "--against needs git" in done.stderr
+
+
+def test_a_baseline_of_the_settings_has_no_say(call: Call, planned: Planned, plan: Path) -> None:
+    (plan.parent / "known.json").write_text('{"schema": "archlint/baseline/v1", "findings": []}', encoding="utf-8")
+    (plan.parent / "archlint.toml").write_text('baseline = "known.json"\n', encoding="utf-8")
+    plan.write_text(PLAN.format("router"), encoding="utf-8")
+    done = call("--adapter-config", "train.yml", "--against", "HEAD", "--format", "concise")
+    assert done.exit_code == 1
+    assert "baseline" not in done.stderr
+
+
+class Reading(Engine):
+    """Cannot check a source with an empty file; finds a fault in one with a file, or on a base, that says ``bad``."""
+
+    def check(self, source: str, options: Options) -> Report:
+        self.calls.append((source, options))
+        file = Path(source)
+        folder = file if file.is_dir() else file.parent
+        base = folder.parent / "base"
+        texts = [path.read_text(encoding="utf-8") for path in (*folder.iterdir(), *base.glob("*.json"))]
+        found = [Finding("ARC101", "a-name", Severity.ERROR, "it is bad", "")] if "bad" in texts else []
+        lacks = [Unchecked("model", f"{folder / 'config.json'} is empty")] if "" in texts else []
+        return Report(source, findings=tuple(found), unchecked=tuple(lacks))
+
+
+@pytest.fixture
+def reading(monkeypatch: pytest.MonkeyPatch, engine: Engine, tmp_path: Path) -> Reading:
+    made = Reading()
+    monkeypatch.setattr("archlint.engine.check", made.check)
+    git(tmp_path, "init", "-q", "-b", "main")
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "config.json").write_text("{}", encoding="utf-8")
+    (tmp_path / "model" / "modeling.py").write_text("good", encoding="utf-8")
+    commit(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    return made
+
+
+def test_code_beside_a_file_that_is_named_belongs_to_it(call: Call, reading: Reading) -> None:
+    Path("model/modeling.py").write_text("bad", encoding="utf-8")
+    done = call("model/config.json", "--against", "HEAD", "--format", "concise")
+    assert (done.exit_code, done.stdout) == (1, "model/config.json: new error ARC101 a-name: it is bad\n")
+
+
+def test_the_base_model_beside_an_adapter_belongs_to_it(call: Call, reading: Reading) -> None:
+    Path("base").mkdir()
+    Path("base/config.json").write_text("good", encoding="utf-8")
+    Path("adapter").mkdir()
+    settings = {"peft_type": "LORA", "base_model_name_or_path": "../base", "target_modules": ["q_proj"]}
+    Path("adapter/adapter_config.json").write_text(json.dumps(settings), encoding="utf-8")
+    commit(Path())
+    Path("base/config.json").write_text("bad", encoding="utf-8")
+    done = call("adapter", "--against", "HEAD", "--format", "concise")
+    assert (done.exit_code, done.stdout) == (1, "adapter: new error ARC101 a-name: it is bad\n")
+
+
+@pytest.mark.parametrize("folder", [".", "model"])
+def test_what_still_cannot_be_checked_is_told_as_that(
+    call: Call, reading: Reading, monkeypatch: pytest.MonkeyPatch, folder: str
+) -> None:
+    Path("model/config.json").write_text("", encoding="utf-8")
+    commit(Path())
+    Path("model/other.py").write_text("good", encoding="utf-8")
+    if folder == ".":
+        monkeypatch.chdir("model")
+    done = call(folder, "--against", "HEAD", "--format", "concise")
+    assert done.exit_code == 3
+    assert done.stdout == f"{folder}: still unchecked model: {Path(folder) / 'config.json'} is empty\n"
+
+
+def test_a_source_that_is_named_twice(call: Call, reading: Reading) -> None:
+    Path("model/modeling.py").write_text("bad", encoding="utf-8")
+    commit(Path())
+    Path("model/other.py").write_text("good", encoding="utf-8")
+    done = call("model", "model", "--against", "HEAD", "--format", "concise")
+    assert (done.exit_code, done.stdout) == (0, "")

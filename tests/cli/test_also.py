@@ -48,3 +48,10 @@ def test_a_diff_is_no_report(call: Call, tmp_path: Path) -> None:
     done = call("--adapter-config", f"{tmp_path}/train.yml", "--diff", f"--also=json={tmp_path}/a")
     assert done.exit_code == 2
     assert "--diff prints a diff, and takes no --also." in done.stderr
+
+
+@pytest.mark.parametrize("option", ["--output", "--write-baseline"])
+def test_two_options_do_not_write_to_one_file(call: Call, engine: Engine, tmp_path: Path, option: str) -> None:
+    done = call("error", f"--also=json={tmp_path}/a", option, f"{tmp_path}/../{tmp_path.name}/a")
+    assert (done.exit_code, engine.calls) == (2, [])
+    assert f"is the file of {option} too." in done.stderr

@@ -61,6 +61,8 @@ def test_the_exit_code_is_that_of_the_worst(
     ("arguments", "said"),
     [
         (["--offlin", "fine run.yml"], "No such option"),
+        (["--output", "x.json", "fine run.yml"], "--output is for one report"),
+        (["--also", "json=x.json", "fine run.yml", "error run.yml"], "--also is for one report"),
         (["fine run.yml", "--offline"], "options stand before the files"),
         (["fine run.yml", "--format", "json", "error run.yml"], "options stand before the files"),
     ],

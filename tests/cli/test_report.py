@@ -45,6 +45,8 @@ def test_files_and_standard_input(call: Call, file: Path) -> None:
     text = file.read_text(encoding="utf-8")
     done = CliRunner().invoke(app, ["report", "-", "--format", "concise"], input=text)
     assert (done.exit_code, done.stdout) == (0, call("report", str(file), "--format", "concise").stdout)
+    done = CliRunner(charset="utf-8").invoke(app, ["report", "-"], input=b"\xff")
+    assert (done.exit_code, done.stderr.split(":")[:2]) == (2, ["error", " standard input"])
     twice = call("report", str(file), str(file), "--format", "json")
     assert len(json.loads(twice.stdout)["reports"]) == 6
 
@@ -63,6 +65,10 @@ def test_versions_of_the_stack_do_not_mix(call: Call, file: Path, tmp_path: Path
         done = call("report", str(file), str(other), "--format", style)
         assert done.exit_code == 2
         assert "several versions of the stack" in done.stderr
+    for name in ("x.svg", "x.html"):
+        done = call("report", str(file), str(other), "--output", str(tmp_path / name))
+        assert (done.exit_code, (tmp_path / name).exists()) == (2, False)
+        assert f"--output {tmp_path / name} has one" in done.stderr
     shown = call("report", str(file), str(other))
     assert shown.stdout.count("peft 0.21.2") >= 1
     assert shown.stdout.count("peft 0.30.0") >= 1

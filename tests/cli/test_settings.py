@@ -367,6 +367,8 @@ class TestBaselines:
         assert asked("error", "info") == given
         project("target-modules = ['q_proj', 'v_proj']\n[source.error]\nscope = 'vision'")
         assert sorted(set(asked("error", "info"))) == sorted({given[0], given[0].replace("--scope vision ", "")})
+        project("trainer = 'trl-dpo'")
+        assert asked("error") == ["--trainer ('trl-dpo',)"]
 
     def test_rules_of_one_source_alone_are_those_of_which_something_is_mended(
         self, call: Call, engine: Engine, project: Set, monkeypatch: pytest.MonkeyPatch

@@ -98,6 +98,45 @@ def test_what_is_not_found_where_something_could_not_be_checked_is_not_mended() 
     assert compared(Report("x", unchecked=(LACK,)), Report("x")).checked == (LACK,)
 
 
+def test_nothing_is_called_checked_where_something_else_came_in_the_way() -> None:
+    lost = Unchecked("model", "it is not there")
+    comparison = compared(Report("x", unchecked=(LACK,)), Report("x", unchecked=(lost,)))
+    assert (comparison.unchecked, comparison.checked) == ((lost,), ())
+    reworded = dataclasses.replace(LACK, why="no batch fits at all")
+    assert compared(Report("x", unchecked=(LACK,)), Report("x", unchecked=(reworded,))).checked == ()
+
+
+def test_what_still_cannot_be_checked_is_named() -> None:
+    lacking = run_of(Report("x", unchecked=(LACK,)))
+    difference = Difference.of(lacking, lacking)
+    assert concise.render(difference) == "x: still unchecked the training step: no batch fits\n"
+    assert "unchecked  the training step: no batch fits (as before)" in _shown(difference)
+    assert "no batch fits" in markdown.render(difference)
+
+
+def test_what_is_new_where_not_all_was_checked_before_may_have_been_there() -> None:
+    def told(*before: Unchecked) -> str:
+        return words.remark(compared(Report("x", unchecked=before), Report("x", findings=(finding(),))))
+
+    assert told(LACK) == "not everything could be checked before: what is new may have been there"
+    assert told() == ""
+
+
+def test_the_gravest_of_findings_that_are_the_same_counts() -> None:
+    places = "layers.{0..3}.q"
+    warning, error = (finding("ARC507", severity, places) for severity in (Severity.WARNING, Severity.ERROR))
+    for found in ((error, warning), (warning, error)):
+        comparison = compared(Report("x", findings=(warning,)), Report("x", findings=found))
+        assert [pair.is_worse for pair in comparison.changed] == [True]
+
+
+def test_no_report_on_a_source_hides_another() -> None:
+    good, bad = Report("x"), Report("x", findings=(finding(severity=Severity.ERROR),))
+    difference = Difference.of(run_of(good, good), run_of(bad, good, good))
+    assert difference.exit_code(Severity.ERROR) == 1
+    assert [len(comparison.new) for comparison in difference.comparisons] == [1, 0, 0]
+
+
 def test_layers_that_are_counted_otherwise_are_a_change_and_nothing_new() -> None:
     before = Report("x", findings=(finding("ARC601", Severity.WARNING, "layers.{0..3}.q"),))
     after = Report("x", findings=(finding("ARC601", Severity.WARNING, "layers.{0..5}.q"),))
@@ -136,6 +175,7 @@ def test_sources_are_held_side_by_side_by_name_and_two_alone_by_that() -> None:
     assert (kept.source, len(kept.mended)) == ("b", 1)
     assert (new.source, new.before, words.remark(new)) == ("c", None, "checked for the first time")
     assert (gone.source, gone.after, words.remark(gone)) == ("a", None, "not checked any more")
+    assert words.tally(Difference.of(before, after)) == "nothing new, 1 mended, 1 not checked any more"
     (one,) = Difference.of(run_of(Report("old", findings=(finding(),))), run_of(Report("new"))).comparisons
     assert (one.source, len(one.mended)) == ("new", 1)
 
@@ -155,7 +195,8 @@ def test_difference_as_a_comment(upgraded: Difference, golden: Callable[[str], N
 def test_a_difference_for_programs(upgraded: Difference) -> None:
     found = json.loads(document.render(upgraded))
     VALIDATOR.validate(found)
-    assert found["summary"] == {"new": 1, "mended": 1, "changed": 2, "worse": 1, "lost": 0, "unchecked": 0}
+    counts = {"new": 1, "mended": 1, "changed": 2, "worse": 1, "lost": 0, "unchecked": 0}
+    assert found["summary"] == {**counts, "errors": 1, "warnings": 1, "infos": 0}
     (comparison,) = found["comparisons"]
     assert [item["code"] for item in comparison["mended"]] == ["ARC101"]
     assert comparison["recipe"]["after"]["lora"]["r"] == 8

@@ -137,6 +137,13 @@ def test_other_texts_are_refused(text: str, tmp_path: Path) -> None:
         stored.read(file)
 
 
+@pytest.mark.parametrize("number", ["NaN", "-Infinity", "1e999"])
+def test_numbers_that_json_does_not_have_are_refused(gemma: Run, number: str) -> None:
+    text = json_document.render(gemma).replace('"seconds": ', f'"seconds": {number}, "was": ')
+    with pytest.raises(DocumentError, match=f"is no JSON: {number} is no number of JSON"):
+        stored.parse(text)
+
+
 def test_a_broken_line_is_named(several: Run) -> None:
     with pytest.raises(DocumentError, match="line 2 is no JSON"):
         stored.parse(json_lines.render(several).splitlines()[0] + '\n{"schema":')

@@ -19,6 +19,7 @@ from archlint.core.blueprint import Scope
 from archlint.core.catalog import Catalog
 from archlint.core.finding import Finding, Severity
 from archlint.core.report import Environment, Report, Run
+from archlint.core.training import Trainer
 from archlint.core.trial import USER, Plan
 from archlint.sources import SourceOptions
 
@@ -235,3 +236,14 @@ def test_a_live_models_own_code_may_say_it_too(tmp_path: Path, monkeypatch: pyte
     (suppressed,) = report.suppressed
     assert suppressed.reason == "it is meant"
     assert suppressed.location.file == str(tmp_path / "own_net.py")
+
+
+def test_what_a_trainer_makes_of_the_model_is_not_suppressed(tmp_path: Path) -> None:
+    folder = write(tmp_path / "own", model="# archlint: ignore[ARC7]")
+    code = folder / "modeling_own.py"
+    unshifted = code.read_text().replace("logits[:, :-1].flatten(0, 1), labels[:, 1:]", "logits.flatten(0, 1), labels")
+    code.write_text(unshifted)
+    report = engine.check(str(folder), dataclasses.replace(OPTIONS, trainers=(Trainer.TRANSFORMERS,)))
+    assert "ARC707" in codes([one.finding for one in report.suppressed])
+    (verdict,) = report.verdicts
+    assert (verdict.status, verdict.codes) == ("differs", ("ARC707",))

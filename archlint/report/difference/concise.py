@@ -1,4 +1,4 @@
-"""``--format concise`` of a difference: a line for each thing that is not as it was."""
+"""``--format concise`` of a difference: a line for each thing that is not as it was, or cannot be checked."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from archlint.report.quoting import one_line
 
 
 def render(difference: Difference) -> str:
-    """``source: new error CODE name …``, and likewise what is ``worse``, ``changed``, ``mended`` or ``lost``."""
+    """``source: new error CODE name …``, and likewise what is ``worse``, ``mended``, ``lost``, ``unchecked``, …."""
     return "".join(f"{line}\n" for comparison in difference.comparisons for line in _lines(comparison))
 
 
@@ -32,6 +32,8 @@ def _lines(comparison: Comparison) -> Iterator[str]:
         yield f"{source}: lost {concise.told(finding)}"
     for item in comparison.unchecked:
         yield f"{source}: unchecked {one_line(item.what)}: {one_line(item.why)}"
+    for item in comparison.still_unchecked:
+        yield f"{source}: still unchecked {one_line(item.what)}: {one_line(item.why)}"
     for item in comparison.checked:
         yield f"{source}: checked {one_line(item.what)}"
     if (recipes := comparison.recipes) is not None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from archlint import __version__
 from archlint.core.comparison import Comparison, Difference
+from archlint.core.finding import Severity
 from archlint.core.report import Run, Unchecked
 from archlint.core.trial import Trial
 from archlint.report import contract
@@ -27,6 +28,7 @@ def schema() -> Any:
 def document(difference: Difference) -> dict[str, Any]:
     """A difference as one document of JSON values."""
     comparisons = difference.comparisons
+    bad = [finding.severity for comparison in comparisons for finding in comparison.bad]
     return {
         "schema": SCHEMA,
         "archlint": __version__,
@@ -39,6 +41,9 @@ def document(difference: Difference) -> dict[str, Any]:
             "changed": sum(len(comparison.changed) for comparison in comparisons),
             "worse": sum(pair.is_worse for comparison in comparisons for pair in comparison.changed),
             "lost": sum(len(comparison.lost) for comparison in comparisons),
+            "errors": bad.count(Severity.ERROR),
+            "warnings": bad.count(Severity.WARNING),
+            "infos": bad.count(Severity.INFO),
             "unchecked": sum(len(comparison.after.unchecked) for comparison in comparisons if comparison.after),
         },
     }

@@ -13,7 +13,7 @@ from archlint.core.finding import Finding, Severity
 from archlint.core.report import Unchecked
 from archlint.report import blocks, wording
 from archlint.report.difference import words
-from archlint.report.layout import Facts, Row, Source, Verbatim
+from archlint.report.layout import GUTTER, Facts, Row, Source, Verbatim
 from archlint.report.quoting import gist, one_line, visible
 from archlint.report.snippet import WIDTH, lora_config
 
@@ -57,6 +57,8 @@ def _comparison(comparison: Comparison) -> Iterator[RenderableType]:
         yield _line("lost", "magenta", finding, "not found, where not everything could be checked")
     for item in comparison.unchecked:
         yield _item("unchecked", "bold magenta", item)
+    for item in comparison.still_unchecked:
+        yield _item("unchecked", "magenta", item, " (as before)")
     for item in comparison.checked:
         yield _item("checked", "green", item)
     yield from _recipe(comparison)
@@ -72,8 +74,9 @@ def _line(label: str, style: str, finding: Finding, remark: str = "") -> Row:
     return Row(Text(label, style), head.append(f" ({gist(remark, _LONGEST)})" if remark else "", "dim"), quoted=True)
 
 
-def _item(label: str, style: str, item: Unchecked) -> Row:
-    return Row(Text(label, style), Text.assemble((f"{one_line(item.what)}: ", "bold"), one_line(item.why)), quoted=True)
+def _item(label: str, style: str, item: Unchecked, remark: str = "") -> Row:
+    told = Text.assemble((f"{one_line(item.what)}: ", "bold"), one_line(item.why), (remark, "dim"))
+    return Row(Text(label, style), told, gutter=GUTTER + 2, quoted=True)
 
 
 def _recipe(comparison: Comparison) -> Iterator[RenderableType]:

@@ -30,6 +30,7 @@ def tally(difference: Difference) -> str:
         "suppressed": sum(len(comparison.suppressed) for comparison in found),
         "changed": len(pairs) - worse,
         "new infos" if infos > 1 else "new info": infos,
+        "not checked any more": sum(comparison.after is None for comparison in found),
         "not checked": sum(len(comparison.after.unchecked) for comparison in found if comparison.after),
     }
     told = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
@@ -84,7 +85,10 @@ def _written(name: str, arguments: Mapping[str, Any]) -> str:
 
 
 def remark(comparison: Comparison) -> str:
-    """Why there is nothing to hold side by side; empty where there is."""
+    """Why there is nothing to hold side by side, or not all; empty where there is."""
     if comparison.after is None:
         return "not checked any more"
-    return "checked for the first time" if comparison.before is None else ""
+    if comparison.before is None:
+        return "checked for the first time"
+    unsure = comparison.was_blind and bool(comparison.new)
+    return "not everything could be checked before: what is new may have been there" if unsure else ""
