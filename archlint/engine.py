@@ -5,33 +5,29 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import gc
-import operator
 import platform
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
-from archlint import published, suppressions
+from archlint import extent, published, suppressions
 from archlint.core.blueprint import (
     Blueprint,
     Kind,
     ModelInfo,
     Operation,
     Scope,
-    Site,
-    fold_sites,
     is_projection,
-    matrix_size,
 )
 from archlint.core.catalog import Catalog, RuleLoadError
-from archlint.core.finding import Finding, FoldedSites, LeftOut, Severity
+from archlint.core.finding import Finding, LeftOut, Severity
 from archlint.core.means import ALL, Means
-from archlint.core.report import Adapted, Dying, Environment, Part, Report, Run, Unchecked
+from archlint.core.report import Environment, Report, Run, Unchecked
 from archlint.core.rule import Rule
 from archlint.core.suppression import Suppressed
 from archlint.core.training import Trained, Trainer, Training
@@ -395,11 +391,11 @@ def _judge(opened: Opened, options: Options) -> Report:
         left_out=left_out,
         training=blueprint.training,
         verdicts=_verdicts(blueprint, recipe, findings),
-        dying=tuple(_dying(blueprint)),
+        dying=tuple(extent.dying(blueprint)),
         plan=blueprint.plan,
-        adapts=_adapts(blueprint),
+        adapts=extent.adapted(blueprint),
         stock=blueprint.stock,
-        modules=_modules(blueprint, recipe),
+        modules=extent.modules(blueprint, recipe),
         unchecked=tuple(unchecked),
         notes=(
             *opened.notes,
@@ -475,42 +471,6 @@ def _verdicts(blueprint: Blueprint, recipe: Trial | None, findings: Sequence[Fin
     return tuple(verdicts(known, environment().transformers))
 
 
-def _modules(blueprint: Blueprint, recipe: Trial | None) -> tuple[Part, ...]:
-    """The census, and what the recipe and the user's plan adapt of it."""
-    user = blueprint.plan
-    proposed = frozenset(() if recipe is None else recipe.adapted)
-    planned = None if user is None else frozenset(user.adapted)
-    saved, saved_by_plan = (frozenset(() if trial is None else trial.saved) for trial in (recipe, user))
-    groups: dict[tuple[int, bool, bool | None, bool, bool], list[Site]] = {}
-    for site in blueprint.sites:
-        path = site.path
-        own = None if planned is None else path in planned
-        key = (site.size, path in proposed, own, _is_within(path, saved), _is_within(path, saved_by_plan))
-        groups.setdefault(key, []).append(site)
-    order = {site.path: number for number, site in enumerate(blueprint.sites)}
-    parts = [
-        (order[fold.sites[0].path], Part(FoldedSites.of(fold), size * fold.count, recipe, plan, whole, whole_by_plan))
-        for (size, recipe, plan, whole, whole_by_plan), sites in groups.items()
-        for fold in fold_sites(sites)
-    ]
-    return tuple(part for _, part in sorted(parts, key=operator.itemgetter(0)))
-
-
-def _is_within(path: str, modules: Collection[str]) -> bool:
-    """Whether ``path`` is that of one of ``modules``, or below one."""
-    while modules and path and path not in modules:
-        path = path.rpartition(".")[0]
-    return path in modules
-
-
-def _adapts(blueprint: Blueprint) -> tuple[Adapted, ...]:
-    """Where the user's plan puts adapters."""
-    adapted = frozenset(() if blueprint.plan is None else blueprint.plan.adapted)
-    folds = fold_sites(site for site in blueprint.sites if site.path in adapted)
-    total = blueprint.model.parameters
-    return tuple(Adapted(FoldedSites.of(fold), sum(map(matrix_size, fold.sites)) / total) for fold in folds)
-
-
 def _trained(blueprint: Blueprint, prover: Prover, recipe: Trial | None, options: Options) -> Blueprint:
     """``blueprint`` with what came of real steps: with the user's plan as it is, or the recipe and what it needs."""
     from archlint.proving.real_training import train
@@ -525,14 +485,6 @@ def _trained(blueprint: Blueprint, prover: Prover, recipe: Trial | None, options
         options.progress("training a small copy")
         trained = train(prover.model, blueprint, trial, arguments)
     return dataclasses.replace(blueprint, training=dataclasses.replace(training, trained=trained))
-
-
-def _dying(blueprint: Blueprint) -> Iterator[Dying]:
-    """Where the plans that are judged put adapters that get no gradient."""
-    for trial in blueprint.trials:
-        if trial.dead:
-            dead = (blueprint.by_path[path] for path in trial.dead if path in blueprint.by_path)
-            yield Dying(trial.plan.name, tuple(map(FoldedSites.of, fold_sites(dead))))
 
 
 def _untold(blueprint: Blueprint, findings: Iterable[Finding]) -> Iterator[Unchecked]:

@@ -22,6 +22,7 @@ KNOWS = {
     "report": "core",
     "plans": "core",
     "baselines": "core",
+    "extent": "core",
     "settings": "",
     "sources": "",
     "published": "plans sources",
@@ -35,8 +36,8 @@ KNOWS = {
     "judging": "core rules solving",
     "suppressions": "core",
     "testing": "core quiet sources skeleton survey proving training",
-    "engine": "core deadline plans published quiet report rules skeleton sources survey proving solving training "
-    "surgery judging suppressions",
+    "engine": "core deadline extent plans published quiet report rules skeleton sources survey proving solving "
+    "training surgery judging suppressions",
     "fixing": "core plans engine",
     "patching": "core engine running surgery",
     "api": "core plans sources engine patching solving",
