@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,5 +56,8 @@ def render_difference(
     if style == "html":
         from archlint.report import html
 
-        return html.render([difference.before, difference.after], rules=list(catalog.rules.values()))
+        found = difference.comparisons
+        named = (dataclasses.replace(one.before, source=one.source) for one in found if one.before is not None)
+        before = dataclasses.replace(difference.before, reports=tuple(named))
+        return html.render([before, difference.after], rules=list(catalog.rules.values()))
     return render(difference.news, style=style, fail_on=fail_on, catalog=catalog, options=options, output=output)

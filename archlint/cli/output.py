@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import contextlib
+import errno
 import os
 import shutil
 import stat
@@ -98,7 +99,9 @@ def check_writable(path: Path, spelt: str = "--output") -> None:
 
 
 def write(path: Path, text: str, spelt: str = "--output") -> None:
-    """Write a file as a whole or not at all; what is no regular file (``/dev/stdout``, a pipe) is written into.
+    """Write a file as a whole or not at all.
+
+    What is no regular file (``/dev/stdout``, a pipe), or is a mount point of its own, is written into.
 
     Args:
         spelt: the option that names it.
@@ -158,7 +161,13 @@ def _replace(target: Path, text: str) -> None:
         with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace", newline="") as file:
             file.write(text)
         temporary.chmod(_mode(target))
-        temporary.replace(target)
+        try:
+            temporary.replace(target)
+        except OSError as error:
+            if error.errno != errno.EBUSY:
+                raise
+            target.write_text(text, encoding="utf-8", errors="backslashreplace", newline="")  # mounted by itself
+            temporary.unlink()
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import stat
@@ -125,3 +126,14 @@ def test_what_standard_output_refuses_is_an_error_of_its_own(monkeypatch: pytest
 def test_a_reader_who_has_left_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdout", Refusing(BrokenPipeError(32, "Broken pipe")))
     output.emit("x")
+
+
+def test_a_file_that_is_mounted_is_written_into(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def replace(self: Path, target: Path) -> Path:
+        raise OSError(errno.EBUSY, "Device or resource busy")
+
+    monkeypatch.setattr(Path, "replace", replace)
+    (tmp_path / "out").write_text("what is longer")
+    output.write(tmp_path / "out", "new\n")
+    assert (tmp_path / "out").read_bytes() == b"new\n"
+    assert [file.name for file in tmp_path.iterdir()] == ["out"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -127,3 +128,11 @@ def test_a_stored_run_keeps_its_time(call: Call, file: Path) -> None:
     runs = stored.read(file)
     assert {run.created for run in runs} == {CREATED}
     assert json_lines.render(Run(ENVIRONMENT, runs[0].reports, CREATED)) == file.read_text().splitlines(True)[0]
+
+
+def test_a_page_of_a_diff_is_the_history_of_one_model(call: Call, engine: Engine, tmp_path: Path) -> None:
+    before, after = (written(tmp_path / f"{name}.json", name, call=call) for name in ("error-old", "fine-new"))
+    page = call("diff", str(before), str(after), "--format", "html").stdout
+    (data,) = re.findall(r'<script[^>]*type="application/json"[^>]*>(.*?)</script>', page, re.DOTALL)
+    sources = [report["source"] for run in json.loads(data)["runs"] for report in run["document"]["reports"]]
+    assert sources == ["fine-new", "fine-new"]
