@@ -6,7 +6,7 @@ import dataclasses
 import json
 import os
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ class Entry:
     """A finding that is known. It stays the same when layers are counted otherwise."""
 
     source: str
-    """As it was given, or for a path the way to it from the working directory."""
+    """As it was given, or for a path the way to it from the baseline's folder."""
     asked: str
     """What was asked of it beside: options that decide what there is to find."""
     code: str
@@ -37,7 +37,7 @@ class Entry:
 
     @classmethod
     def of(cls, source: str, asked: str, finding: Finding) -> Entry:
-        return cls(_place(source), asked, finding.code, finding.fingerprint, finding.severity.value, finding.message)
+        return cls(source, asked, finding.code, finding.fingerprint, finding.severity.value, finding.message)
 
     def covers(self, finding: Finding) -> bool:
         """Whether it is this one that is known, and no worse than it was."""
@@ -50,6 +50,8 @@ class Baseline:
     """The findings that are known, of all sources."""
 
     entries: frozenset[Entry] = frozenset()
+    folder: Path = field(default=Path(), compare=False)
+    """The one of its file, that sources which are paths are named from."""
 
     @classmethod
     def read(cls, path: Path) -> Baseline:
@@ -69,7 +71,7 @@ class Baseline:
         findings = document.get("findings")
         if not isinstance(findings, list):
             raise BaselineError(f"{path}: findings is no list")
-        return cls(frozenset(_entry(path, number, given) for number, given in enumerate(findings)))
+        return cls(frozenset(_entry(path, number, given) for number, given in enumerate(findings)), path.parent)
 
     @property
     def text(self) -> str:
@@ -86,10 +88,10 @@ class Baseline:
             asked: of the sources; what is known by other questions stays.
         """
         stale = {entry for report in run.reports for entry in self._gone(report, codes, asked)}
-        found = {Entry.of(report.source, asked, finding) for report in run.reports for finding in _judged(report)}
+        found = {Entry.of(self._place(report), asked, finding) for report in run.reports for finding in _judged(report)}
         renewed = {_identity(entry) for entry in found}
         kept = (entry for entry in self.entries - stale if _identity(entry) not in renewed)
-        return Baseline(frozenset([*found, *kept]))
+        return Baseline(frozenset([*found, *kept]), self.folder)
 
     def applied(self, run: Run, codes: Collection[str], asked: str = "") -> Run:
         """``run`` without the findings that are known; its reports' notes say how many these are, and which are gone.
@@ -107,15 +109,21 @@ class Baseline:
         notes = []
         if known:
             notes.append(f"{len(known)} known: in the baseline, and not shown")
+        findings = tuple(finding for finding in report.findings if finding not in known)
         suppressed = {(one.finding.code, one.finding.fingerprint) for one in report.suppressed}
-        gone = sorted(self._gone(report, codes, asked))
+        spread = {finding.code for finding in findings}  # a finding of more places is another one, and mends none
+        gone = sorted(entry for entry in self._gone(report, codes, asked) if entry.code not in spread)
         mended = [entry for entry in gone if (entry.code, entry.fingerprint) not in suppressed]
         notes += [f"the baseline's {entry.code} is mended: {entry.message}" for entry in mended]
-        findings = tuple(finding for finding in report.findings if finding not in known)
-        return dataclasses.replace(report, findings=findings, notes=(*report.notes, *notes))
+        return dataclasses.replace(report, findings=findings, known=len(known), notes=(*report.notes, *notes))
+
+    def _place(self, report: Report) -> str:
+        """What its source is called in the file."""
+        source = report.source
+        return Path(os.path.relpath(source, self.folder)).as_posix() if Path(source).exists() else source
 
     def _of(self, report: Report) -> Iterable[Entry]:
-        place = _place(report.source)
+        place = self._place(report)
         return (entry for entry in self.entries if entry.source == place)
 
     def _gone(self, report: Report, codes: Collection[str], asked: str) -> set[Entry]:
@@ -128,10 +136,6 @@ class Baseline:
             for entry in self._of(report)
             if entry.code in codes and entry.asked == asked and (entry.code, entry.fingerprint) not in found
         }
-
-
-def _place(source: str) -> str:
-    return Path(os.path.relpath(source)).as_posix() if Path(source).exists() else source
 
 
 def _identity(entry: Entry) -> tuple[str, str, str, str]:

@@ -210,6 +210,8 @@ class _Reader:
             return "is set for single sources, in a section of theirs"
         if name in self.others:
             return "is an option of the command line alone"
+        if (*self._root, name) == _TABLE[:1]:
+            return "is no setting; what pyproject.toml has in [tool.archlint] stands by itself here"
         near = difflib.get_close_matches(name.lower().replace("_", "-"), [*self.keys, _SOURCE], 1)
         return f"is no setting{f'; did you mean {near[0]}?' if near else ''}"
 

@@ -165,3 +165,21 @@ def test_a_folder_is_the_same_however_the_way_to_it_is_said(tmp_path: Path, monk
 
     for way in ("net", "net/", str(tmp_path / "net")):
         assert baseline.applied(run(finding(), source=way), CODES).exit_code(Severity.ERROR) == 0
+
+
+def test_paths_are_named_from_the_folder_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "runs").mkdir()
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "known.json"
+    file.write_text(Baseline(folder=file.parent).updated(run(finding(), source="model"), CODES).text, encoding="utf-8")
+    monkeypatch.chdir(tmp_path / "runs")
+    (report,) = Baseline.read(Path("../known.json")).applied(run(finding(), source="../model"), CODES).reports
+    assert (report.findings, report.known) == ((), 1)
+
+
+def test_a_finding_that_spreads_is_not_called_mended() -> None:
+    wide = finding(pattern="layers.{0..3}.{q,o}")
+    (report,) = known(finding()).applied(run(wide), CODES).reports
+    assert (report.findings, report.known) == ((wide,), 0)
+    assert not any("mended" in note for note in report.notes)

@@ -123,6 +123,7 @@ class TestValues:
             ("Fail_On = 'error'", "1: Fail_On is no setting; did you mean fail-on?"),
             ("sources.x.scope = 'all'", "1: sources is no setting; did you mean source?"),
             ("something = 1", "1: something is no setting\n"),
+            ("[tool.archlint]\nscope = 'text'", "1: tool is no setting; what pyproject.toml has in [tool.archlint]"),
             ("'a b' = 1", '1: "a b" is no setting\n'),
             ("output = 'x'", "1: output is an option of the command line alone\n"),
             (

@@ -10,10 +10,12 @@ import os
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 WRONG_USAGE = 2
+NUMBERS = ("errors", "warnings", "infos", "unchecked", "mended")
+"""Fields of the report's summary that are outputs; the last is there with ``against`` alone."""
 OPTIONS = ("adapter-config", "format", "fail-on", "baseline", "against")
 """Inputs that are options of the same name, left out where they are empty."""
 
@@ -53,14 +55,18 @@ def main() -> int:
         command = [str(Path(sys.executable).with_name("archlint")), "check", *arguments(report)]
     except InputError as error:
         print(f"::error title=archlint::{error}", flush=True)
+        tell({"exit-code": WRONG_USAGE})
         return WRONG_USAGE
     code = subprocess.run(command, check=False).returncode
-    outputs = {"exit-code": code}
-    if report.is_file():
-        outputs |= json.loads(report.read_text(encoding="utf-8"))["summary"]
+    numbers = json.loads(report.read_text(encoding="utf-8"))["summary"] if report.is_file() else {}
+    tell({"exit-code": code, **{name: numbers[name] for name in NUMBERS if name in numbers}})
+    return code
+
+
+def tell(outputs: Mapping[str, int]) -> None:
+    """Make these the step's outputs."""
     with Path(os.environ["GITHUB_OUTPUT"]).open("a", encoding="utf-8") as file:
         file.writelines(f"{name}={content}\n" for name, content in outputs.items())
-    return code
 
 
 if __name__ == "__main__":

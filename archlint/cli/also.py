@@ -50,6 +50,8 @@ def _formats_and_files(ctx: click.Context, __: click.Parameter, values: Sequence
     found: dict[Path, str] = {}
     for value in values:
         style, _, name = value.partition("=")
+        if style and name and style not in FORMATS:
+            raise click.BadParameter(f"{value!r}: {style!r} is not one of {', '.join(map(repr, FORMATS))}.")
         if style not in FORMATS or not name:
             raise click.BadParameter(f"{value!r} is no FORMAT=FILE, such as sarif=archlint.sarif.")
         if (path := Path(name)) in found:

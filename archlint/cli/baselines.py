@@ -71,7 +71,7 @@ class Known:
         from archlint.baselines import Baseline
 
         if self._kept is not None:
-            self._baseline = (self._baseline or Baseline()).updated(run, codes, asked)
+            self._baseline = (self._baseline or Baseline(folder=self._kept.parent)).updated(run, codes, asked)
         return run if self._baseline is None else self._baseline.applied(run, codes, asked)
 
     def keep(self) -> None:

@@ -111,6 +111,7 @@ Exit codes:
 )
 @option(
     "--output",
+    "-o",
     type=click.Path(path_type=Path),
     metavar="FILE",
     help="Write there: full as x.svg or x.html has colours.",

@@ -38,7 +38,7 @@ def format_option(function: F) -> F:
     "--output",
     type=click.Path(file_okay=False, path_type=Path),
     metavar="FOLDER",
-    help="Write the list and a page on each rule there, as Markdown.",
+    help="Write pages there, with --format markdown.",
     section="Options",
 )
 @load_option("Options")

@@ -9,6 +9,7 @@ from functools import cached_property
 from itertools import zip_longest
 
 from archlint.core.finding import Finding, Severity
+from archlint.core.folding import size, unfold, without_indices
 from archlint.core.report import Report, Run, Unchecked
 from archlint.core.suppression import Suppressed
 from archlint.core.trial import Trial
@@ -23,7 +24,8 @@ class Pair:
 
     @property
     def is_worse(self) -> bool:
-        return self.after.severity.rank < self.before.severity.rank
+        """Whether it is graver, or has spread to other places of the model: more layers of the same are none."""
+        return self.after.severity.rank < self.before.severity.rank or not _places(self.after) <= _places(self.before)
 
 
 @dataclass(frozen=True)
@@ -36,9 +38,9 @@ class Comparison:
 
     @cached_property
     def new(self) -> tuple[Finding, ...]:
-        """What was not found before."""
-        known = _identified(self.before)
-        return tuple(finding for key, finding in _identified(self.after).items() if key not in known)
+        """What was not found before, nor at some of its places."""
+        paired = {_identity(pair.after) for pair in self._pairs}
+        return tuple(finding for key, finding in _identified(self.after).items() if key not in paired)
 
     @cached_property
     def mended(self) -> tuple[Finding, ...]:
@@ -53,16 +55,14 @@ class Comparison:
     @cached_property
     def suppressed(self) -> tuple[Suppressed, ...]:
         """What was found before, and is suppressed by now."""
-        gone = set(_identified(self.before)).difference(_identified(self.after))
+        gone = set(_identified(self.before)).difference(_identity(pair.before) for pair in self._pairs)
         found = () if self.after is None else self.after.suppressed
         return tuple(one for one in found if _identity(one.finding) in gone)
 
     @cached_property
     def changed(self) -> tuple[Pair, ...]:
         """What is still found, and not quite the same."""
-        known = _identified(self.before)
-        pairs = (Pair(known[key], finding) for key, finding in _identified(self.after).items() if key in known)
-        return tuple(pair for pair in pairs if _told(pair.before) != _told(pair.after))
+        return tuple(pair for pair in self._pairs if _told(pair.before) != _told(pair.after))
 
     @cached_property
     def same(self) -> tuple[Finding, ...]:
@@ -120,12 +120,24 @@ class Comparison:
         there = (self.before is None) == (self.after is None)
         return there and not any(lists) and self.recipes is None
 
+    @cached_property
+    def _pairs(self) -> tuple[Pair, ...]:
+        """What both have: the same finding, or else one by the same rule that shares places of the model with it."""
+        before, after = dict(_identified(self.before)), dict(_identified(self.after))
+        pairs = [Pair(before.pop(key), after.pop(key)) for key in list(after) if key in before]
+        for finding in after.values():
+            alike = (key for key, old in before.items() if old.code == finding.code and _places(old) & _places(finding))
+            if (key := next(alike, None)) is not None:
+                pairs.append(Pair(before.pop(key), finding))
+        return tuple(pairs)
+
     @property
     def _gone(self) -> tuple[Finding, ...]:
         """What is not found any more; nothing where the source itself is not asked for any more."""
         if self.after is None:
             return ()
-        still = {*_identified(self.after), *(_identity(one.finding) for one in self.after.suppressed)}
+        still = {_identity(pair.before) for pair in self._pairs}
+        still |= {_identity(one.finding) for one in self.after.suppressed}
         return tuple(finding for key, finding in _identified(self.before).items() if key not in still)
 
 
@@ -193,6 +205,20 @@ def _identified(report: Report | None) -> Mapping[tuple[str, str], Finding]:
 
 def _identity(finding: Finding) -> tuple[str, str]:
     return finding.code, finding.fingerprint
+
+
+def _places(finding: Finding) -> frozenset[tuple[str, str]]:
+    """Classes and paths without indices."""
+    return frozenset((fold.type, path) for fold in finding.sites for path in _written_out(fold.pattern))
+
+
+def _written_out(pattern: str) -> Sequence[str]:
+    bare = without_indices(pattern)
+    return unfold(bare) if size(bare) <= _MOST else (bare,)
+
+
+_MOST = 10_000
+"""Paths that one pattern is written out to."""
 
 
 def _told(finding: Finding) -> object:

@@ -90,6 +90,8 @@ class Report:
     findings: tuple[Finding, ...] = ()
     suppressed: tuple[Suppressed, ...] = ()
     """What comments in the model's own code suppress. It counts for nothing."""
+    known: int = 0
+    """Number of findings that are not among them, as a baseline has them."""
     recipe: Trial | None = None
     """The best plan found, with its trial; ``None`` where nothing could be proposed."""
     left_out: tuple[LeftOut, ...] = ()

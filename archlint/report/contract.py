@@ -67,6 +67,7 @@ def _report(report: Report) -> dict[str, Any]:
         "scope": report.scope.value,
         "findings": list(map(finding, report.findings)),
         "suppressed": list(map(suppressed, report.suppressed)),
+        "known": report.known,
         "recipe": None if report.recipe is None else _recipe(report, report.recipe),
         "plan": None if report.plan is None else {**planned(report.plan), **_extent(report, report.plan)},
         "stock": [{"name": trial.plan.name, **planned(trial)} for trial in report.stock],

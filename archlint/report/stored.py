@@ -83,6 +83,8 @@ def _is_json(line: str) -> bool:
 
 
 def _run(given: Value) -> Run:
+    if "schema" not in given.mapping():
+        raise DocumentError(f"{given.named} is no report of --format json or jsonl: it has no schema")
     schema = given["schema"].text()
     if schema != SCHEMA:
         raise DocumentError(f"{given['schema'].place} is {schema!r}, and {SCHEMA} is what this archlint reads")
@@ -107,6 +109,7 @@ def _report(given: Value) -> Report:
         scope=given["scope"].word(Scope),
         findings=given["findings"].each(_finding),
         suppressed=given.rows("suppressed", _suppressed),
+        known=given.get("known", Value.integer, 0),
         recipe=None if recipe is None else _trial(recipe, "recipe"),
         left_out=() if recipe is None else recipe.rows("left_out", _left_out),
         training=Training(trainers=tuple(verdict.trainer for verdict in verdicts), trained=trained),

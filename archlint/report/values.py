@@ -49,7 +49,7 @@ class Value:
     def __getitem__(self, name: str) -> Value:
         """The field of that name."""
         if name not in self.mapping():
-            raise DocumentError(f"{self._named} has no {name}")
+            raise DocumentError(f"{self.named} has no {name}")
         return self._below(name)
 
     def get(self, name: str, read: Callable[[Value], T], default: T) -> T:
@@ -110,8 +110,9 @@ class Value:
     def _refuse(self, expected: str) -> NoReturn:
         shown = json.dumps(self.content)
         shown = shown if len(shown) <= _LONGEST else f"{shown[: _LONGEST - 1]}…"
-        raise DocumentError(f"{self._named}: {expected} is expected, not {shown}")
+        raise DocumentError(f"{self.named}: {expected} is expected, not {shown}")
 
     @property
-    def _named(self) -> str:
+    def named(self) -> str:
+        """Where it is, in words."""
         return self.place or "the document"

@@ -150,7 +150,7 @@ def occasion(report: Report) -> str:
 
 
 def tally(run: Run) -> str:
-    """``1 error, 4 infos, 1 not checked, 2 suppressed``; what there is none of is left out."""
+    """``1 error, 4 infos, 1 not checked, 2 suppressed, 3 known``; what there is none of is left out."""
     parts = [plural(count, severity.value) for severity in Severity if (count := run.count(severity))]
     if run.unchecked:
         parts.append(f"{run.unchecked} not checked")
@@ -158,4 +158,6 @@ def tally(run: Run) -> str:
         parts.insert(0, "clean")
     if count := sum(len(report.suppressed) for report in run.reports):
         parts.append(f"{count} suppressed")
+    if count := sum(report.known for report in run.reports):
+        parts.append(f"{count} known")
     return ", ".join(parts)

@@ -27,7 +27,7 @@ def test_each_format_is_what_it_would_be_alone(call: Call, engine: Engine, tmp_p
         ("sarif", "'sarif' is no FORMAT=FILE, such as sarif=archlint.sarif."),
         ("sarif=", "'sarif=' is no FORMAT=FILE"),
         ("=file", "'=file' is no FORMAT=FILE"),
-        ("word=file", "'word=file' is no FORMAT=FILE"),
+        ("word=file", "'word=file': 'word' is not one of 'full', 'concise', "),
         ("sarif=none/such", "--also none/such: the folder"),
     ],
 )

@@ -83,7 +83,7 @@ def test_what_is_no_report_is_wrong_usage(call: Call, file: Path, tmp_path: Path
     other.write_text("{}", encoding="utf-8")
     done = call(command, str(other), str(file))
     assert (done.exit_code, done.stdout) == (2, "")
-    assert f"error: {other}: the document has no schema\n" in done.stderr
+    assert f"error: {other}: the document is no report of --format json or jsonl: it has no schema\n" in done.stderr
     assert call(command, str(tmp_path / "none.json"), str(file)).exit_code == 2
 
 

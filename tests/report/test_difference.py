@@ -14,12 +14,13 @@ from markdown_it import MarkdownIt
 from archlint.core.comparison import Comparison, Difference
 from archlint.core.finding import Finding, FoldedSites, Severity
 from archlint.core.report import Report, Run, Unchecked
+from archlint.core.training import Trainer, Training
 from archlint.core.trial import Plan
 from archlint.report import stored
 from archlint.report.difference import concise, document, full, markdown, words
 from archlint.report.layout import draw
 
-from .conftest import ENVIRONMENT
+from .conftest import ENVIRONMENT, trained
 from .strategies import RUNS
 
 VALIDATOR = Draft202012Validator(document.schema())
@@ -165,7 +166,11 @@ def test_what_is_new_or_worse_fails(before: tuple[Finding, ...], after: tuple[Fi
 
 def test_what_still_cannot_be_checked_is_never_clean() -> None:
     lacking = run_of(Report("x", unchecked=(LACK,)))
-    assert Difference.of(lacking, lacking).exit_code(Severity.ERROR) == 3
+    difference = Difference.of(lacking, lacking)
+    assert difference.exit_code(Severity.ERROR) == 3
+    told = f"{LACK.what}: {LACK.why}"
+    assert concise.render(difference) == f"x: still unchecked {told}\n"
+    assert f"unchecked  {told} (as before)" in draw(full.render(difference, exit_code=3), width=100)
 
 
 def test_sources_are_held_side_by_side_by_name_and_two_alone_by_that() -> None:
@@ -224,5 +229,34 @@ def test_the_recipe_stands_there_where_a_fix_names_it(upgraded: Difference) -> N
     assert "LoraConfig(" not in _shown(Difference.of(run_of(kept), run_of(kept)))
 
 
+def test_what_the_trainers_need_stands_beside_the_recipe(upgraded: Difference, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Training, "needed_by", lambda self, trainer: {"router_aux_loss_coef": 0.0})
+    (report,) = upgraded.after.reports
+    needy = trained(report, Training(trainers=(Trainer.SFT,)))
+    shown = _shown(Difference.of(upgraded.before, run_of(needy)))
+    assert shown.index("LoraConfig(") < shown.index("SFTConfig(")
+
+
 def _shown(difference: Difference) -> list[str]:
     return draw(full.render(difference, exit_code=1), width=100).splitlines()
+
+
+def test_a_finding_that_spreads_is_worse_and_nothing_is_mended() -> None:
+    narrow = finding("ARC101", Severity.ERROR, "layers.{0..3}.attn.q_proj", message="1 name")
+    wide = finding("ARC101", Severity.ERROR, "layers.{0..3}.attn.{q,o}_proj", message="2 names")
+    spread, shrunk = (compared(Report("x", findings=(a,)), Report("x", findings=(b,))) for a, b in _both(narrow, wide))
+    assert (spread.new, spread.mended, [pair.is_worse for pair in spread.changed]) == ((), (), [True])
+    assert spread.bad == (wide,)
+    assert (shrunk.new, shrunk.mended, [pair.is_worse for pair in shrunk.changed]) == ((), (), [False])
+    elsewhere = finding("ARC101", Severity.ERROR, "layers.{0..3}.mlp.up_proj")
+    moved = compared(Report("x", findings=(narrow,)), Report("x", findings=(elsewhere,)))
+    assert (moved.new, moved.mended) == ((elsewhere,), (narrow,))
+
+
+def _both(one: Finding, other: Finding) -> list[tuple[Finding, Finding]]:
+    return [(one, other), (other, one)]
+
+
+def test_patterns_of_any_size_are_held_side_by_side() -> None:
+    huge = finding("ARC101", Severity.ERROR, "{a,b}.{0..9}x{" + ",".join(map(str, range(1000, 3000, 2))) + "}.{c,d}")
+    assert compared(Report("x", findings=(huge,)), Report("x", findings=(huge,))).is_same

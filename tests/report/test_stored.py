@@ -81,7 +81,7 @@ def minimal(document: Any) -> Any:
     document = copy.deepcopy(document)
     del document["created"]
     for report in document["reports"]:
-        for name in ("trainers", "trial_train", "dead_in_training", "modules", "notes", "suppressed"):
+        for name in ("trainers", "trial_train", "dead_in_training", "modules", "notes", "suppressed", "known"):
             del report[name]
         plans = [part for part in (report["recipe"], report["plan"], *report["stock"]) if part is not None]
         for part in plans:

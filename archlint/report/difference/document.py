@@ -76,6 +76,7 @@ def _comparison(comparison: Comparison) -> dict[str, Any]:
         "suppressed": list(map(contract.suppressed, comparison.suppressed)),
         "lost": list(map(finding, comparison.lost)),
         "unchecked": _unchecked(comparison.unchecked),
+        "still_unchecked": _unchecked(comparison.still_unchecked),
         "checked": _unchecked(comparison.checked),
         "recipe": None if recipes is None else {"before": _trial(recipes[0]), "after": _trial(recipes[1])},
     }

@@ -15,7 +15,7 @@ from archlint.report import blocks, wording
 from archlint.report.difference import words
 from archlint.report.layout import GUTTER, Facts, Row, Source, Verbatim
 from archlint.report.quoting import gist, one_line, visible
-from archlint.report.snippet import WIDTH, lora_config
+from archlint.report.snippet import WIDTH, call, lora_config
 
 _LONGEST = 400
 _BLANK = Text()
@@ -96,4 +96,7 @@ def _recipe(comparison: Comparison) -> Iterator[RenderableType]:
     if is_due and after is not None:
         yield _BLANK
         yield Source(partial(lora_config, after.plan.lora), style="green", widest=WIDTH)
+        for verdict in comparison.after.verdicts:
+            if verdict.needs:
+                yield Source(partial(call, verdict.trainer.config, verdict.needs), style="green", widest=WIDTH)
         yield _BLANK
