@@ -20,8 +20,10 @@ from archlint.cli.comparing import render_difference
 from archlint.cli.fixing import check_fixable, check_undirected, fix_options, fixed, show_diff
 from archlint.cli.options import (
     fail_on_option,
+    format_option,
     load_catalog,
     load_option,
+    output_option,
     rule_options,
     scope_option,
     severity,
@@ -99,24 +101,8 @@ Exit codes:
 @trainer_options(TRAINERS)
 @rule_options(_RULES)
 @load_option(_RULES)
-@option(
-    "--format",
-    "style",
-    type=click.Choice(FORMATS),
-    default="full",
-    metavar="FORMAT",
-    help="full, concise, json, … (all are named below).",
-    section=_REPORT,
-    setting=Setting.OF_ALL,
-)
-@option(
-    "--output",
-    "-o",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Write there: full as x.svg or x.html has colours.",
-    section=_REPORT,
-)
+@format_option(_REPORT, FORMATS, listed="full, concise, json, … (all are named below).", setting=Setting.OF_ALL)
+@output_option(_REPORT, "Write there: full as x.svg or x.html has colours.")
 @also_option(_REPORT)
 @fail_on_option(_REPORT)
 @baseline_options(_REPORT)

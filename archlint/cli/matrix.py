@@ -14,7 +14,7 @@ import click
 
 from archlint.cli.check import check
 from archlint.cli.commands import SectionedCommand, SectionedOption, option
-from archlint.cli.options import fail_on_option, load_catalog, severity
+from archlint.cli.options import fail_on_option, format_option, load_catalog, output_option, severity
 from archlint.cli.output import check_writable, emit, is_terminal, notice, wants_color, width, write
 from archlint.cli.progress import progress
 from archlint.cli.questions import Asking
@@ -105,22 +105,8 @@ Exit codes:
     section=_STACKS,
 )
 @_check_options
-@option(
-    "--format",
-    "style",
-    type=click.Choice(["full", "json", "markdown"]),
-    default="full",
-    metavar="FORMAT",
-    help="full, json or markdown.",
-    section=_REPORT,
-)
-@option(
-    "--output",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Write there, not to standard output.",
-    section=_REPORT,
-)
+@format_option(_REPORT, ("full", "json", "markdown"))
+@output_option(_REPORT)
 @fail_on_option(_REPORT)
 @click.pass_context
 def matrix(

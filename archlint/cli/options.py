@@ -60,6 +60,28 @@ def rule_options(section: str) -> Callable[[F], F]:
     )
 
 
+def format_option(
+    section: str, formats: Sequence[str], *, listed: str | None = None, setting: Setting = Setting.NOWHERE
+) -> Callable[[F], F]:
+    """``--format``, whose value is ``style``: one of ``formats``, by default the first; ``listed`` names them."""
+    *others, last = formats
+    return option(
+        "--format",
+        "style",
+        type=click.Choice(formats),
+        default=formats[0],
+        metavar="FORMAT",
+        help=listed or f"{', '.join(others)} or {last}.",
+        section=section,
+        setting=setting,
+    )
+
+
+def output_option(section: str, text: str = "Write there, not to standard output.") -> Callable[[F], F]:
+    """``--output``."""
+    return option("--output", "-o", type=click.Path(path_type=Path), metavar="FILE", help=text, section=section)
+
+
 def fail_on_option(section: str) -> Callable[[F], F]:
     """``--fail-on``, whose value :func:`severity` reads."""
     return option(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from archlint.cli.commands import UNCHECKED, SectionedCommand, option
-from archlint.cli.options import scope, scope_option, source_options, source_settings
+from archlint.cli.options import format_option, scope, scope_option, source_options, source_settings
 from archlint.cli.output import emit, notice
 from archlint.cli.progress import progress
 from archlint.cli.settings import Choices, settings_options
@@ -61,15 +61,7 @@ Exit codes:
     help="peft, trl, axolotl, llama-factory, unsloth or ms-swift.",
     section=_RECIPE,
 )
-@option(
-    "--format",
-    "style",
-    type=click.Choice(["python", "json"]),
-    default="python",
-    metavar="FORMAT",
-    help="For peft: python, or json (an adapter_config.json).",
-    section=_RECIPE,
-)
+@format_option(_RECIPE, ("python", "json"), listed="For peft: python, or json (an adapter_config.json).")
 @source_options()
 @settings_options()
 @click.pass_context

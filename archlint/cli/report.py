@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from archlint.cli.commands import SectionedCommand, option
-from archlint.cli.options import fail_on_option, load_catalog, severity
+from archlint.cli.commands import SectionedCommand
+from archlint.cli.options import fail_on_option, format_option, load_catalog, output_option, severity
 from archlint.cli.output import check_writable, deliver
 from archlint.cli.rendering import FORMATS, render
 
@@ -40,18 +40,8 @@ Exit codes:
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.argument("files", nargs=-1, required=True, type=_FILE, metavar="FILES...")
-@option(
-    "--format",
-    "style",
-    type=click.Choice(FORMATS),
-    default="full",
-    metavar="FORMAT",
-    help=f"{', '.join(FORMATS)}.",
-    section=_REPORT,
-)
-@option(
-    "--output", "-o", type=click.Path(path_type=Path), metavar="FILE", help="Write there, as a whole.", section=_REPORT
-)
+@format_option(_REPORT, FORMATS)
+@output_option(_REPORT)
 @fail_on_option(_REPORT)
 @click.pass_context
 def report(ctx: click.Context, files: Sequence[Path], style: str, output: Path | None, fail_on: str) -> None:
@@ -107,18 +97,8 @@ Exit codes:
 )
 @click.argument("before", type=_FILE, metavar="OLD")
 @click.argument("after", type=_FILE, metavar="NEW")
-@option(
-    "--format",
-    "style",
-    type=click.Choice(FORMATS),
-    default="full",
-    metavar="FORMAT",
-    help=f"{', '.join(FORMATS)}.",
-    section=_REPORT,
-)
-@option(
-    "--output", "-o", type=click.Path(path_type=Path), metavar="FILE", help="Write there, as a whole.", section=_REPORT
-)
+@format_option(_REPORT, FORMATS)
+@output_option(_REPORT)
 @fail_on_option(_REPORT)
 @click.pass_context
 def diff(ctx: click.Context, before: Path, after: Path, style: str, output: Path | None, fail_on: str) -> None:

@@ -3,37 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
 from archlint.cli.commands import SectionedCommand, option
-from archlint.cli.options import find_rule, load_catalog, load_option
+from archlint.cli.options import find_rule, format_option, load_catalog, load_option
 from archlint.cli.output import check_writable, emit, is_terminal, notice, wants_color, width, write
 from archlint.report import rule_pages
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 _SETTINGS: dict[str, Any] = {"cls": SectionedCommand, "context_settings": {"help_option_names": ["-h", "--help"]}}
 
 
-def format_option(function: F) -> F:
-    """``--format``."""
-    return option(
-        "--format",
-        "style",
-        type=click.Choice(["text", "json", "markdown"]),
-        default="text",
-        metavar="FORMAT",
-        help="text, json or markdown.",
-        section="Options",
-    )(function)
+_FORMATS = ("text", "json", "markdown")
 
 
 @click.command(short_help="List the rules.", **_SETTINGS)
-@format_option
+@format_option("Options", _FORMATS)
 @option(
     "--output",
     type=click.Path(file_okay=False, path_type=Path),
@@ -60,7 +48,7 @@ def rules(style: str, output: Path | None, load: Sequence[Path]) -> None:
 
 @click.command(short_help="Say what a rule means and what to do.", **_SETTINGS)
 @click.argument("code")
-@format_option
+@format_option("Options", _FORMATS)
 @load_option("Options")
 def explain(code: str, style: str, load: Sequence[Path]) -> None:
     """Say what the rule CODE (or its name) looks for, why it matters and what to do."""
