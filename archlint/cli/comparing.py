@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from archlint.cli.here import compared_from_here
 from archlint.cli.rendering import drawn, render
 
 if TYPE_CHECKING:
@@ -40,15 +41,17 @@ def render_difference(
     if style == "full":
         from archlint.report.difference import full
 
-        return drawn(full.render(difference, exit_code=difference.exit_code(fail_on)), "what changed", output)
+        return drawn(
+            full.render(compared_from_here(difference), exit_code=difference.exit_code(fail_on)), "what changed", output
+        )
     if style == "concise":
         from archlint.report.difference import concise
 
-        return concise.render(difference)
+        return concise.render(compared_from_here(difference))
     if style == "markdown":
         from archlint.report.difference import markdown
 
-        return markdown.render(difference)
+        return markdown.render(compared_from_here(difference))
     if style in ("json", "jsonl"):
         from archlint.report.difference import document
 

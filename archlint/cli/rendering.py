@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from archlint.cli.checkout import checkout
+from archlint.cli.here import named_from_here
 from archlint.cli.output import is_terminal, wants_color, width
 
 if TYPE_CHECKING:
@@ -55,16 +56,17 @@ def render(
     if style == "concise":
         from archlint.report import concise
 
-        return concise.render(run)
+        return concise.render(named_from_here(run))
     if style == "markdown":
         from archlint.report import markdown
 
-        return markdown.render(run)
+        return markdown.render(named_from_here(run))
     if style == "full":
         from archlint.report import full
 
         title = " ".join(report.source for report in run.reports)
-        return drawn(full.render(run, exit_code=run.exit_code(fail_on) if ends else None), title, output)
+        content = full.render(named_from_here(run), exit_code=run.exit_code(fail_on) if ends else None)
+        return drawn(content, title, output)
     if style == "html":
         from archlint.report import html
 
