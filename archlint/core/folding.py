@@ -36,7 +36,11 @@ def _fold_rows(rows: Sequence[tuple[_Segment, ...]]) -> Iterator[tuple[int, str]
         merged = ranked
         for indices_only in (True, False):
             for place in range(length):
-                merged = _merge_at(place, merged, indices_only=indices_only)
+                there = {row[place] for row in merged}
+                if len(there) > 1 and (
+                    not indices_only or any(map(_is_index, there))
+                ):  # else there is nothing to merge
+                    merged = _merge_at(place, merged, indices_only=indices_only)
         for row, rank in merged.items():
             yield rank, ".".join(_write(segment) for segment in row)
 
@@ -47,7 +51,7 @@ def _merge_at(
     """Merge the rows that are equal except at ``place``."""
     groups: dict[tuple[object, ...], list[tuple[_Segment, ...]]] = {}
     for row in ranked:
-        is_index = all(_INDEX.fullmatch(name) for name in row[place])
+        is_index = _is_index(row[place])
         alone = indices_only and not is_index
         rest = (*row[:place], row if alone else is_index, *row[place + 1 :])
         groups.setdefault(rest, []).append(row)
@@ -59,10 +63,14 @@ def _merge_at(
     return merged
 
 
+def _is_index(names: _Segment) -> bool:
+    return all(map(_INDEX.fullmatch, names))
+
+
 def _write(names: _Segment) -> str:
     if len(names) == 1:
         return _escape(names[0])
-    if all(_INDEX.fullmatch(name) for name in names):
+    if _is_index(names):
         return "{" + ",".join(_ranges(sorted(map(int, names)))) + "}"
     prefix = _common_prefix(names)
     suffix = _common_prefix([name[len(prefix) :][::-1] for name in names])[::-1]
