@@ -260,3 +260,12 @@ def _both(one: Finding, other: Finding) -> list[tuple[Finding, Finding]]:
 def test_patterns_of_any_size_are_held_side_by_side() -> None:
     huge = finding("ARC101", Severity.ERROR, "{a,b}.{0..9}x{" + ",".join(map(str, range(1000, 3000, 2))) + "}.{c,d}")
     assert compared(Report("x", findings=(huge,)), Report("x", findings=(huge,))).is_same
+
+
+def test_a_trait_that_spreads_is_a_change_of_which_no_red_line_is_made() -> None:
+    few, more = (finding("ARC201", Severity.INFO, pattern) for pattern in ("layers.{0..3}.a", "layers.{0..3}.{a,b}"))
+    difference = Difference.of(run_of(Report("x", findings=(few,))), run_of(Report("x", findings=(more,))))
+    assert words.tally(difference) == "nothing new, 1 changed"
+    assert concise.render(difference).startswith("x: changed info ARC201")
+    assert not any(line.startswith("worse") for line in _shown(difference))
+    assert (difference.exit_code(Severity.ERROR), difference.exit_code(Severity.INFO)) == (0, 1)

@@ -22,8 +22,7 @@ def _lines(comparison: Comparison) -> Iterator[str]:
     for finding in comparison.new:
         yield f"{source}: new {concise.told(finding)}"
     for pair in comparison.changed:
-        verb = "worse" if pair.is_worse else "changed"
-        yield f"{source}: {verb} {concise.told(pair.after)} ({one_line(words.changes(pair))})"
+        yield f"{source}: {words.verb(pair)} {concise.told(pair.after)} ({one_line(words.changes(pair))})"
     for finding in comparison.mended:
         yield f"{source}: {words.gone_as(finding)} {concise.told(finding)}"
     for one in comparison.suppressed:

@@ -37,7 +37,8 @@ def _comparison(comparison: Comparison) -> Iterator[RenderableType]:
     if remark := words.remark(comparison):
         yield Row(Text("note", "bold"), Text(remark))
     bad = [(finding, "new") for finding in comparison.new if finding.severity is not Severity.INFO]
-    bad += [(pair.after, f"worse: {words.changes(pair)}") for pair in comparison.changed if pair.is_worse]
+    pairs = [(pair, words.verb(pair)) for pair in comparison.changed]
+    bad += [(pair.after, f"worse: {words.changes(pair)}") for pair, verb in pairs if verb == "worse"]
     for finding, remark in bad:
         yield Verbatim(Text(gist(remark, _LONGEST), "bold red"))
         yield from blocks.finding(finding)
@@ -45,9 +46,9 @@ def _comparison(comparison: Comparison) -> Iterator[RenderableType]:
     for finding in comparison.new:
         if finding.severity is Severity.INFO:
             yield _line("new", "cyan", finding)
-    for pair in comparison.changed:
-        if not pair.is_worse:
-            yield _line("changed", "yellow", pair.after, words.changes(pair))
+    for pair, verb in pairs:
+        if verb != "worse":
+            yield _line(verb, "yellow", pair.after, words.changes(pair))
     for finding in comparison.mended:
         label = words.gone_as(finding)
         yield _line(label, "bold green" if label == "mended" else "dim", finding)

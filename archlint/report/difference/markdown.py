@@ -39,7 +39,7 @@ def _lines(comparison: Comparison) -> Iterator[str]:
     if remark := words.remark(comparison):
         yield remark
     for pair in comparison.changed:
-        yield f"{'worse' if pair.is_worse else 'changed'}: {_told(pair.after, words.changes(pair))}"
+        yield f"{words.verb(pair)}: {_told(pair.after, words.changes(pair))}"
     for finding in comparison.mended:
         yield f"{words.gone_as(finding)}: {_told(finding)}"
     for one in comparison.suppressed:

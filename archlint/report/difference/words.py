@@ -20,7 +20,7 @@ def tally(difference: Difference) -> str:
     new = [finding for comparison in found for finding in comparison.new]
     infos = sum(finding.severity is Severity.INFO for finding in new)
     pairs = [pair for comparison in found for pair in comparison.changed]
-    worse = sum(pair.is_worse for pair in pairs)
+    worse = sum(verb(pair) == _WORSE for pair in pairs)
     gone = [gone_as(finding) for comparison in found for finding in comparison.mended]
     counts = {
         "new": len(new) - infos,
@@ -37,7 +37,12 @@ def tally(difference: Difference) -> str:
     return told if counts["new"] or worse or infos else f"nothing new{told and f', {told}'}"
 
 
-_MENDED = "mended"
+_MENDED, _WORSE = "mended", "worse"
+
+
+def verb(pair: Pair) -> str:
+    """What became of a finding that is still there: a trait that spreads is no harm, and is not worse."""
+    return _WORSE if pair.is_worse and pair.after.severity is not Severity.INFO else "changed"
 
 
 def gone_as(finding: Finding) -> str:
