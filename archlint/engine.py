@@ -468,7 +468,7 @@ def _verdicts(blueprint: Blueprint, recipe: Trial | None, findings: Sequence[Fin
     """What each trainer makes of the model."""
     plan = blueprint.plan
     known = Known(blueprint.training, blueprint.facts, blueprint.trials, recipe if plan is None else plan, findings)
-    return tuple(verdicts(known, environment().transformers))
+    return tuple(verdicts(known, _version("transformers")))
 
 
 def _trained(blueprint: Blueprint, prover: Prover, recipe: Trial | None, options: Options) -> Blueprint:

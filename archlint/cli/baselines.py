@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from archlint.cli.commands import Setting, option
+from archlint.cli.commands import Setting, option, together
 from archlint.cli.output import check_writable, notice, write
 
 if TYPE_CHECKING:
@@ -22,26 +22,23 @@ _WRITE = "--write-baseline"
 
 def baseline_options(section: str) -> Callable[[F], F]:
     """``--baseline`` and ``--write-baseline``."""
-
-    def decorate(function: F) -> F:
-        kept = option(
-            _WRITE,
-            type=click.Path(path_type=Path),
-            metavar="FILE",
-            help="Make all that is found known, in FILE.",
-            section=section,
-        )
-        known = option(
+    return together(
+        option(
             "--baseline",
             type=click.Path(exists=True, dir_okay=False, path_type=Path),
             metavar="FILE",
             help="Leave out what is known, as FILE says.",
             section=section,
             setting=Setting.OF_ALL,
-        )
-        return known(kept(function))
-
-    return decorate
+        ),
+        option(
+            _WRITE,
+            type=click.Path(path_type=Path),
+            metavar="FILE",
+            help="Make all that is found known, in FILE.",
+            section=section,
+        ),
+    )
 
 
 class Known:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import functools
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Sequence
@@ -63,6 +64,11 @@ class SectionedOption(click.Option):
 def option(*names: str, section: str, **settings: Any) -> Callable[[F], F]:
     """:func:`click.option` for a section of ``--help``."""
     return click.option(*names, cls=SectionedOption, section=section, **settings)
+
+
+def together(*decorators: Callable[[F], F]) -> Callable[[F], F]:
+    """One decorator for several, whose options are listed in their order."""
+    return lambda function: functools.reduce(lambda inner, decorate: decorate(inner), reversed(decorators), function)
 
 
 class _HelpAsResult(click.Command):

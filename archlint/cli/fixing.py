@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from archlint.cli.commands import option
+from archlint.cli.commands import option, together
 from archlint.cli.output import emit, notice, overwrite
 from archlint.cli.progress import progress
 from archlint.cli.trainers import OF_PLAN
@@ -25,12 +25,11 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 def fix_options(section: str) -> Callable[[F], F]:
     """``--fix``, ``--diff``, ``--unsafe-fixes``."""
-    decorators = (
+    return together(
         option("--fix", is_flag=True, help="Mend that file: exact, proven fixes only.", section=section),
         option("--diff", is_flag=True, help="Show what --fix would change: 1 if anything.", section=section),
         option("--unsafe-fixes", is_flag=True, help="Take lossy and unproven fixes too.", section=section),
     )
-    return lambda function: functools.reduce(lambda inner, decorate: decorate(inner), reversed(decorators), function)
 
 
 def check_fixable(sources: Sequence[str], options: Options) -> None:

@@ -15,7 +15,7 @@ import click
 from archlint.cli.check import check
 from archlint.cli.commands import SectionedCommand, SectionedOption, option
 from archlint.cli.options import fail_on_option, format_option, load_catalog, output_option, severity
-from archlint.cli.output import check_writable, emit, is_terminal, notice, wants_color, width, write
+from archlint.cli.output import check_writable, deliver, is_terminal, wants_color, width
 from archlint.cli.progress import progress
 from archlint.cli.questions import Asking
 from archlint.cli.settings import Choices
@@ -137,11 +137,7 @@ def matrix(
         raise click.UsageError(str(error)) from error
     compared = compare(outcomes, fail_on, sources)
     text = _rendered(compared, style, to_file=output is not None)
-    if output is None:
-        emit(text)
-    else:
-        write(output, text)
-        notice(f"{len(stacks)} stacks: written to {output}")
+    deliver(text, f"{len(stacks)} stacks", output)
     ctx.exit(compared.exit_code)
 
 

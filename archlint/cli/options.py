@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from archlint.cli.commands import UNCHECKED, Setting, option
+from archlint.cli.commands import UNCHECKED, Setting, option, together
 from archlint.report.quoting import one_line
 from archlint.settings import Form
 
@@ -31,10 +31,6 @@ class NoRulesError(click.ClickException):
     exit_code = UNCHECKED
 
 
-def _together(*decorators: Callable[[F], F]) -> Callable[[F], F]:
-    return lambda function: functools.reduce(lambda inner, decorate: decorate(inner), reversed(decorators), function)
-
-
 def scope_option(section: str) -> Callable[[F], F]:
     """``--scope``."""
     return option(
@@ -53,7 +49,7 @@ def rule_options(section: str) -> Callable[[F], F]:
     here = functools.partial(
         option, multiple=True, callback=codes, metavar="CODES", section=section, setting=Setting.OF_SOURCE
     )
-    return _together(
+    return together(
         here("--select", help="Run these rules only."),
         here("--ignore", help="Do not run these rules.", form=Form.CODES),
         here("--extend-select", help="Run these rules too."),
@@ -118,7 +114,7 @@ def load_option(section: str) -> Callable[[F], F]:
 def source_options(section: str = "Where the model comes from") -> Callable[[F], F]:
     """The options of :func:`source_settings`, and ``--class``."""
     here = functools.partial(option, section=section, setting=Setting.OF_SOURCE)
-    return _together(
+    return together(
         here("--revision", metavar="REV", help="Branch, tag or commit on the hub."),
         here("--subfolder", metavar="DIR", help="Folder that holds config.json."),
         here("--class", "class_name", metavar="NAME", help="Build this model class instead."),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from archlint.cli.commands import Setting, option
+from archlint.cli.commands import Setting, option, together
 from archlint.cli.trainers import OF_PLAN
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def plan_options(section: str) -> Callable[[F], F]:
     """``--target-modules`` and its like, and ``--adapter-config``."""
     here = functools.partial(option, section=section, setting=Setting.OF_SOURCE)
     several = functools.partial(here, multiple=True, callback=_targets)
-    decorators = (
+    return together(
         several("--target-modules", metavar="TARGETS", help="Names with commas, a regex, or all-linear."),
         several("--target-parameters", metavar="NAMES", help="Parameters, such as those of fused experts."),
         several("--exclude-modules", metavar="TARGETS", help="What to leave out: names or a regex."),
@@ -47,7 +47,6 @@ def plan_options(section: str) -> Callable[[F], F]:
             help="A file of PEFT or a trainer (options above win).",
         ),
     )
-    return lambda function: functools.reduce(lambda inner, decorate: decorate(inner), reversed(decorators), function)
 
 
 def plan(values: Mapping[str, Any], saved: Sequence[str] | None) -> Plan | None:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import click
 
-from archlint.cli.commands import DefaultGroup, SectionedOption, Setting, option
+from archlint.cli.commands import DefaultGroup, SectionedOption, Setting, option, together
 from archlint.settings import Form, Key, Settings, SettingsError, Table, Value, find, read
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -21,19 +21,16 @@ _SOURCES = "sources"
 
 def settings_options(section: str = "Settings") -> Callable[[F], F]:
     """``--config`` and ``--isolated``."""
-
-    def decorate(function: F) -> F:
-        file = option(
+    return together(
+        option(
             "--config",
             type=click.Path(exists=True, dir_okay=False, path_type=Path),
             metavar="FILE",
             help="Take settings from there.",
             section=section,
-        )
-        isolated = option("--isolated", is_flag=True, help="Take them from no file.", section=section)
-        return file(isolated(function))
-
-    return decorate
+        ),
+        option("--isolated", is_flag=True, help="Take them from no file.", section=section),
+    )
 
 
 @dataclass(frozen=True)

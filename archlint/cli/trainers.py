@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from functools import reduce
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from archlint.cli.commands import Setting, option
+from archlint.cli.commands import Setting, option, together
 from archlint.settings import Form
 
 if TYPE_CHECKING:
@@ -27,7 +26,7 @@ OF_PLAN = "modules_to_save"
 
 def trainer_options(section: str = "Trainers") -> Callable[[F], F]:
     """``--trainer``, ``--trainer-args``, ``--trial-train``."""
-    decorators = (
+    return together(
         option(
             "--trainer",
             "trainers",
@@ -56,7 +55,6 @@ def trainer_options(section: str = "Trainers") -> Callable[[F], F]:
             setting=Setting.OF_SOURCE,
         ),
     )
-    return lambda function: reduce(lambda inner, decorate: decorate(inner), reversed(decorators), function)
 
 
 def _trainers(_: click.Context, __: click.Parameter, given: Sequence[str]) -> tuple[Trainer, ...] | None:

@@ -21,10 +21,8 @@ def _lines(comparison: Comparison) -> Iterator[str]:
         yield f"{source}: {remark}"
     for finding in comparison.new:
         yield f"{source}: new {concise.told(finding)}"
-    for pair in comparison.changed:
-        yield f"{source}: {words.verb(pair)} {concise.told(pair.after)} ({one_line(words.changes(pair))})"
-    for finding in comparison.mended:
-        yield f"{source}: {words.gone_as(finding)} {concise.told(finding)}"
+    for verb, finding, remark in words.others(comparison):
+        yield f"{source}: {verb} {concise.told(finding)}{f' ({one_line(remark)})' if remark else ''}"
     for one in comparison.suppressed:
         yield f"{source}: suppressed {wording.suppressed(one)}"
     for finding in comparison.lost:
@@ -35,6 +33,5 @@ def _lines(comparison: Comparison) -> Iterator[str]:
         yield f"{source}: still unchecked {one_line(item.what)}: {one_line(item.why)}"
     for item in comparison.checked:
         yield f"{source}: checked {one_line(item.what)}"
-    if (recipes := comparison.recipes) is not None:
-        changes = "; ".join(words.recipe(*recipes)) or "the same arguments come to something else"
+    if changes := words.recipes(comparison):
         yield f"{source}: recipe {one_line(changes)}"

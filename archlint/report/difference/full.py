@@ -18,6 +18,8 @@ from archlint.report.quoting import gist, one_line, visible
 from archlint.report.snippet import WIDTH, call, lora_config
 
 _LONGEST = 400
+_STYLES = {"changed": "yellow", "mended": "bold green", "gone": "dim"}
+"""Of what is told in a line; the rest of what is not as it was is told like what is new."""
 _BLANK = Text()
 
 
@@ -37,8 +39,8 @@ def _comparison(comparison: Comparison) -> Iterator[RenderableType]:
     if remark := words.remark(comparison):
         yield Row(Text("note", "bold"), Text(remark))
     bad = [(finding, "new") for finding in comparison.new if finding.severity is not Severity.INFO]
-    pairs = [(pair, words.verb(pair)) for pair in comparison.changed]
-    bad += [(pair.after, f"worse: {words.changes(pair)}") for pair, verb in pairs if verb == "worse"]
+    others = list(words.others(comparison))
+    bad += [(finding, f"{verb}: {remark}") for verb, finding, remark in others if verb not in _STYLES]
     for finding, remark in bad:
         yield Verbatim(Text(gist(remark, _LONGEST), "bold red"))
         yield from blocks.finding(finding)
@@ -46,12 +48,9 @@ def _comparison(comparison: Comparison) -> Iterator[RenderableType]:
     for finding in comparison.new:
         if finding.severity is Severity.INFO:
             yield _line("new", "cyan", finding)
-    for pair, verb in pairs:
-        if verb != "worse":
-            yield _line(verb, "yellow", pair.after, words.changes(pair))
-    for finding in comparison.mended:
-        label = words.gone_as(finding)
-        yield _line(label, "bold green" if label == "mended" else "dim", finding)
+    for verb, finding, remark in others:
+        if verb in _STYLES:
+            yield _line(verb, _STYLES[verb], finding, remark)
     for one in comparison.suppressed:
         yield _line("silenced", "cyan", one.finding, f"by {wording.suppressed(one)}")
     for finding in comparison.lost:

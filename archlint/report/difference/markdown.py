@@ -38,18 +38,15 @@ def _section(comparison: Comparison) -> Iterator[Part]:
 def _lines(comparison: Comparison) -> Iterator[str]:
     if remark := words.remark(comparison):
         yield remark
-    for pair in comparison.changed:
-        yield f"{words.verb(pair)}: {_told(pair.after, words.changes(pair))}"
-    for finding in comparison.mended:
-        yield f"{words.gone_as(finding)}: {_told(finding)}"
+    for verb, finding, remark in words.others(comparison):
+        yield f"{verb}: {_told(finding, remark)}"
     for one in comparison.suppressed:
         yield f"suppressed: {prose(clip(wording.suppressed(one), _LONGEST))}"
     for finding in comparison.lost:
         yield f"not found any more, where not everything could be checked: {_told(finding)}"
     for item in comparison.checked:
         yield f"could be checked this time: {prose(clip(item.what, _LONGEST))}"
-    if (recipes := comparison.recipes) is not None:
-        changes = "; ".join(words.recipe(*recipes)) or "the same arguments come to something else"
+    if changes := words.recipes(comparison):
         yield f"recipe: {code(clip(changes, _LONGEST))}"
 
 

@@ -73,6 +73,19 @@ def changes(pair: Pair) -> str:
     return "; ".join(parts)
 
 
+def others(comparison: Comparison) -> Iterator[tuple[str, Finding, str]]:
+    """What is not as it was, beside what is new: a word for it, the finding, and a remark."""
+    yield from ((verb(pair), pair.after, changes(pair)) for pair in comparison.changed)
+    yield from ((gone_as(finding), finding, "") for finding in comparison.mended)
+
+
+def recipes(comparison: Comparison) -> str:
+    """How the recipe changed, in a line; empty where it did not."""
+    if comparison.recipes is None:
+        return ""
+    return "; ".join(recipe(*comparison.recipes)) or "the same arguments come to something else"
+
+
 def recipe(before: Trial | None, after: Trial | None) -> Iterator[str]:
     """What is not as it was of a recipe: arguments first."""
     old, new = _arguments(before), _arguments(after)
