@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from archlint.cli.commands import option
+from archlint.cli.here import renamed
 from archlint.cli.progress import progress
 from archlint.cli.questions import Question
 from archlint.report.quoting import one_line
 
 if TYPE_CHECKING:
     from archlint.core.comparison import Difference
-    from archlint.core.finding import Finding
     from archlint.core.report import Report, Run
     from archlint.revisions import Past
 
@@ -156,15 +156,4 @@ def _renamed(report: Report, then: Past) -> Report:
             text = text.replace(f"{place}/", inside).replace(place, str(named))
         return text
 
-    def renamed(finding: Finding) -> Finding:
-        location, line = finding.location, finding.plan_line
-        return dataclasses.replace(
-            finding,
-            location=None
-            if location is None
-            else dataclasses.replace(location, file=today(location.file, is_code=True)),
-            plan_line=None if line is None else dataclasses.replace(line, file=today(line.file)),
-        )
-
-    unchecked = (dataclasses.replace(item, why=today(item.why)) for item in report.unchecked)
-    return dataclasses.replace(report, findings=tuple(map(renamed, report.findings)), unchecked=tuple(unchecked))
+    return renamed(report, today, functools.partial(today, is_code=True))
