@@ -19,6 +19,18 @@ As long as that no code takes to tidy up after the first."""
 _EARLY = 0.005
 """Seconds by which an alarm may come before its time."""
 
+_expired = 0
+
+
+def expired() -> int:
+    """How many deadlines have expired in this process: what was stopped may end in time when it is tried again."""
+    return _expired
+
+
+def _expire() -> None:
+    global _expired
+    _expired += 1
+
 
 @contextlib.contextmanager
 def deadline(seconds: float, error: type[BaseException]) -> Iterator[None]:
@@ -54,6 +66,8 @@ def _by_signal(seconds: float, error: type[BaseException]) -> Iterator[None]:
             other = None
             _set(until)
         elif until <= now:
+            if not rang:
+                _expire()
             rang = True
             _set(now + _AGAIN)
             raise error
@@ -89,6 +103,7 @@ def _by_timer(seconds: float, error: type[BaseException]) -> Iterator[None]:
     def stop() -> None:
         with lock:
             if running:
+                _expire()
                 ctypes.pythonapi.PyThreadState_SetAsyncExc(thread, ctypes.py_object(error))
 
     timer = threading.Timer(seconds, stop)

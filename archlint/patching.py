@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from archlint.core.blueprint import ModelInfo, Operation
     from archlint.core.surgery import Step
+    from archlint.subject import Subject
     from archlint.surgery.option import Option
     from archlint.surgery.patch import Patch
 
@@ -29,12 +30,12 @@ class NotVerifiableError(Exception):
 class Bench:
     """A model that patches are made for and tried on."""
 
-    opened: engine.Opened
+    subject: Subject
 
     @property
     def model(self) -> ModelInfo:
         """Which model it is."""
-        return self.opened.blueprint.model
+        return self.subject.blueprint.model
 
     @property
     def operations(self) -> tuple[Operation, ...]:
@@ -45,7 +46,7 @@ class Bench:
     def _options(self) -> list[Option]:
         from archlint.surgery.options import options
 
-        return options(self.opened.prover, self.opened.blueprint)
+        return options(self.subject.prover, self.subject.blueprint)
 
     def patch(self, way: Way | None = None) -> Patch | None:
         """The file of ``way``, or of the best one; ``None`` where the model has nothing that it is for."""
@@ -70,7 +71,7 @@ class Bench:
         from archlint.surgery.verifying import verify
 
         try:
-            return list(verify(self.opened.prover.model, self.opened.blueprint, patch, partial(_made, patch.way)))
+            return list(verify(self.subject.prover.model, self.subject.blueprint, patch, partial(_made, patch.way)))
         except NoSmallCopyError as error:
             raise NotVerifiableError(str(error)) from error
 
@@ -87,4 +88,4 @@ def _made(way: Way | None, model: nn.Module) -> Patch | None:
 def bench(source: str | nn.Module, options: engine.Options) -> Iterator[Bench | Report]:
     """What makes patches for one source; or a report that says why it cannot be loaded."""
     with engine.opening(source, options) as opened:
-        yield Bench(opened) if isinstance(opened, engine.Opened) else opened
+        yield opened if isinstance(opened, Report) else Bench(opened)

@@ -41,10 +41,10 @@ class PublishedAdapter:
 
     def with_head(self, config: Mapping[str, Any]) -> dict[str, Any]:
         """The base model's ``config`` for the head that the adapter was trained with."""
-        return with_labels(config, self._labels)
+        return with_labels(config, self.labels)
 
     @property
-    def _labels(self) -> int | None:
+    def labels(self) -> int | None:
         """How many classes its own head tells apart, where it brings one: the rows of the head's smallest matrix."""
         saved = self.settings.get("modules_to_save") or ()
         rows = [

@@ -32,7 +32,7 @@ def examine(example: Example) -> Blueprint:
         AttributeError: ``example.model`` names a toy that is not there.
         SourceError: it names a source that cannot be resolved without a network.
     """
-    from archlint.proving import STOCK_PLANS
+    from archlint.core.stock import STOCK_PLANS
     from archlint.training import ask
 
     with quiet():

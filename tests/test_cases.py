@@ -16,7 +16,8 @@ from archlint.core.finding import Finding, Severity
 from archlint.core.training import Training
 from archlint.core.trial import Plan
 from archlint.judging import run_rules
-from archlint.proving import STOCK_PLANS, Prover
+from archlint.core.stock import STOCK_PLANS
+from archlint.proving import Prover
 from archlint.quiet import quiet
 from archlint.skeleton import build
 from archlint.survey import survey

@@ -143,7 +143,7 @@ def _outcome(
         if not isinstance(found, Bench):
             lacks = tuple(f"error: {lack.what}: {lack.why}" for lack in found.unchecked)
             return _Outcome(UNCHECKED, notes=lacks)
-        notes = tuple(f"note: {note}" for note in found.opened.notes)
+        notes = tuple(f"note: {note}" for note in found.subject.notes)
         if is_listed:
             return _Outcome(0, listed(found.operations, found.model), notes=notes)
         made = own or found.patch(None if way is None else Way(way))

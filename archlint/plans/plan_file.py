@@ -43,6 +43,11 @@ class PlanFile:
         return self.document.text
 
     @property
+    def place(self) -> int:
+        """Which of the document's sections it is, from 0."""
+        return self.document.sections.index(self.section)
+
+    @property
     def base_model(self) -> str | None:
         """The model that it names."""
         return self.reading.base_model

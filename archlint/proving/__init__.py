@@ -1,6 +1,5 @@
 """Trials: a plan is run through the installed PEFT on the meta model, and what happened is written down."""
 
 from archlint.proving.prover import Prover
-from archlint.proving.stock import STOCK_PLANS
 
-__all__ = ["STOCK_PLANS", "Prover"]
+__all__ = ["Prover"]

@@ -1,7 +1,7 @@
 """What trainers make of a model beyond what the model does by itself."""
 
-from archlint.training.asking import ask, lacks, usual_trainers
+from archlint.training.asking import ask
 from archlint.training.behaviour import Behaviour, UnknownVersionError, behaviour
 from archlint.training.observe import observe
 
-__all__ = ["Behaviour", "UnknownVersionError", "ask", "behaviour", "lacks", "observe", "usual_trainers"]
+__all__ = ["Behaviour", "UnknownVersionError", "ask", "behaviour", "observe"]

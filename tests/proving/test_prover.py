@@ -12,7 +12,8 @@ from torch import nn
 
 from archlint.core.blueprint import Blueprint, ModelInfo
 from archlint.core.trial import Plan, Trial
-from archlint.proving import STOCK_PLANS, Prover
+from archlint.core.stock import STOCK_PLANS
+from archlint.proving import Prover
 from archlint.quiet import quiet
 from archlint.skeleton import Skeleton, build
 from archlint.survey import survey

@@ -15,7 +15,8 @@ from torch import nn
 from archlint.core.blueprint import Blueprint, Kind, ModelInfo, Role, Scope, matrix_size
 from archlint.core.trial import Plan, Trial
 from archlint.fixtures.toys import running
-from archlint.proving import STOCK_PLANS, Prover
+from archlint.core.stock import STOCK_PLANS
+from archlint.proving import Prover
 from archlint.quiet import quiet
 from archlint.skeleton import Skeleton, build
 from archlint.solving.solve import Solution, solve

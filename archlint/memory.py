@@ -1,0 +1,142 @@
+"""What is known of a source from earlier checks: reports, and the evidence that they are made from."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from archlint.core.report import Report
+from archlint.core.serial import from_json, to_json
+from archlint.digests import key_of
+from archlint.evidence import Answers, Evidence
+from archlint.own_code import all_code
+from archlint.places import Places
+from archlint.subject import CodeNotRunError, NotBuiltError, Subject, built
+
+if TYPE_CHECKING:
+    from archlint.identity import Located
+    from archlint.options import Options
+
+_OWN_RULES = "archlint.rules."
+
+
+class Memory:
+    """Reports and evidence on one source; what is new goes into the store of ``options``, where there is one.
+
+    An entry names the files that define the model's classes, with digests of what is in them: where somebody edited
+    one, in an installed package as well, it is none of ours any more.
+    """
+
+    def __init__(self, located: Located, options: Options) -> None:
+        self._located = located
+        self._options = options
+        self._evidence: Evidence | NotBuiltError | None = None
+        self._answers = Answers()
+        self._subject: Subject | None = None
+        self._places = Places()
+
+    @cached_property
+    def _key(self) -> str | None:
+        """That of the architecture; ``None`` where nothing is kept of it."""
+        return None if self._options.store is None else self._located.architecture(self._options)
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether what is found out is kept for later checks."""
+        return self._key is not None
+
+    def report(self, options: Options) -> Report | None:
+        """The report of an earlier check that asked the same; without a name."""
+        found = self._read(self._key_of_report(options))
+        with contextlib.suppress(TypeError, ValueError, KeyError, LookupError):
+            return None if found is None else from_json(Report, found["report"])
+        return None
+
+    def keep(self, report: Report, options: Options) -> None:
+        """Put what was found out into the store, and the report that it came to."""
+        if not self.is_kept or not self._is_sure:
+            return
+        if isinstance(self._evidence, NotBuiltError):
+            self._write(
+                key_of("evidence", self._key), lack=str(self._evidence), code=type(self._evidence) is CodeNotRunError
+            )
+        elif self._answers.is_new:
+            self._write(key_of("evidence", self._key), answers=self._answers.kept)
+            self._answers.is_new = False
+        if (key := self._key_of_report(options)) is not None:
+            self._write(key, report=to_json(report))
+
+    @property
+    def _is_sure(self) -> bool:
+        """Whether the same would be found again."""
+        if isinstance(self._evidence, NotBuiltError):
+            return self._evidence.is_lasting
+        return self._answers.is_sure
+
+    def evidence(self) -> Evidence:
+        """What is known of the model.
+
+        Raises:
+            NotBuiltError: there is no model.
+        """
+        if self._evidence is None:
+            self._evidence = self._found_out()
+        if isinstance(self._evidence, NotBuiltError):
+            raise self._evidence
+        return self._evidence
+
+    def _found_out(self) -> Evidence | NotBuiltError:
+        found = (self._read(key_of("evidence", self._key)) if self.is_kept else None) or {}
+        if "lack" in found:
+            return (CodeNotRunError if found["code"] else NotBuiltError)(found["lack"])
+        self._answers = Answers(dict(found.get("answers", {})))
+        try:
+            return Evidence(self._answers, self._reach)
+        except NotBuiltError as error:
+            return error
+
+    def _reach(self) -> Subject:
+        if self._subject is None:
+            with self._places.watched():
+                self._subject = built(self._located, self._options)
+        return self._subject
+
+    def _key_of_report(self, options: Options) -> str | None:
+        if not self.is_kept or not all(rule.__module__.startswith(_OWN_RULES) for rule in options.rules):
+            return None  # what a plugin's rule says may depend on any of its code
+        with contextlib.suppress(TypeError):  # a value that is not plain
+            return key_of("report", self._key, all_code(), list(_asked(options)))
+        return None
+
+    def _read(self, key: str | None) -> Mapping[str, Any] | None:
+        store = self._options.store
+        content = None if store is None or key is None else store.get(key)
+        if content is None:
+            return None
+        found: Mapping[str, Any] = json.loads(content)  # it is as it was written: the store looks
+        return found if self._places.hold(found["files"]) else None
+
+    def _write(self, key: str, **content: Any) -> None:
+        assert self._options.store is not None  # there is a key
+        blueprint = self._evidence.blueprint if isinstance(self._evidence, Evidence) else None
+        files = self._places.digests(blueprint)
+        if files is not None:
+            self._options.store.put(key, json.dumps({"files": files, **content}, separators=(",", ":")).encode())
+
+
+def _asked(options: Options) -> Iterator[object]:
+    """All that decides what is said of one architecture, as plain values."""
+    yield [rule.code for rule in options.rules]
+    yield {rule.code: by for rule, by in options.ignored.items()}
+    yield None if options.catalog is None else list(options.catalog.rules)
+    plan, file, adapter, means = options.plan, options.plan_file, options.adapter, options.means
+    yield None if plan is None else [plan.name, plan.tuner, plan.means_all, dict(plan.lora)]
+    yield None if file is None else [str(file.path), file.text, file.dialect.name, file.place]
+    yield None if adapter is None else [adapter.file, adapter.shapes, adapter.lack]
+    yield None if options.trainers is None else [trainer.value for trainer in options.trainers]
+    yield dict(options.trainer_arguments)
+    yield [options.trial_train, options.prove, options.preset.value]
+    yield [means.expression, means.exclusion, means.parameters]
