@@ -1,4 +1,4 @@
-"""What holds for every test: no network, no cache of the user's, no deadline on a busy machine, little garbage.
+"""What holds for every test: no network, no cache of the user, nothing kept, no deadline on a busy machine, little garbage.
 
 ``pytest.mark.since(package, version, why)`` skips a test of what an older version of a package does otherwise.
 """
@@ -24,6 +24,9 @@ _cache = tempfile.TemporaryDirectory(prefix="archlint-tests-")
 os.environ["HF_HOME"] = _cache.name
 os.environ["HF_ENDPOINT"] = "http://127.0.0.1:9"
 os.environ.pop("HF_HUB_CACHE", None)
+# Tests change what a result depends on in ways that no key tells: nothing is kept but where a test is about that.
+os.environ["ARCHLINT_CACHE_DIR"] = f"{_cache.name}/archlint"
+os.environ["ARCHLINT_CACHE_LIMIT"] = "0"
 # Read by torch when it is imported: tensors here are small, and threads of many test processes only wait.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 

@@ -13,10 +13,10 @@ import pytest
 from archlint.core.blueprint import Blueprint, ModelInfo
 from archlint.core.catalog import Catalog
 from archlint.core.finding import Finding, Severity
+from archlint.core.stock import STOCK_PLANS
 from archlint.core.training import Training
 from archlint.core.trial import Plan
 from archlint.judging import run_rules
-from archlint.core.stock import STOCK_PLANS
 from archlint.proving import Prover
 from archlint.quiet import quiet
 from archlint.skeleton import build

@@ -16,6 +16,10 @@ KNOWS = {
     "core": "",
     "quiet": "",
     "deadline": "",
+    "store": "",
+    "digests": "",
+    "surroundings": "digests",
+    "own_code": "digests surroundings",
     "fixtures": "",
     "revisions": "",
     "rules": "core",
@@ -25,6 +29,7 @@ KNOWS = {
     "extent": "core",
     "settings": "",
     "sources": "",
+    "canonical": "",
     "published": "plans sources",
     "skeleton": "deadline",
     "survey": "core skeleton",
@@ -36,15 +41,22 @@ KNOWS = {
     "judging": "core rules solving",
     "suppressions": "core",
     "testing": "core quiet sources skeleton survey proving training",
-    "engine": "core deadline extent plans published quiet report rules skeleton sources survey proving solving "
-    "training surgery judging suppressions",
+    "versions": "core",
+    "options": "core plans published solving sources store",
+    "identity": "canonical core digests options own_code published sources surroundings",
+    "subject": "core identity options proving published skeleton surgery survey training",
+    "evidence": "core deadline plans proving published subject",
+    "places": "core",
+    "memory": "core digests evidence identity options own_code places subject",
+    "reporting": "core evidence extent judging options plans rules solving suppressions versions",
+    "engine": "core evidence identity memory options quiet reporting rules sources subject versions",
     "fixing": "core plans engine",
-    "patching": "core engine running surgery",
+    "patching": "core engine running subject surgery",
     "api": "core plans sources engine patching solving",
     "pytest_plugin": "core plans report engine api",
     "matrix": "core report",
-    "cli": "core baselines revisions settings plans sources published report engine fixing patching solving surgery "
-    "matrix",
+    "cli": "core baselines revisions settings store plans sources published report engine fixing patching solving "
+    "surgery matrix",
     "__main__": "cli",
 }
 PUBLIC = {
@@ -64,7 +76,11 @@ PUBLIC = {
 """Names of the package itself, and the layer that each comes from."""
 
 HEAVY = {"accelerate", "peft", "torch", "transformers", "trl"}
-WITHOUT_HEAVY = {"core", "quiet", "rules", "report", "plans", "sources", "solving", "settings", "cli", "__main__"}
+WITHOUT_HEAVY = {
+    *("core", "quiet", "rules", "report", "plans", "sources", "solving", "settings", "cli", "__main__"),
+    *("store", "digests", "surroundings", "own_code", "canonical", "options", "identity", "evidence", "places"),
+    *("memory", "versions", "reporting", "judging", "suppressions", "extent"),
+}
 """Layers that work on plain data, or start before it is known that more is needed."""
 ONCE_THERE_IS_A_MODEL = {"archlint.plans.dialects.asking_peft"}
 """Modules of these whose functions are called with a blueprint only: whoever has one has imported all that is heavy."""

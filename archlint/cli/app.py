@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from archlint import __version__
+from archlint.cli.cache import cache
 from archlint.cli.check import check
 from archlint.cli.commands import App, SectionedOption
 from archlint.cli.matrix import matrix
@@ -56,5 +57,5 @@ def app() -> None:
     """
 
 
-for command in (check, recipe, patch, diff, report, matrix, rules, explain, plans):
+for command in (check, recipe, patch, diff, report, matrix, rules, explain, plans, cache):
     app.add_command(command)

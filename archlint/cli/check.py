@@ -19,6 +19,7 @@ from archlint.cli.commands import SectionedCommand, Setting, option
 from archlint.cli.comparing import render_difference
 from archlint.cli.fixing import check_fixable, check_undirected, fix_options, fixed, show_diff
 from archlint.cli.options import (
+    cache_option,
     fail_on_option,
     format_option,
     load_catalog,
@@ -109,6 +110,7 @@ Exit codes:
 @against_option(_REPORT)
 @source_options()
 @settings_options()
+@cache_option()
 @click.pass_context
 def check(
     ctx: click.Context,

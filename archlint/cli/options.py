@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from archlint.core.finding import Severity
     from archlint.core.rule import Rule
     from archlint.sources import SourceOptions
+    from archlint.store import Store
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -133,6 +134,25 @@ def source_options(section: str = "Where the model comes from") -> Callable[[F],
             setting=Setting.OF_SOURCE_ALONE,  # who says so of all says so of code that nobody has seen
         ),
     )
+
+
+def cache_option(section: str = "Other") -> Callable[[F], F]:
+    """``--no-cache``."""
+    return option(
+        "--no-cache",
+        is_flag=True,
+        help="Take no result that is kept, and keep none.",
+        section=section,
+        setting=Setting.OF_SOURCE,
+    )
+
+
+def kept(values: Mapping[str, Any]) -> Store | None:
+    """Where results are kept, as :func:`cache_option` and the user's environment have it; ``None`` for nowhere."""
+    from archlint.store import Store, default_folder, default_limit
+
+    limit = default_limit()
+    return None if values["no_cache"] or not limit else Store(default_folder(), limit)
 
 
 def source_settings(values: Mapping[str, Any]) -> SourceOptions:

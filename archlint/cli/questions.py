@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from archlint.cli.commands import SectionedOption, Setting
-from archlint.cli.options import scope, select_rules, source_settings, split
+from archlint.cli.options import kept, scope, select_rules, source_settings, split
 from archlint.cli.plans import plan, plan_file
 from archlint.cli.settings import Choices, Chosen
 from archlint.cli.trainers import OF_PLAN
@@ -101,6 +101,7 @@ class Asking:
             scope=scope(values["scope"]),
             prove=not values["no_prove"],
             source=source_settings(values),
+            store=kept(values),
         )
         return Question(options, self._asked(chosen))
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from archlint.cli.commands import UNCHECKED, SectionedCommand, option
-from archlint.cli.options import format_option, scope, scope_option, source_options, source_settings
+from archlint.cli.options import cache_option, format_option, kept, scope, scope_option, source_options, source_settings
 from archlint.cli.output import emit, notice
 from archlint.cli.progress import progress
 from archlint.cli.settings import Choices, settings_options
@@ -64,6 +64,7 @@ Exit codes:
 @format_option(_RECIPE, ("python", "json"), listed="For peft: python, or json (an adapter_config.json).")
 @source_options()
 @settings_options()
+@cache_option()
 @click.pass_context
 def recipe(
     ctx: click.Context, /, source: str, rank: int | None, style: str, tool: str | None, preset: str, **_: Any
@@ -87,6 +88,7 @@ def recipe(
         trainers=None if tool in (None, "peft", "trl") else (),
         means=ALL if tool is None else dialect(tool).means,
         source=source_settings(values),
+        store=kept(values),
     )
     shorter: str | None = None
     with progress() as tell:

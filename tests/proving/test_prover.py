@@ -11,8 +11,8 @@ import torch
 from torch import nn
 
 from archlint.core.blueprint import Blueprint, ModelInfo
-from archlint.core.trial import Plan, Trial
 from archlint.core.stock import STOCK_PLANS
+from archlint.core.trial import Plan, Trial
 from archlint.proving import Prover
 from archlint.quiet import quiet
 from archlint.skeleton import Skeleton, build

@@ -13,9 +13,9 @@ from accelerate import init_empty_weights
 from torch import nn
 
 from archlint.core.blueprint import Blueprint, Kind, ModelInfo, Role, Scope, matrix_size
+from archlint.core.stock import STOCK_PLANS
 from archlint.core.trial import Plan, Trial
 from archlint.fixtures.toys import running
-from archlint.core.stock import STOCK_PLANS
 from archlint.proving import Prover
 from archlint.quiet import quiet
 from archlint.skeleton import Skeleton, build
