@@ -9,27 +9,26 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-_PATHS = ("_name_or_path", "name_or_path")
-_COMMIT, _VERSION = "_commit_hash", "transformers_version"
-_LABELS, _IDS = "id2label", "label2id"
+_NAMES = frozenset({"_name_or_path", "name_or_path", "_commit_hash"})
+_VERSION, _LABELS, _IDS = "transformers_version", "id2label", "label2id"
 
 
 def canonical(config: Mapping[str, Any]) -> dict[str, Any]:
-    """``config``, the content of a config.json, with names of no consequence made alike.
+    """``config``, the content of a config.json, without names of no consequence.
 
-    These are where it was loaded from, the commit, the names of its labels (how many there are stays), and of the
-    version of transformers that wrote it all but the first number. No key is taken out: some classes look whether
-    there is one. The order of keys stays, as the last of two that mean the same wins.
+    Where it was loaded from goes, and the commit. The names of its labels are made alike: how many there are stays.
+    Of the version of transformers that wrote it the first number stays: some classes look whether there is one. The
+    order of keys stays, as the last of two that mean the same wins.
     """
     labels = config.get(_LABELS)
-    return {key: _plain(key, value, labels) for key, value in config.items()}
+    return {
+        key: _plain(key, value, labels)
+        for key, value in config.items()
+        if key not in _NAMES or not isinstance(value, str | None)
+    }
 
 
 def _plain(key: str, value: Any, labels: Any) -> Any:
-    if key in _PATHS and isinstance(value, str):
-        return ""
-    if key == _COMMIT and isinstance(value, str):
-        return "0" * 40
     if key == _VERSION and isinstance(value, str):
         return f"{number[0]}.0.0" if (number := re.match(r"\d+", value)) else value
     if key == _LABELS and _is_labels(value):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from archlint import deadline
 from archlint.core.blueprint import Blueprint, Operation, Scope
 from archlint.core.checkpoint import AdapterWeights
-from archlint.core.serial import from_json, to_json
+from archlint.core.serial import read_as, to_json
 from archlint.core.training import Trained, Training
 from archlint.core.trial import USER, Baseline, Plan, Trial
 
@@ -56,14 +56,14 @@ class Answers:
         """The answer to ``question`` (JSON values), an object of the type ``kind``; found where it is not known."""
         key = json.dumps(question, default=repr)
         if key not in self._objects:
-            if key in self.kept:
-                self._objects[key] = from_json(kind, self.kept[key])
-            else:
+            found = read_as(kind, self.kept.get(key))
+            if found is None:
                 expired = deadline.expired()
-                self._objects[key] = found = find()
+                found = find()
                 self.kept[key] = to_json(found)
                 self.is_new = True
                 self.is_sure &= deadline.expired() == expired
+            self._objects[key] = found
         return cast(T, self._objects[key])
 
 

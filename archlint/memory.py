@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from archlint.core.report import Report
-from archlint.core.serial import from_json, to_json
+from archlint.core.serial import read_as, to_json
 from archlint.digests import key_of
 from archlint.evidence import Answers, Evidence
 from archlint.own_code import all_code
@@ -51,9 +51,7 @@ class Memory:
     def report(self, options: Options) -> Report | None:
         """The report of an earlier check that asked the same; without a name."""
         found = self._read(self._key_of_report(options))
-        with contextlib.suppress(TypeError, ValueError, KeyError, LookupError):
-            return None if found is None else from_json(Report, found["report"])
-        return None
+        return None if found is None else read_as(Report, found.get("report"))
 
     def keep(self, report: Report, options: Options) -> None:
         """Put what was found out into the store, and the report that it came to."""
@@ -90,9 +88,10 @@ class Memory:
 
     def _found_out(self) -> Evidence | NotBuiltError:
         found = (self._read(key_of("evidence", self._key)) if self.is_kept else None) or {}
-        if "lack" in found:
-            return (CodeNotRunError if found["code"] else NotBuiltError)(found["lack"])
-        self._answers = Answers(dict(found.get("answers", {})))
+        if isinstance(lack := found.get("lack"), str):
+            return (CodeNotRunError if found.get("code") else NotBuiltError)(lack)
+        answers = found.get("answers")
+        self._answers = Answers(answers if isinstance(answers, dict) else {})
         try:
             return Evidence(self._answers, self._reach)
         except NotBuiltError as error:
@@ -116,8 +115,12 @@ class Memory:
         content = None if store is None or key is None else store.get(key)
         if content is None:
             return None
-        found: Mapping[str, Any] = json.loads(content)  # it is as it was written: the store looks
-        return found if self._places.hold(found["files"]) else None
+        try:
+            found = json.loads(content)
+        except (ValueError, RecursionError):
+            return None
+        files = found.get("files") if isinstance(found, dict) else None
+        return found if isinstance(files, dict) and self._places.hold(files) else None
 
     def _write(self, key: str, **content: Any) -> None:
         assert self._options.store is not None  # there is a key

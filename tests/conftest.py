@@ -1,4 +1,4 @@
-"""What holds for every test: no network, no cache of the user, nothing kept, no deadline on a busy machine, little garbage.
+"""What holds for every test: no network, no cache of a user, nothing kept, no deadline when busy, little garbage.
 
 ``pytest.mark.since(package, version, why)`` skips a test of what an older version of a package does otherwise.
 """

@@ -50,6 +50,14 @@ def from_json(kind: type[T], data: Any) -> T:
     return read(data)
 
 
+def read_as(kind: type[T], data: Any) -> T | None:
+    """:func:`from_json`, but ``None`` where ``data`` is nothing, or not what :func:`to_json` writes."""
+    try:
+        return None if data is None else from_json(kind, data)
+    except (TypeError, ValueError, LookupError, AttributeError):
+        return None
+
+
 @functools.cache
 def _reader(kind: Any) -> Callable[[Any], Any]:
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
