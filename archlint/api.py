@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from archlint.core.blueprint import Operation, Scope
 from archlint.core.catalog import Catalog
+from archlint.core.presets import Preset
 from archlint.core.report import Report
 from archlint.core.serial import default
 from archlint.core.surgery import Way
@@ -21,7 +22,7 @@ from archlint.core.trial import LORA, USER, Plan
 from archlint.engine import Options, check
 from archlint.patching import Bench, bench
 from archlint.plans import PlanError, trainer_argument
-from archlint.solving import Preset, with_rank
+from archlint.solving import with_rank
 from archlint.sources import SourceOptions
 
 if TYPE_CHECKING:

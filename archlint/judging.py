@@ -15,12 +15,13 @@ from archlint.core.amending import gives_up
 from archlint.core.blueprint import Blueprint, Scope
 from archlint.core.finding import Finding, Remedy, Severity
 from archlint.core.means import ALL, Means
+from archlint.core.presets import Preset
 from archlint.core.refusals import Cause, cause
 from archlint.core.report import Unchecked
 from archlint.core.rule import Rule
 from archlint.core.safety import Safety
 from archlint.core.trial import LORA, Baseline, Judge, Plan, Trial
-from archlint.solving import PLACING, Preset, nearest, respelled, solve
+from archlint.solving import PLACING, nearest, respelled, solve
 
 _TARGETS = ("target_modules", "target_parameters")
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from archlint.core.means import ALL, Means
-from archlint.solving.presets import Preset
+from archlint.core.presets import Preset
 from archlint.sources.source import SourceOptions
 
 if TYPE_CHECKING:

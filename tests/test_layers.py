@@ -42,7 +42,7 @@ KNOWS = {
     "suppressions": "core",
     "testing": "core quiet sources skeleton survey proving training",
     "versions": "core",
-    "options": "core plans published solving sources store",
+    "options": "core plans published sources store",
     "identity": "canonical core digests options own_code published sources surroundings",
     "subject": "core identity options proving published skeleton surgery survey training",
     "evidence": "core deadline plans proving published subject",

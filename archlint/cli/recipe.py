@@ -75,9 +75,10 @@ def recipe(
     """
     from archlint import engine
     from archlint.core.means import ALL
+    from archlint.core.presets import Preset
     from archlint.plans import dialect
     from archlint.report import wording
-    from archlint.solving import Preset, with_rank
+    from archlint.solving import with_rank
 
     if tool not in (None, "peft") and style != "python":
         raise click.UsageError(f"--format {style} is for peft, and {tool} has a format of its own.")

@@ -11,11 +11,11 @@ from archlint.core.blueprint import Blueprint, Kind, Role, Site, TypeInfo, fold_
 from archlint.core.finding import FoldedSites, LeftOut
 from archlint.core.means import ALL, Means
 from archlint.core.pattern import pattern
+from archlint.core.presets import Preset
 from archlint.core.regions import excluding, roots
 from archlint.core.runs import cause_of_death, crashed_sites
 from archlint.core.suffixes import reached_by, suffixes
 from archlint.core.trial import Judge, Plan, Trial
-from archlint.solving.presets import Preset
 from archlint.solving.wanted import candidates, reason_against, wanted_modules, wanted_parameters
 
 _ATTEMPTS = 8
