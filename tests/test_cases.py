@@ -14,6 +14,7 @@ from archlint.core.blueprint import Blueprint, ModelInfo
 from archlint.core.catalog import Catalog
 from archlint.core.finding import Finding, Severity
 from archlint.core.stock import STOCK_PLANS
+from archlint.core.trainers import usual_trainers
 from archlint.core.training import Training
 from archlint.core.trial import Plan
 from archlint.judging import run_rules
@@ -21,7 +22,7 @@ from archlint.proving import Prover
 from archlint.quiet import quiet
 from archlint.skeleton import build
 from archlint.survey import survey
-from archlint.training import ask, usual_trainers
+from archlint.training import ask
 
 SHARED = Path(__file__).parents[2] / "shared"
 CASES = SHARED / "cases.jsonl"

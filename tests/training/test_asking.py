@@ -13,6 +13,7 @@ from torch import nn
 
 from archlint import Example
 from archlint.core.blueprint import Blueprint, ModelInfo
+from archlint.core.trainers import lacks, usual_trainers
 from archlint.core.training import DEFAULT_TRAINERS, Trainer, Training
 from archlint.fixtures.toys.trainers import Plain, Unsupporting
 from archlint.proving import Prover
@@ -20,7 +21,7 @@ from archlint.quiet import quiet
 from archlint.skeleton import Skeleton
 from archlint.survey import survey
 from archlint.testing import examine
-from archlint.training import ask, behaviour, fused_head, lacks, usual_trainers
+from archlint.training import ask, behaviour, fused_head
 from archlint.training.backbone_outputs import BackboneOutputs
 from archlint.training.own_forward import measured
 
