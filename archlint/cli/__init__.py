@@ -6,6 +6,10 @@ Nothing here imports torch, transformers or PEFT before there is something to ch
 
 from __future__ import annotations
 
+import atexit
+import contextlib
+import os
+import sys
 from typing import NoReturn
 
 
@@ -13,5 +17,18 @@ def main() -> NoReturn:
     """Run the command line on ``sys.argv`` and exit."""
     from archlint.cli.app import app
 
-    app.main(prog_name="archlint")
+    try:
+        app.main(prog_name="archlint")
+    except SystemExit as end:
+        _leave(end.code)
     raise AssertionError("click exits")
+
+
+def _leave(code: object) -> NoReturn:
+    """End the process. Python would take apart all that torch and the rest have made first, which takes a second."""
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
+    atexit._run_exitfuncs()
+    os._exit(code if isinstance(code, int) else 0 if code is None else 1)
