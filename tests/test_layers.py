@@ -28,6 +28,8 @@ KNOWS = {
     "baselines": "core",
     "extent": "core",
     "settings": "",
+    "rule_origins": "core report",
+    "rule_index": "core report store digests rule_origins",
     "sources": "",
     "canonical": "",
     "published": "plans sources",
@@ -55,8 +57,8 @@ KNOWS = {
     "api": "core plans sources engine patching solving",
     "pytest_plugin": "core plans report engine api",
     "matrix": "core report",
-    "cli": "core baselines revisions settings store plans sources published report engine fixing patching solving "
-    "surgery matrix",
+    "cli": "core baselines revisions settings store rule_index plans sources published report engine fixing patching "
+    "solving surgery matrix",
     "__main__": "cli",
 }
 PUBLIC = {
@@ -80,6 +82,7 @@ WITHOUT_HEAVY = {
     *("core", "quiet", "rules", "report", "plans", "sources", "solving", "settings", "cli", "__main__"),
     *("store", "digests", "surroundings", "own_code", "canonical", "options", "identity", "evidence", "places"),
     *("memory", "versions", "reporting", "judging", "suppressions", "extent"),
+    *("rule_origins", "rule_index"),
 }
 """Layers that work on plain data, or start before it is known that more is needed."""
 ONCE_THERE_IS_A_MODEL = {"archlint.plans.dialects.asking_peft"}

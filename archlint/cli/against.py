@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import functools
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -13,12 +12,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from archlint.cli.commands import option
-from archlint.cli.here import renamed
-from archlint.cli.progress import progress
-from archlint.cli.questions import Question
-from archlint.report.quoting import one_line
 
 if TYPE_CHECKING:
+    from archlint.cli.questions import Question
     from archlint.core.comparison import Difference
     from archlint.core.report import Report, Run
     from archlint.revisions import Past
@@ -56,6 +52,7 @@ def earlier(revision: str, questions: Mapping[str, Question]) -> Iterator[Callab
     Raises:
         click.UsageError: nothing that is checked is in a git repository, or there is no such revision.
     """
+    from archlint.report.quoting import one_line
     from archlint.revisions import RevisionError, lack, past
 
     files = (question.options.plan_file for question in questions.values())
@@ -114,7 +111,10 @@ def _difference(then: Past, questions: Mapping[str, Question], run: Run) -> Diff
 
 def _before(then: Past, source: str, question: Question) -> Report | None:
     """What is said of ``source`` as it was; ``None`` where it was not there, or its plan was not."""
+    import dataclasses
+
     from archlint import engine
+    from archlint.cli.progress import progress
     from archlint.core.report import Report, Unchecked
     from archlint.plans import PlanError, read_plan_file
 
@@ -146,6 +146,8 @@ def _place(then: Past, source: str) -> str | None:
 
 def _renamed(report: Report, then: Past) -> Report:
     """``report`` with the files of today in place of those that hold what was in them."""
+    from archlint.cli.here import renamed
+
     places = [(str(place), path) for path, place in then.places.items() if place is not None]
     places.sort(key=lambda entry: len(entry[0]), reverse=True)  # what is inside of another comes first
 

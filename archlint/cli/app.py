@@ -5,16 +5,22 @@ from __future__ import annotations
 import click
 
 from archlint import __version__
-from archlint.cli.cache import cache
-from archlint.cli.check import check
-from archlint.cli.commands import App, SectionedOption
-from archlint.cli.matrix import matrix
+from archlint.cli.commands import App, Deferred, SectionedOption
 from archlint.cli.output import emit
-from archlint.cli.patch import patch
-from archlint.cli.plan_files import plans
-from archlint.cli.recipe import recipe
-from archlint.cli.report import diff, report
-from archlint.cli.rules import explain, rules
+
+COMMANDS = {
+    "check": Deferred("archlint.cli.check", "check", "Check model architectures (the default)."),
+    "recipe": Deferred("archlint.cli.recipe", "recipe", "Print a LoraConfig that works, to paste or to pipe."),
+    "patch": Deferred("archlint.cli.patch", "patch", "Write the surgery that a model needs before PEFT."),
+    "diff": Deferred("archlint.cli.report", "diff", "What came and went between two stored reports."),
+    "report": Deferred("archlint.cli.report", "report", "Render stored reports: a dashboard, a comment, SARIF."),
+    "matrix": Deferred("archlint.cli.matrix", "matrix", "Check with several versions of the stack."),
+    "rules": Deferred("archlint.cli.rules", "rules", "List the rules."),
+    "explain": Deferred("archlint.cli.rules", "explain", "Say what a rule means and what to do."),
+    "plans": Deferred("archlint.cli.plan_files", "plans"),
+    "cache": Deferred("archlint.cli.cache", "cache", "Show or clear the results that are kept."),
+}
+"""In the order of the help, each with the line that it has there: its own ``short_help``, where it is not hidden."""
 
 
 def _print_versions(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
@@ -36,8 +42,8 @@ def _print_versions(ctx: click.Context, _: click.Parameter, wanted: bool) -> Non
 @click.group(
     cls=App,
     default="check",
+    deferred=COMMANDS,
     no_args_is_help=True,
-    epilog=check.epilog,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.option(
@@ -55,7 +61,3 @@ def app() -> None:
     SOURCE is a hub id, a folder with config.json, a JSON file, type:NAME for a model type's default
     configuration, or the name of a bundled snapshot. No weights are loaded.
     """
-
-
-for command in (check, recipe, patch, diff, report, matrix, rules, explain, plans, cache):
-    app.add_command(command)

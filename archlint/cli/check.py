@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import difflib
 import functools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -16,9 +14,11 @@ from archlint.cli.also import OPTION as ALSO
 from archlint.cli.also import also_option, check_apart
 from archlint.cli.baselines import Known, baseline_options
 from archlint.cli.commands import SectionedCommand, Setting, option
-from archlint.cli.comparing import render_difference
 from archlint.cli.fixing import check_fixable, check_undirected, fix_options, fixed, show_diff
 from archlint.cli.options import (
+    PLAN,
+    TRAINERS,
+    WHAT,
     cache_option,
     fail_on_option,
     format_option,
@@ -27,19 +27,17 @@ from archlint.cli.options import (
     output_option,
     rule_options,
     scope_option,
+    settings_options,
     severity,
     source_options,
 )
 from archlint.cli.output import check_writable, deliver, emit, notice, write
 from archlint.cli.plans import plan_options
-from archlint.cli.progress import progress
-from archlint.cli.questions import PLAN, TRAINERS, WHAT, Asking, Question
 from archlint.cli.rendering import FORMATS, STREAMS, render
-from archlint.cli.settings import Choices, settings_options
-from archlint.cli.step_summary import append_summary
 from archlint.cli.trainers import trainer_options
 
 if TYPE_CHECKING:
+    from archlint.cli.questions import Question
     from archlint.core.report import Report, Run
 
 _RULES, _REPORT = "Rules", "Report"
@@ -131,8 +129,8 @@ def check(
     configuration, the name of a bundled snapshot, or a published adapter, which is checked on its base model. No
     weights are loaded.
     """
-    from archlint.report import wording
-    from archlint.report.difference import words
+    from archlint.cli.questions import Asking
+    from archlint.cli.settings import Choices
 
     if against is not None:
         check_alone(ctx)
@@ -159,6 +157,12 @@ def check(
         check_undirected(ctx)
     fail_on = severity(values["fail_on"])
     _warn_of_commands(ctx, sources)
+    import dataclasses  # by now all is right with the call
+
+    from archlint.cli.comparing import render_difference
+    from archlint.cli.step_summary import append_summary
+    from archlint.report import wording
+    from archlint.report.difference import words
 
     if diff:
         report, changes = show_diff(sources[0], first.options, unsafe_fixes)
@@ -203,6 +207,8 @@ def _tell_plans(questions: Iterable[Question]) -> None:
 
 
 def _warn_of_commands(ctx: click.Context, sources: Sequence[str]) -> None:
+    import difflib
+
     group = ctx.parent.command if ctx.parent is not None else None
     commands = group.list_commands(ctx) if isinstance(group, click.Group) else []
     for source in sources[:1]:
@@ -212,7 +218,10 @@ def _warn_of_commands(ctx: click.Context, sources: Sequence[str]) -> None:
 
 
 def _checked(sources: Sequence[str], questions: Mapping[str, Question]) -> Iterator[Report]:
+    import dataclasses
+
     from archlint import engine
+    from archlint.cli.progress import progress
 
     for number, source in enumerate(sources, 1):
         place = f"{source} ({number} of {len(sources)})" if len(sources) > 1 else source

@@ -5,15 +5,17 @@ from __future__ import annotations
 import enum
 import functools
 import sys
-import traceback
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NoReturn, TypeVar
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeVar
 
 import click
-from click.shell_completion import CompletionItem
 
 from archlint.cli.output import emit
-from archlint.settings import Form
+from archlint.settings.forms import Form
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -116,12 +118,49 @@ def write_verbatim(text: str | None, formatter: click.HelpFormatter) -> None:
         formatter.write(f"\n{text.strip()}\n")
 
 
-class DefaultGroup(_HelpAsResult, click.Group):
+class Deferred(NamedTuple):
+    """A command that is imported when it is asked for."""
+
+    module: str
+    name: str
+    """Of the command in the module."""
+    help: str = ""
+    """Its line in the help of its group; empty where it is not listed."""
+
+
+class DeferringGroup(_HelpAsResult, click.Group):
+    """A group that lists its commands without importing them."""
+
+    def __init__(self, *args: Any, deferred: Mapping[str, Deferred], **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self.deferred = deferred
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.deferred)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in self.deferred and cmd_name not in self.commands:
+            where = self.deferred[cmd_name]
+            self.add_command(getattr(import_module(where.module), where.name), cmd_name)
+        return super().get_command(ctx, cmd_name)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, where.help) for name, where in self.deferred.items() if where.help])
+
+
+class DefaultGroup(DeferringGroup):
     """A group whose ``default`` command may be left out, as long as its first argument is no command's name."""
 
     def __init__(self, *args: Any, default: str, **settings: Any) -> None:
         super().__init__(*args, **settings)
         self.default = default
+
+    def default_command(self, ctx: click.Context) -> click.Command:
+        """The command that may be left out."""
+        command = self.get_command(ctx, self.default)
+        assert command is not None  # it is one of the commands
+        return command
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if args and args[0] not in self._own_words(ctx):
@@ -132,12 +171,9 @@ class DefaultGroup(_HelpAsResult, click.Group):
         flags = (name for parameter in self.get_params(ctx) for name in parameter.opts)
         return {*self.list_commands(ctx), *flags}
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(self.commands)
-
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         completions = super().shell_complete(ctx, incomplete)
-        command = self.commands[self.default]
+        command = self.default_command(ctx)
         with command.make_context(self.default, [], parent=ctx, resilient_parsing=True) as inner:
             known = {completion.value for completion in completions}
             completions += [item for item in command.shell_complete(inner, incomplete) if item.value not in known]
@@ -147,7 +183,7 @@ class DefaultGroup(_HelpAsResult, click.Group):
         self.format_commands(ctx, formatter)
         own = self.get_params(ctx)
         flags = {name for parameter in own for name in parameter.opts}
-        borrowed = [p for p in self.commands[self.default].get_params(ctx) if flags.isdisjoint(p.opts)]
+        borrowed = [p for p in self.default_command(ctx).get_params(ctx) if flags.isdisjoint(p.opts)]
         write_sections([*borrowed, *own], ctx, formatter)
 
     def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -155,7 +191,7 @@ class DefaultGroup(_HelpAsResult, click.Group):
         formatter.write_usage(ctx.command_path, "COMMAND ...", prefix="       ")
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        write_verbatim(self.epilog, formatter)
+        write_verbatim(self.default_command(ctx).epilog, formatter)
 
 
 class App(DefaultGroup):
@@ -177,6 +213,8 @@ class App(DefaultGroup):
             click.echo("interrupted", err=True)
             code = INTERRUPTED
         except Exception:
+            import traceback
+
             traceback.print_exc()
             click.echo("archlint itself failed: this is a bug, please report it with the lines above", err=True)
             code = UNCHECKED

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -11,7 +10,6 @@ import click
 
 from archlint.cli.commands import option, together
 from archlint.cli.output import emit, notice, overwrite
-from archlint.cli.progress import progress
 from archlint.cli.trainers import OF_PLAN
 
 if TYPE_CHECKING:
@@ -69,6 +67,8 @@ def show_diff(source: str, options: Options, unsafe: bool) -> tuple[Report, bool
 
 def fixed(source: str, options: Options, unsafe: bool) -> tuple[Report, Options]:
     """Mend the file; gives what is then said of the source, and the options with the file as it is then."""
+    import dataclasses
+
     result = _result(source, options, unsafe)
     if result.done:
         overwrite(result.after.path, result.before.text, result.after.text)
@@ -77,6 +77,9 @@ def fixed(source: str, options: Options, unsafe: bool) -> tuple[Report, Options]
 
 
 def _result(source: str, options: Options, unsafe: bool) -> Fixed:
+    import dataclasses
+
+    from archlint.cli.progress import progress
     from archlint.fixing import fix
 
     with progress() as tell:

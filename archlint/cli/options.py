@@ -11,7 +11,7 @@ import click
 
 from archlint.cli.commands import UNCHECKED, Setting, option, together
 from archlint.report.quoting import one_line
-from archlint.settings import Form
+from archlint.settings.forms import Form
 
 if TYPE_CHECKING:
     from archlint.core.blueprint import Scope
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+WHAT, PLAN, TRAINERS = "What is checked", "Your plan", "Trainers"
+"""Sections of options that say what is checked, by which plan and for whom."""
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
@@ -136,6 +138,20 @@ def source_options(section: str = "Where the model comes from") -> Callable[[F],
     )
 
 
+def settings_options(section: str = "Settings") -> Callable[[F], F]:
+    """``--config`` and ``--isolated``."""
+    return together(
+        option(
+            "--config",
+            type=_FILE,
+            metavar="FILE",
+            help="Take settings from there.",
+            section=section,
+        ),
+        option("--isolated", is_flag=True, help="Take them from no file.", section=section),
+    )
+
+
 def cache_option(section: str = "Other") -> Callable[[F], F]:
     """``--no-cache``."""
     return option(
@@ -177,20 +193,25 @@ def load_catalog(files: Sequence[Path]) -> Catalog:
         click.UsageError: a file cannot be loaded.
         NoRulesError: no rule can be loaded at all.
     """
+    from archlint import rule_index
     from archlint.core.catalog import Catalog, RuleLoadError
 
     try:
-        catalog = Catalog.load(files)
+        catalog = Catalog.load(files) if files else rule_index.catalog()
     except RuleLoadError as error:
         raise click.UsageError(f"--load: {error}") from error
-    if not catalog.rules:
-        reasons = "; ".join(one_line(str(failure)) for failure in catalog.failures)
-        raise NoRulesError(f"no rule could be loaded: {reasons or 'no package has one'}")
+    if not catalog.known:
+        raise _no_rules(catalog)
     return catalog
 
 
-def find_rule(catalog: Catalog, code: str) -> type[Rule]:
-    """The rule that ``code`` names.
+def _no_rules(catalog: Catalog) -> NoRulesError:
+    reasons = "; ".join(one_line(str(failure)) for failure in catalog.failures)
+    return NoRulesError(f"no rule could be loaded: {reasons or 'no package has one'}")
+
+
+def find_code(catalog: Catalog, word: str) -> str:
+    """The code of the rule that ``word`` names.
 
     Raises:
         click.UsageError: there is none.
@@ -198,7 +219,7 @@ def find_rule(catalog: Catalog, code: str) -> type[Rule]:
     from archlint.core.catalog import UnknownRuleError
 
     try:
-        return catalog.get(code)
+        return catalog.code(word)
     except UnknownRuleError as error:
         raise click.UsageError(str(error)) from error
 
@@ -210,6 +231,7 @@ def select_rules(
 
     Raises:
         click.UsageError: a code names no rule, or no rule is left.
+        NoRulesError: none can be loaded.
     """
     from archlint.core.catalog import UnknownRuleError
 
@@ -217,6 +239,8 @@ def select_rules(
         rules = catalog.select(select, ignore, extend)
     except UnknownRuleError as error:
         raise click.UsageError(str(error)) from error
+    if not catalog.rules:
+        raise _no_rules(catalog)
     if not rules:
         raise click.UsageError("no rule is left to run: --ignore takes all that --select chose")
     return rules

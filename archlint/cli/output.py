@@ -6,10 +6,8 @@ import codecs
 import contextlib
 import errno
 import os
-import shutil
 import stat
 import sys
-import tempfile
 from pathlib import Path
 from typing import TextIO
 
@@ -29,8 +27,18 @@ class OutputError(click.ClickException):
 
 
 def width() -> int:
-    """Columns to write for: those of the terminal, or of ``COLUMNS``, or 100."""
-    return max(40, shutil.get_terminal_size((_PIPE_WIDTH, 24)).columns)
+    """Columns to write for: those of ``COLUMNS``, or of the terminal, or 100."""
+    return max(40, _columns() or _PIPE_WIDTH)
+
+
+def _columns() -> int:
+    """As :func:`shutil.get_terminal_size` has them, without what else shutil imports; 0 where nothing says."""
+    with contextlib.suppress(KeyError, ValueError):
+        if (columns := int(os.environ["COLUMNS"])) > 0:
+            return columns
+    with contextlib.suppress(AttributeError, ValueError, OSError):  # no stream, closed, or no terminal
+        return os.get_terminal_size(sys.__stdout__.fileno()).columns  # type: ignore[union-attr]
+    return 0
 
 
 def is_terminal() -> bool:
@@ -155,6 +163,8 @@ def _target(path: Path) -> Path:
 
 
 def _replace(target: Path, text: str) -> None:
+    import tempfile
+
     descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:100]}.")
     temporary = Path(name)
     try:

@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from archlint.cli.commands import UNCHECKED, SectionedCommand, option
-from archlint.cli.options import source_options, source_settings
+from archlint.cli.options import settings_options, source_options, source_settings
 from archlint.cli.output import check_writable, emit, encodable, notice, write
 from archlint.cli.progress import progress
-from archlint.cli.settings import Choices, settings_options
 
 if TYPE_CHECKING:
     from archlint.engine import Options
@@ -102,8 +101,10 @@ def patch(
         raise click.UsageError("--list goes by itself.")
     if output is not None:
         check_writable(output)
-    values = Choices(ctx).of(source).values
+    from archlint.cli.settings import Choices
     from archlint.engine import Options
+
+    values = Choices(ctx).of(source).values
 
     own = None if file is None else _read(file)
     with progress() as tell:

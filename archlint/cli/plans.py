@@ -22,10 +22,10 @@ _ARGUMENTS = ("target_modules", "target_parameters", "exclude_modules")
 
 
 def _targets(_: click.Context, param: click.Parameter, values: Sequence[str]) -> str | Sequence[str]:
-    from archlint.plans import PlanError, names, targets
-
     if not values:
         return values
+    from archlint.plans import PlanError, names, targets
+
     try:
         return names(values) if param.name == "target_parameters" else targets(values)
     except PlanError as error:

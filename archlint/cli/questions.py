@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from archlint.cli.commands import SectionedOption, Setting
-from archlint.cli.options import kept, scope, select_rules, source_settings, split
+from archlint.cli.options import PLAN, TRAINERS, WHAT, kept, scope, select_rules, source_settings, split
 from archlint.cli.plans import plan, plan_file
 from archlint.cli.settings import Choices, Chosen
 from archlint.cli.trainers import OF_PLAN
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from archlint.engine import Options
     from archlint.plans import PlanFile
 
-WHAT, PLAN, TRAINERS = "What is checked", "Your plan", "Trainers"
-"""Sections of options that say what is checked, by which plan and for whom."""
 _CODES = ("select", "ignore", "extend_select")
 
 
@@ -80,14 +78,14 @@ class Asking:
         Raises:
             click.UsageError: its options do not go together.
         """
-        from archlint.engine import Options
-
         chosen = self._choices.of(source)
         values = chosen.values
         _check_trial(values)
         rules = select_rules(self._catalog, *(values[name] for name in _CODES))
         arguments = dict(values["trainer_args"])
         saved = arguments.pop(OF_PLAN, None)
+        from archlint.engine import Options  # which takes longest, and by now all is right with the codes
+
         options = Options(
             rules=rules,
             ignored=self._ignored(chosen, rules),
@@ -121,7 +119,7 @@ class Asking:
         for table in self._choices.tables:
             for name in _CODES:
                 try:
-                    self._catalog.select(table.values.get(name))
+                    self._catalog.codes(table.values.get(name))
                 except UnknownRuleError as error:
                     raise click.UsageError(f"{table.spelt[name]}: {error}") from error
 
@@ -132,12 +130,15 @@ class Asking:
         asked = self._catalog.select(chosen.values["select"], (), chosen.values["extend_select"])
         reasons = dict(self._reasons(chosen.reasons))
         by = str(self._choices.path)
-        return {rule: f"{by}: {reasons[rule]}" if rule in reasons else by for rule in asked if rule not in rules}
+        return {
+            rule: f"{by}: {reasons[rule.code]}" if rule.code in reasons else by for rule in asked if rule not in rules
+        }
 
-    def _reasons(self, reasons: Mapping[str, str]) -> Iterator[tuple[type[Rule], str]]:
+    def _reasons(self, reasons: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+        """The codes of rules, and why each is ignored."""
         for given, reason in reasons.items():
             for code in split(given):
-                yield from ((rule, reason) for rule in self._catalog.select([code]))
+                yield from ((known, reason) for known in self._catalog.codes([code]))
 
 
 def _written(value: Any) -> Any:
@@ -148,10 +149,12 @@ def _written(value: Any) -> Any:
 
 
 def _check_trial(values: Mapping[str, Any]) -> None:
+    if not values["trial_train"]:
+        return
     from archlint.core.training import Trainer
 
     trainers: Sequence[Trainer] | None = values["trainers"]
-    if values["trial_train"] and values["no_prove"]:
+    if values["no_prove"]:
         raise click.UsageError("--trial-train needs what --no-prove leaves out.")
-    if values["trial_train"] and trainers is not None and Trainer.SFT not in trainers:
+    if trainers is not None and Trainer.SFT not in trainers:
         raise click.UsageError(f"--trial-train tries {Trainer.SFT.label} alone, and --trainer leaves trl-sft out.")

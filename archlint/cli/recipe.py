@@ -10,10 +10,18 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from archlint.cli.commands import UNCHECKED, SectionedCommand, option
-from archlint.cli.options import cache_option, format_option, kept, scope, scope_option, source_options, source_settings
+from archlint.cli.options import (
+    cache_option,
+    format_option,
+    kept,
+    scope,
+    scope_option,
+    settings_options,
+    source_options,
+    source_settings,
+)
 from archlint.cli.output import emit, notice
 from archlint.cli.progress import progress
-from archlint.cli.settings import Choices, settings_options
 
 if TYPE_CHECKING:
     from archlint.core.report import Report
@@ -74,6 +82,7 @@ def recipe(
     What was proven of it goes to standard error.
     """
     from archlint import engine
+    from archlint.cli.settings import Choices
     from archlint.core.means import ALL
     from archlint.core.presets import Preset
     from archlint.plans import dialect

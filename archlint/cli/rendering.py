@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from archlint.cli.checkout import checkout
-from archlint.cli.here import named_from_here
 from archlint.cli.output import is_terminal, wants_color, width
 
 if TYPE_CHECKING:
@@ -45,6 +43,9 @@ def render(
         output: the file that it goes to; ``None`` for standard output.
         ends: whether the command ends with the exit code of the run.
     """
+    from archlint.cli.checkout import checkout
+    from archlint.cli.here import named_from_here
+
     if style == "json":
         from archlint.report import json_document
 

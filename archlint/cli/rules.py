@@ -9,10 +9,12 @@ from typing import Any
 
 import click
 
+from archlint import rule_index
 from archlint.cli.commands import SectionedCommand, option
-from archlint.cli.options import find_rule, format_option, load_catalog, load_option
+from archlint.cli.options import find_code, format_option, load_catalog, load_option
 from archlint.cli.output import check_writable, emit, is_terminal, notice, wants_color, width, write
 from archlint.report import rule_pages
+from archlint.report.rule_pages import RulePage
 
 _SETTINGS: dict[str, Any] = {"cls": SectionedCommand, "context_settings": {"help_option_names": ["-h", "--help"]}}
 
@@ -32,10 +34,7 @@ _FORMATS = ("text", "json", "markdown")
 @load_option("Options")
 def rules(style: str, output: Path | None, load: Sequence[Path]) -> None:
     """List all rules: code, name, the worst that it says, and what it is about."""
-    catalog = load_catalog(load)
-    for failure in catalog.failures:
-        notice(f"warning: {failure}")
-    known = list(catalog.rules.values())
+    known = _known(load, with_examples=output is not None or style == "json")
     if output is not None:
         _write(rule_pages.documents(known), output, style)
     elif style == "markdown":
@@ -46,13 +45,26 @@ def rules(style: str, output: Path | None, load: Sequence[Path]) -> None:
         emit(rule_pages.listing(known, width=width() if is_terminal() else None))
 
 
+def _known(load: Sequence[Path], *, with_examples: bool) -> Sequence[RulePage]:
+    """The pages of all rules, and of those in files that are loaded; plugins that cannot be loaded are told."""
+    kept = None if load else rule_index.read()
+    if kept is not None:
+        return list(kept.values())
+    from archlint.report.rule_examples import illustrated
+
+    catalog = load_catalog(load)
+    for failure in catalog.failures:
+        notice(f"warning: {failure}")
+    return [illustrated(rule) if with_examples else RulePage.of(rule) for rule in catalog.rules.values()]
+
+
 @click.command(short_help="Say what a rule means and what to do.", **_SETTINGS)
 @click.argument("code")
 @format_option("Options", _FORMATS)
 @load_option("Options")
 def explain(code: str, style: str, load: Sequence[Path]) -> None:
     """Say what the rule CODE (or its name) looks for, why it matters and what to do."""
-    rule = find_rule(load_catalog(load), code)
+    rule = _explained(load, code)
     if style == "json":
         emit(_json(rule_pages.entry(rule)))
     elif style == "markdown":
@@ -60,6 +72,16 @@ def explain(code: str, style: str, load: Sequence[Path]) -> None:
     else:
         heading = _bold if wants_color() else str
         emit(rule_pages.explanation(rule, width=min(width(), 100), heading=heading))
+
+
+def _explained(load: Sequence[Path], word: str) -> RulePage:
+    kept = None if load else rule_index.read()
+    if kept is not None:
+        return kept[find_code(rule_index.deferred(kept), word)]
+    from archlint.report.rule_examples import illustrated
+
+    catalog = load_catalog(load)
+    return illustrated(catalog.rules[find_code(catalog, word)])
 
 
 def _write(documents: Mapping[str, str], folder: Path, style: str) -> None:

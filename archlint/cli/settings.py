@@ -3,34 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
-from archlint.cli.commands import DefaultGroup, SectionedOption, Setting, option, together
-from archlint.settings import Form, Key, Settings, SettingsError, Table, Value, find, read
-
-F = TypeVar("F", bound=Callable[..., Any])
+from archlint.cli.commands import DefaultGroup, SectionedOption, Setting
+from archlint.settings.file import Key, Settings, SettingsError, Table, Value, find, read
+from archlint.settings.forms import Form
 
 _SOURCES = "sources"
-
-
-def settings_options(section: str = "Settings") -> Callable[[F], F]:
-    """``--config`` and ``--isolated``."""
-    return together(
-        option(
-            "--config",
-            type=click.Path(exists=True, dir_okay=False, path_type=Path),
-            metavar="FILE",
-            help="Take settings from there.",
-            section=section,
-        ),
-        option("--isolated", is_flag=True, help="Take them from no file.", section=section),
-    )
 
 
 @dataclass(frozen=True)
@@ -162,7 +147,7 @@ def _nearest() -> Path | None:
 def _keys(ctx: click.Context) -> tuple[dict[str, Key], set[str]]:
     """The settings that there are, whichever command reads them, and the options that are none."""
     group = ctx.find_root().command
-    command = group.commands[group.default] if isinstance(group, DefaultGroup) else ctx.command
+    command = group.default_command(ctx) if isinstance(group, DefaultGroup) else ctx.command
     options = [param for param in command.params if isinstance(param, SectionedOption)]
     settable = [one for one in options if one.setting is not Setting.NOWHERE]
     keys = {

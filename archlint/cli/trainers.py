@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from archlint.cli.commands import Setting, option, together
-from archlint.settings import Form
+from archlint.settings.forms import Form
 
 if TYPE_CHECKING:
     from archlint.core.training import Trainer

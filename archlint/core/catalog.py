@@ -1,30 +1,14 @@
-"""Finding rules: those that packages register under the entry-point group ``archlint.rules``, and files.
-
-An entry point names a package, a module or one class; of a package, every module is read.
-"""
+"""All rules that there are, and which of them are meant."""
 
 from __future__ import annotations
 
-import contextlib
-import difflib
-import importlib
-import importlib.util
-import inspect
-import io
-import itertools
-import pkgutil
-import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from importlib.metadata import entry_points
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
-from types import ModuleType
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, NamedTuple
 
-from archlint.core.rule import Rule
-
-GROUP = "archlint.rules"
-BUILT_IN = "archlint.rules"
+if TYPE_CHECKING:
+    from archlint.core.rule import Rule
 
 
 class RuleLoadError(Exception):
@@ -35,13 +19,26 @@ class UnknownRuleError(Exception):
     """A selection names a code that no rule has; the message holds the nearest one."""
 
 
-@dataclass(frozen=True)
-class Catalog:
-    """All known rules, by code."""
+class Known(NamedTuple):
+    """What is known of a rule before it is loaded."""
 
-    rules: Mapping[str, type[Rule]]
-    failures: tuple[RuleLoadError, ...] = ()
-    """Plugins that are installed but could not be loaded."""
+    name: str
+    module: str
+    """The one that defines it."""
+
+
+class Catalog:
+    """All known rules, by code.
+
+    Args:
+        rules: each with its code.
+        failures: plugins that are installed but could not be loaded.
+    """
+
+    def __init__(self, rules: Mapping[str, type[Rule]], failures: Sequence[RuleLoadError] = ()) -> None:
+        self.known: Mapping[str, Known] = {code: Known(rule.name, rule.__module__) for code, rule in rules.items()}
+        """By code: to know that takes none of the rules."""
+        self._found = (rules, tuple(failures))
 
     @classmethod
     def load(cls, files: Iterable[Path] = ()) -> Catalog:
@@ -50,20 +47,49 @@ class Catalog:
         Raises:
             RuleLoadError: a file cannot be loaded, holds no rule, or claims a code that is taken.
         """
-        failures: list[RuleLoadError] = []
-        rules: dict[str, type[Rule]] = {}
-        # without installed metadata (a plain checkout) the built-in rules are there all the same
-        registered = dict.fromkeys([BUILT_IN, *(point.value for point in entry_points(group=GROUP))])
-        for part in itertools.chain.from_iterable(map(_parts, registered)):
-            try:
-                rules = _joined(rules, _rules_of(_resolve(part)))
-            except RuleLoadError as error:
-                failures.append(RuleLoadError(f"rule plugin {part}: {error}"))
-            except (Exception, SystemExit) as error:
-                failures.append(RuleLoadError(f"rule plugin {part}: {type(error).__name__}: {error}"))
-        for file in files:
-            rules = _joined(rules, _rules_of_file(file))
-        return cls(dict(sorted(rules.items())), tuple(failures))
+        from archlint.core.rule_loading import load
+
+        return cls(*load(files))
+
+    @classmethod
+    def deferred(cls, known: Mapping[str, Known]) -> Catalog:
+        """Every registered rule, where that much is known already: all are loaded once one is asked for."""
+        catalog = cls({})
+        catalog.known = known
+        del catalog._found  # which is loaded then
+        return catalog
+
+    @cached_property
+    def _found(self) -> tuple[Mapping[str, type[Rule]], tuple[RuleLoadError, ...]]:
+        from archlint.core.rule_loading import load
+
+        return load()
+
+    @property
+    def rules(self) -> Mapping[str, type[Rule]]:
+        """The rules themselves, which are loaded by now."""
+        return self._found[0]
+
+    @property
+    def failures(self) -> tuple[RuleLoadError, ...]:
+        """Plugins that are installed but could not be loaded, as far as they were tried."""
+        return self._found[1] if "_found" in vars(self) else ()
+
+    def codes(
+        self,
+        select: Sequence[str] | None = None,
+        ignore: Sequence[str] = (),
+        extend: Sequence[str] = (),
+    ) -> list[str]:
+        """The codes of the rules to run. A code may be shortened to a prefix (``ARC5``) or be ``ALL``.
+
+        Raises:
+            UnknownRuleError: a code fits no rule.
+        """
+        chosen = set(self.known) if not select else self._matching(select)
+        chosen |= self._matching(extend)
+        chosen -= self._matching(ignore)
+        return [code for code in self.known if code in chosen]
 
     def select(
         self,
@@ -71,109 +97,42 @@ class Catalog:
         ignore: Sequence[str] = (),
         extend: Sequence[str] = (),
     ) -> list[type[Rule]]:
-        """The rules to run. A code may be shortened to a prefix (``ARC5``) or be ``ALL``.
+        """The rules of :meth:`codes`, as far as they could be loaded.
 
         Raises:
             UnknownRuleError: a code fits no rule.
         """
-        chosen = set(self.rules) if not select else self._matching(select)
-        chosen |= self._matching(extend)
-        chosen -= self._matching(ignore)
-        return [rule for code, rule in self.rules.items() if code in chosen]
+        codes = self.codes(select, ignore, extend)
+        return [self.rules[code] for code in codes if code in self.rules]
 
-    def get(self, code: str) -> type[Rule]:
-        """The rule with this code or name.
+    def code(self, word: str) -> str:
+        """The code of the rule with this code or name.
 
         Raises:
             UnknownRuleError: there is none.
         """
-        for rule in self.rules.values():
-            if code.upper() == rule.code or code.lower() == rule.name:
-                return rule
-        raise self._unknown(code)
+        for code, known in self.known.items():
+            if word.upper() == code or word.lower() == known.name:
+                return code
+        raise self._unknown(word)
 
     def _matching(self, codes: Iterable[str]) -> set[str]:
         matching: set[str] = set()
         for code in codes:
-            fits = {known for known in self.rules if known.startswith(code.upper()) or code.upper() == "ALL"}
-            fits |= {known for known, rule in self.rules.items() if rule.name == code.lower()}
+            fits = {known for known in self.known if known.startswith(code.upper()) or code.upper() == "ALL"}
+            fits |= {known for known, rule in self.known.items() if rule.name == code.lower()}
             if not fits or not code:
                 raise self._unknown(code)
             matching |= fits
         return matching
 
     def _unknown(self, code: str) -> UnknownRuleError:
-        names = [rule.name for rule in self.rules.values()]
-        codes = difflib.get_close_matches(code.upper(), self.rules, len(self.rules) or 1)
+        import difflib
+
+        codes = difflib.get_close_matches(code.upper(), self.known, len(self.known) or 1)
         # of codes that share as many characters, the one that has them in the same places
         codes.sort(key=lambda known: sum(map(str.__ne__, known, code.upper())))
+        names = [rule.name for rule in self.known.values()]
         near = [*codes, *difflib.get_close_matches(code.lower(), names, 1)]
         hint = f" Did you mean {near[0]}?" if near else " `archlint rules` lists them."
         return UnknownRuleError(f"no rule {code!r}.{hint}")
-
-
-def _resolve(target: str) -> Any:
-    module, _, attribute = target.partition(":")
-    with _results_kept_apart():
-        found: Any = importlib.import_module(module)
-        for part in filter(None, attribute.split(".")):
-            found = getattr(found, part)
-    return found
-
-
-def _results_kept_apart() -> contextlib.redirect_stdout[TextIO]:
-    """Send what foreign code prints to standard error: standard output is for results."""
-    return contextlib.redirect_stdout(sys.stderr or io.StringIO())
-
-
-def _parts(target: str) -> Iterator[str]:
-    """``target`` and, once that is imported and is a package, all modules in it: each may fail by itself."""
-    yield target
-    # whoever took the target has tried to import it: not walk_packages, which would import it once more
-    path = getattr(sys.modules.get(target), "__path__", ())
-    for module in pkgutil.iter_modules(path, f"{target}."):
-        yield from _parts(module.name)
-
-
-def _rules_of(found: Any) -> Iterable[type[Rule]]:
-    if not isinstance(found, type):
-        return _defined_in(found)
-    if not issubclass(found, Rule):
-        raise RuleLoadError(f"{found.__qualname__} is no rule (a class that inherits from archlint.Rule)")
-    return [found]
-
-
-def _defined_in(module: ModuleType) -> Iterator[type[Rule]]:
-    # type(), not isinstance(): in Python 3.10 an alias such as tuple[str, ...] says that it is a class
-    for found in (member for member in vars(module).values() if issubclass(type(member), type)):
-        if issubclass(found, Rule) and found.__module__ == module.__name__ and not inspect.isabstract(found):
-            yield found
-
-
-def _rules_of_file(file: Path) -> list[type[Rule]]:
-    name = str(file.resolve())  # no module of a package can have it
-    spec = importlib.util.spec_from_file_location(name, file)
-    if spec is None or spec.loader is None or not file.is_file():
-        raise RuleLoadError(f"{file}: no Python file with rules")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    try:
-        with _results_kept_apart():
-            spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:
-        raise RuleLoadError(f"{file}: {type(error).__name__}: {error}") from error
-    rules = list(_defined_in(module))
-    if not rules:
-        raise RuleLoadError(f"{file}: defines no rule (a class that inherits from archlint.Rule)")
-    return rules
-
-
-def _joined(known: Mapping[str, type[Rule]], found: Iterable[type[Rule]]) -> dict[str, type[Rule]]:
-    rules = dict(known)
-    for rule in found:
-        for attribute in ("code", "name", "severity", "why"):
-            if not hasattr(rule, attribute):
-                raise RuleLoadError(f"{rule.__module__}.{rule.__qualname__} has no {attribute}")
-        if rules.setdefault(rule.code, rule) is not rule:
-            raise RuleLoadError(f"{rule.code} is claimed by {rules[rule.code].__module__} and {rule.__module__}")
-    return rules

@@ -6,36 +6,24 @@ The rule's own tests run it, and compare what it shows.
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
-from dataclasses import dataclass
+import functools
+from collections.abc import Mapping, Sequence
 from importlib import resources
-from typing import Any
+from typing import Any, NamedTuple
 
 from archlint.core.finding import Remedy
 from archlint.core.rule import Example, Rule
 from archlint.report.fixes import is_argument
+from archlint.report.rule_pages import RulePage, Shown
 from archlint.report.snippet import WIDTH, assignment, literal, lora_config
 
 _TOYS = "archlint.fixtures.toys"
 _BELOW = ": the recipe below"
 
 
-@dataclass(frozen=True)
-class Shown:
-    """An example in words, code and output."""
-
-    code: str
-    """What a reader can run."""
-    at: str
-    """Where in the model something is found; empty where the example does not say."""
-    says: str
-    """What is found, in a line."""
-    model: str
-    """The source of the model's class, where it is one of archlint's own; else empty."""
-    fix: str
-    """A fix in words; empty where there is nothing to mend."""
-    change: str
-    """The argument of a LoraConfig that is the fix, if one is."""
+def illustrated(rule: type[Rule]) -> RulePage:
+    """The page of ``rule``, with its example."""
+    return RulePage.of(rule, shown(rule))
 
 
 def shown(rule: type[Rule]) -> Shown | None:
@@ -97,13 +85,45 @@ def _source(model: str) -> str:
     if not model.startswith("toy:"):
         return ""
     module, name = _toy(model)
-    text = (resources.files("archlint.fixtures") / "toys" / f"{module}.py").read_text(encoding="utf-8")
-    nodes = {node.name: node for node in ast.parse(text).body if isinstance(node, (ast.ClassDef, ast.FunctionDef))}
+    known = _definitions(module)
     wanted: set[str] = set()
     waiting = [name]
     while waiting:
         one = waiting.pop()
-        if one in nodes and one not in wanted:
+        if one in known and one not in wanted:
             wanted.add(one)
-            waiting += (node.id for part in nodes[one].body for node in ast.walk(part) if isinstance(node, ast.Name))
-    return "\n\n\n".join(ast.get_source_segment(text, nodes[one]) or "" for one in nodes if one in wanted)
+            waiting += known[one].names
+    return "\n\n\n".join(definition.text for one, definition in known.items() if one in wanted)
+
+
+def sources() -> list[str]:
+    """The files that examples show something of."""
+    folder = resources.files("archlint.fixtures") / "toys"  # a package of its own, that is not to be imported
+    return [str(file) for file in folder.iterdir() if file.name.endswith(".py")]
+
+
+class _Definition(NamedTuple):
+    """A class or function of a module of toys."""
+
+    text: str
+    """Its source, without decorators."""
+    names: frozenset[str]
+    """Those that its body has."""
+
+
+@functools.cache
+def _definitions(module: str) -> Mapping[str, _Definition]:
+    """The classes and functions of a module of toys, by name and in its order."""
+    text = (resources.files("archlint.fixtures") / "toys" / f"{module}.py").read_text(encoding="utf-8")
+    nodes = (node for node in ast.parse(text).body if isinstance(node, (ast.ClassDef, ast.FunctionDef)))
+    return {node.name: _Definition(_segment(text.split("\n"), node), _names(node)) for node in nodes}
+
+
+def _segment(lines: Sequence[str], node: ast.ClassDef | ast.FunctionDef) -> str:
+    """What :func:`ast.get_source_segment` gives, which takes all of the text apart each time that it is called."""
+    *first, last = lines[node.lineno - 1 : node.end_lineno]
+    return "\n".join([*first, last.encode()[: node.end_col_offset].decode()])
+
+
+def _names(node: ast.ClassDef | ast.FunctionDef) -> frozenset[str]:
+    return frozenset(one.id for part in node.body for one in ast.walk(part) if isinstance(one, ast.Name))

@@ -5,121 +5,154 @@ Its example is no part of its documentation in other formats, such as SARIF.
 
 from __future__ import annotations
 
-import dataclasses
 import re
 import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from archlint.core.rule import Rule
-from archlint.report.rule_examples import Shown, shown
+if TYPE_CHECKING:
+    from archlint.core.rule import Rule
 
 _ITEM = re.compile(r"^(?=[-*] )", re.MULTILINE)
 
 
-def entry(rule: type[Rule]) -> dict[str, Any]:
+class Shown(NamedTuple):
+    """An example in words, code and output."""
+
+    code: str
+    """What a reader can run."""
+    at: str
+    """Where in the model something is found; empty where the example does not say."""
+    says: str
+    """What is found, in a line."""
+    model: str
+    """The source of the model's class, where it is one of archlint's own; else empty."""
+    fix: str
+    """A fix in words; empty where there is nothing to mend."""
+    change: str
+    """The argument of a LoraConfig that is the fix, if one is."""
+
+
+class RulePage(NamedTuple):
+    """What a rule says of itself, as plain data: what is shown of a rule needs no module of rules."""
+
+    code: str
+    name: str
+    severity: str
+    """The worst that it says."""
+    summary: str
+    why: str
+    sections: Mapping[str, str]
+    """Of its documentation, by their titles."""
+    example: Shown | None
+    module: str
+    """The one that defines it."""
+
+    @classmethod
+    def of(cls, rule: type[Rule], example: Shown | None = None) -> RulePage:
+        """What ``rule`` says, with ``example``."""
+        told = rule.documentation()
+        return cls(
+            rule.code, rule.name, rule.severity.value, told.summary, rule.why, told.sections, example, rule.__module__
+        )
+
+
+def entry(rule: RulePage) -> dict[str, Any]:
     """A rule in JSON values."""
-    documentation = rule.documentation()
-    example = shown(rule)
-    return {
-        "code": rule.code,
-        "name": rule.name,
-        "severity": rule.severity.value,
-        "summary": documentation.summary,
-        "why": rule.why,
-        "sections": dict(documentation.sections),
-        "example": None if example is None else dataclasses.asdict(example),
-        "module": rule.__module__,
-    }
+    return {**rule._asdict(), "example": None if rule.example is None else rule.example._asdict()}
 
 
-def listing(rules: Sequence[type[Rule]], *, width: int | None = None) -> str:
+def read_entry(values: Mapping[str, Any]) -> RulePage:
+    """The rule that :func:`entry` gave as ``values``.
+
+    Raises:
+        TypeError, KeyError: they are none that it gives.
+    """
+    example = values["example"]
+    return RulePage(**{**values, "example": None if example is None else Shown(**example)})
+
+
+def listing(rules: Sequence[RulePage], *, width: int | None = None) -> str:
     """One rule a line, in columns; the summary goes on below where it is longer than ``width`` columns."""
     longest = max((len(rule.name) for rule in rules), default=0)
     return "".join(f"{line}\n" for rule in rules for line in _listed(rule, longest, width))
 
 
-def _listed(rule: type[Rule], longest: int, width: int | None) -> list[str]:
-    start = f"{rule.code}  {rule.name:<{longest}}  {rule.severity.value:<7}  "
-    summary = rule.documentation().summary
+def _listed(rule: RulePage, longest: int, width: int | None) -> list[str]:
+    start = f"{rule.code}  {rule.name:<{longest}}  {rule.severity:<7}  "
     if width is None or width - len(start) < 30:
-        return [start + summary]
-    return textwrap.wrap(summary, width, initial_indent=start, subsequent_indent=" " * len(start))
+        return [start + rule.summary]
+    return textwrap.wrap(rule.summary, width, initial_indent=start, subsequent_indent=" " * len(start))
 
 
-def page(rule: type[Rule], *, width: int, heading: Callable[[str], str] = str) -> str:
+def page(rule: RulePage, *, width: int, heading: Callable[[str], str] = str) -> str:
     """A rule's documentation for a page of ``width`` columns."""
-    documentation = rule.documentation()
-    lines = [heading(f"{rule.code} {rule.name}") + f" · {rule.severity.value}", ""]
-    lines += _flowed(documentation.summary, width, "")
-    for title, body in documentation.sections.items():
+    lines = [heading(f"{rule.code} {rule.name}") + f" · {rule.severity}", ""]
+    lines += _flowed(rule.summary, width, "")
+    for title, body in rule.sections.items():
         lines += ["", heading(title), *_flowed(body, width, "  ")]
     return "\n".join(lines) + "\n"
 
 
-def explanation(rule: type[Rule], *, width: int, heading: Callable[[str], str] = str) -> str:
+def explanation(rule: RulePage, *, width: int, heading: Callable[[str], str] = str) -> str:
     """:func:`page`, and the rule's example."""
     text = page(rule, width=width, heading=heading)
-    example = shown(rule)
-    if example is None:
+    if rule.example is None:
         return text
     lines = [text, heading("Example")]
-    for number, (words, block, _) in enumerate(_told(example)):
+    for number, (words, block, _) in enumerate(_told(rule.example)):
         lines += [""] * (number > 0) + list(_flowed(words, width, "  "))
         lines += ["", textwrap.indent(block, "      ")] if block else []
     return "\n".join(lines) + "\n"
 
 
-def markdown(rule: type[Rule]) -> str:
+def markdown(rule: RulePage) -> str:
     """A rule's documentation as Markdown, which its docstring is written in."""
-    documentation = rule.documentation()
-    parts = [documentation.summary, *(f"## {title}\n{body}" for title, body in documentation.sections.items())]
+    parts = [rule.summary, *(f"## {title}\n{body}" for title, body in rule.sections.items())]
     return "\n\n".join(parts) + "\n"
 
 
-def document(rule: type[Rule]) -> str:
+def document(rule: RulePage) -> str:
     """A rule's page in a folder of Markdown files: its documentation, and its example."""
-    title, worst = f"# {rule.code} {rule.name}", f"**{rule.severity.value}** at worst · [all rules](README.md)"
+    title, worst = f"# {rule.code} {rule.name}", f"**{rule.severity}** at worst · [all rules](README.md)"
     parts = [title, worst, markdown(rule).rstrip()]
-    example = shown(rule)
-    if example is not None:
+    if rule.example is not None:
         parts.append("## Example")
-        for words, block, language in _told(example):
+        for words, block, language in _told(rule.example):
             parts += [words, f"```{language}\n{block}\n```"] if block else [words]
     return "\n\n".join(parts) + "\n"
 
 
-def index(rules: Sequence[type[Rule]]) -> str:
+def index(rules: Sequence[RulePage]) -> str:
     """A table of rules in Markdown, by family, with links to their pages."""
-    families: dict[str, list[type[Rule]]] = {}
+    families: dict[str, list[RulePage]] = {}
     for rule in rules:
         families.setdefault(_family(rule), []).append(rule)
     parts = ["# Rules"]
     for family, members in families.items():
         rows = (
-            f"| [{rule.code}]({file_name(rule)}) | {rule.name} | {rule.severity.value} | {_cell(rule)} |"
-            for rule in members
+            f"| [{rule.code}]({file_name(rule)}) | {rule.name} | {rule.severity} | {_cell(rule)} |" for rule in members
         )
         parts.append("\n".join([f"## {family}\n", "| code | name | worst | |", "|---|---|---|---|", *rows]))
     return "\n\n".join(parts) + "\n"
 
 
-def documents(rules: Sequence[type[Rule]]) -> Mapping[str, str]:
+def documents(rules: Sequence[RulePage]) -> Mapping[str, str]:
     """A folder of Markdown files about ``rules``, by name: the index is what is shown for the folder."""
     return {"README.md": index(rules), **{file_name(rule): document(rule) for rule in rules}}
 
 
-def file_name(rule: type[Rule]) -> str:
+def file_name(rule: RulePage) -> str:
     return f"{rule.code}.md"
 
 
-def _family(rule: type[Rule]) -> str:
+def _family(rule: RulePage) -> str:
     """The folder that the rule's module is in."""
-    return rule.__module__.split(".")[-2].capitalize() if "." in rule.__module__ else rule.__module__
+    return rule.module.split(".")[-2].capitalize() if "." in rule.module else rule.module
 
 
-def _cell(rule: type[Rule]) -> str:
-    return rule.documentation().summary.replace("|", "\\|")
+def _cell(rule: RulePage) -> str:
+    return rule.summary.replace("|", "\\|")
 
 
 def _told(example: Shown) -> Iterator[tuple[str, str, str]]:

@@ -24,7 +24,7 @@ from archlint.core.suppression import Suppressed
 from archlint.report.fixes import told_alone
 from archlint.report.places import Checkout
 from archlint.report.quoting import one_line, visible
-from archlint.report.rule_pages import markdown, page
+from archlint.report.rule_pages import RulePage, markdown, page
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 _BASE = "%SRCROOT%"
@@ -88,13 +88,13 @@ def _results(log: _Log, run: Run) -> Iterator[dict[str, Any]]:
 
 
 def _descriptor(rule: type[Rule]) -> dict[str, Any]:
-    documentation = rule.documentation()
+    told = RulePage.of(rule)
     return {
         "id": rule.code,
         "name": rule.name,
-        "shortDescription": {"text": documentation.summary},
-        "fullDescription": {"text": f"{documentation.summary} {rule.why}"},
-        "help": {"text": page(rule, width=_HELP_WIDTH), "markdown": markdown(rule)},
+        "shortDescription": {"text": told.summary},
+        "fullDescription": {"text": f"{told.summary} {rule.why}"},
+        "help": {"text": page(told, width=_HELP_WIDTH), "markdown": markdown(told)},
         "defaultConfiguration": {"level": _LEVELS[rule.severity]},
     }
 

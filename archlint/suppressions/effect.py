@@ -128,11 +128,11 @@ class Suppressions:
         Raises:
             UnknownRuleError: there are none.
         """
-        return frozenset(rule.code for rule in self.catalog.select([name]))
+        return frozenset(self.catalog.codes([name]))
 
     def _is_too_wide(self, name: str) -> bool:
         """Whether it is ``ALL``, or what all codes of a package begin with."""
-        return name.isalpha() and all(name.lower() != rule.name for rule in self.catalog.rules.values())
+        return name.isalpha() and all(name.lower() != rule.name for rule in self.catalog.known.values())
 
     def _classes(self, finding: Finding) -> tuple[TypeInfo, ...]:
         """The classes of its sites, each once; that of the model where it is about no modules."""

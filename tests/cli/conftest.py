@@ -107,7 +107,7 @@ def plugin(monkeypatch: pytest.MonkeyPatch) -> Plugin:
 
     def register(target: str) -> None:
         point = EntryPoint("plugged", target, "archlint.rules")
-        monkeypatch.setattr("archlint.core.catalog.entry_points", lambda group: [point])
+        monkeypatch.setattr("archlint.core.rule_loading.entry_points", lambda group: [point])
 
     return register
 

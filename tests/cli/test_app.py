@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
+
+from archlint.cli import app as program
 
 from .conftest import Call, Engine
 
@@ -31,6 +35,39 @@ def test_each_option_takes_one_line_of_help(call: Call) -> None:
     for command in ("check", "recipe", "rules", "explain"):
         options = [line for line in call(command, "--help").stdout.splitlines() if line.startswith("   ")]
         assert [line for line in options if not line.strip().startswith("-")] == []
+
+
+def test_every_command_is_listed_by_its_own_line() -> None:
+    ctx = click.Context(program.app)
+    commands = {name: program.app.get_command(ctx, name) for name in program.app.list_commands(ctx)}
+    lines = {name: "" if command.hidden else command.short_help for name, command in commands.items() if command}
+    assert {name: deferred.help for name, deferred in program.COMMANDS.items()} == lines
+    assert [name for name, command in commands.items() if command is None or command.name != name] == []
+
+
+def test_every_command_that_is_written_is_one_of_the_program() -> None:
+    known = {(deferred.module, deferred.name) for deferred in program.COMMANDS.values()}
+    written = set()
+    for file in (ROOT / "archlint" / "cli").glob("*.py"):
+        members = vars(importlib.import_module(f"archlint.cli.{file.stem}")).items()
+        written |= {(one.callback.__module__, name) for name, one in members if isinstance(one, click.Command)}
+    assert written - {("archlint.cli.app", "app")} == known
+
+
+@pytest.mark.parametrize(
+    ("arguments", "module"),
+    [(["rules"], "archlint.cli.check"), (["--help"], "archlint.cli.recipe"), (["recipe", "-h"], "archlint.cli.check")],
+)
+def test_a_command_is_imported_when_it_is_asked_for(arguments: list[str], module: str) -> None:
+    code = (
+        "import sys\n"
+        "from archlint.cli import main\n"
+        f"sys.argv[1:] = {arguments!r}\n"
+        "try: main()\n"
+        f"except SystemExit: print({module!r} in sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "False"
 
 
 def test_without_arguments_help_is_an_error(call: Call) -> None:

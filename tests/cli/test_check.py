@@ -291,8 +291,8 @@ def test_a_rule_file_that_exits_is_a_file_that_cannot_be_loaded(call: Call, engi
 def test_without_any_rule_nothing_can_be_checked(
     call: Call, engine: Engine, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
 ) -> None:
-    monkeypatch.setattr("archlint.core.catalog.BUILT_IN", "no_such_package")
-    monkeypatch.setattr("archlint.core.catalog.entry_points", lambda group: [])
+    monkeypatch.setattr("archlint.core.rule_loading.BUILT_IN", "no_such_package")
+    monkeypatch.setattr("archlint.core.rule_loading.entry_points", lambda group: [])
     result = call(*arguments)
     assert (result.exit_code, result.stdout) == (3, "")
     (line,) = result.stderr.splitlines()

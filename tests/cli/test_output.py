@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import shutil
 import stat
 import sys
 from pathlib import Path
@@ -89,6 +90,15 @@ def test_no_color(monkeypatch: pytest.MonkeyPatch) -> None:
     assert output.wants_color()
     monkeypatch.setenv("NO_COLOR", "1")
     assert not output.wants_color()
+
+
+@pytest.mark.parametrize("columns", ["72", "0", "-5", "x", "", " 72 ", None])
+def test_the_width_is_what_python_makes_of_it(columns: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    if columns is None:
+        monkeypatch.delenv("COLUMNS", raising=False)
+    else:
+        monkeypatch.setenv("COLUMNS", columns)
+    assert output.width() == max(40, shutil.get_terminal_size((100, 24)).columns)
 
 
 def test_the_width_of_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -487,4 +487,4 @@ def test_every_setting_is_documented() -> None:
 
 def test_what_changes_files_is_no_setting() -> None:
     assert {"fix", "diff", "unsafe-fixes", "output", "write-baseline", "config", "isolated"}.isdisjoint(KEYS)
-    assert app.commands["check"] is check
+    assert app.get_command(click.Context(app), "check") is check

@@ -11,6 +11,8 @@ from archlint.core.blueprint import Blueprint
 from archlint.core.finding import Finding, Remedy, Severity
 from archlint.core.rule import Example, Rule
 from archlint.report import rule_pages
+from archlint.report.rule_examples import illustrated
+from archlint.report.rule_pages import RulePage
 
 
 class Sample(Rule):
@@ -35,8 +37,11 @@ class Sample(Rule):
         return ()
 
 
+SAMPLE = RulePage.of(Sample)
+
+
 def test_a_page_is_wrapped_anew() -> None:
-    assert rule_pages.page(Sample, width=50) == (
+    assert rule_pages.page(SAMPLE, width=50) == (
         "XYZ1 sample-rule · warning\n"
         "\n"
         "A sample that is only here for the test.\n"
@@ -58,8 +63,8 @@ def test_a_page_is_wrapped_anew() -> None:
 
 
 def test_a_list_has_a_line_for_each_rule() -> None:
-    assert rule_pages.listing([Sample]) == "XYZ1  sample-rule  warning  A sample that is only here for the test.\n"
-    assert rule_pages.listing([Sample], width=60) == (
+    assert rule_pages.listing([SAMPLE]) == "XYZ1  sample-rule  warning  A sample that is only here for the test.\n"
+    assert rule_pages.listing([SAMPLE], width=60) == (
         "XYZ1  sample-rule  warning  A sample that is only here for\n"
         "                            the test.\n"
     )  # fmt: skip
@@ -67,11 +72,16 @@ def test_a_list_has_a_line_for_each_rule() -> None:
 
 
 def test_json_values() -> None:
-    entry = rule_pages.entry(Sample)
+    entry = rule_pages.entry(SAMPLE)
     assert json.loads(json.dumps(entry)) == entry
     assert entry["code"] == "XYZ1"
     assert entry["summary"] == "A sample that is only here for the test."
     assert list(entry["sections"]) == ["What it does", "What to do"]
+
+
+def test_json_values_are_read_back() -> None:
+    for page in (SAMPLE, SHOWN):
+        assert rule_pages.read_entry(json.loads(json.dumps(rule_pages.entry(page)))) == page
 
 
 class Shown(Sample):
@@ -88,17 +98,20 @@ class Shown(Sample):
     )
 
 
+SHOWN = illustrated(Shown)
+
+
 def test_an_explanation_has_the_example_and_the_fix() -> None:
-    text = rule_pages.explanation(Shown, width=50)
-    assert text.startswith(rule_pages.page(Shown, width=50) + "\nExample\n  This\n\n      import archlint\n")
+    text = rule_pages.explanation(SHOWN, width=50)
+    assert text.startswith(rule_pages.page(SHOWN, width=50) + "\nExample\n  This\n\n      import archlint\n")
     assert "\n  finds, at `layers.{0,1}.q_proj`,\n\n      warning XYZ1 sample-rule: it is so\n" in text
     assert "\n      class ClampedLinear(nn.Module):\n" in text
     assert text.endswith('\n\n  A fix: leave it out:\n\n      exclude_modules=["q_proj"]\n')
-    assert rule_pages.explanation(Sample, width=50) == rule_pages.page(Sample, width=50)
+    assert rule_pages.explanation(SAMPLE, width=50) == rule_pages.page(SAMPLE, width=50)
 
 
 def test_a_document_has_the_same_in_markdown() -> None:
-    text = rule_pages.document(Shown)
+    text = rule_pages.document(SHOWN)
     assert text.startswith(
         "# XYZ1 sample-rule\n\n**warning** at worst · [all rules](README.md)\n\nA sample with an example."
     )
@@ -106,17 +119,17 @@ def test_a_document_has_the_same_in_markdown() -> None:
     assert text.endswith('\n\nA fix: leave it out:\n\n```text\nexclude_modules=["q_proj"]\n```\n')
     blocks = MarkdownIt().parse(text)
     assert [block.info for block in blocks if block.type == "fence"] == ["python", "text", "python", "text"]
-    assert "## Example" not in rule_pages.document(Sample)
+    assert "## Example" not in rule_pages.document(SAMPLE)
 
 
 def test_a_fix_without_an_argument_is_a_sentence() -> None:
     class Recipe(Sample):
         fires = (Example("type:llama", says="so", fix=Remedy("target_modules", "name them: the recipe below")),)
 
-    assert rule_pages.document(Recipe).endswith("\n\nA fix: name them: archlint.recipe() gives some.\n")
+    assert rule_pages.document(illustrated(Recipe)).endswith("\n\nA fix: name them: archlint.recipe() gives some.\n")
 
 
 def test_the_index_links_to_every_page() -> None:
-    text = rule_pages.index([Sample, Shown])
+    text = rule_pages.index([SAMPLE, SHOWN])
     assert text.count("| [XYZ1](XYZ1.md) | sample-rule | warning |") == 2
-    assert list(rule_pages.documents([Sample])) == ["README.md", "XYZ1.md"]
+    assert list(rule_pages.documents([SAMPLE])) == ["README.md", "XYZ1.md"]

@@ -18,14 +18,14 @@ from archlint.cli.app import app
 from archlint.core.catalog import Catalog
 from archlint.core.finding import Remedy, Severity
 from archlint.report import rule_pages
-from archlint.report.rule_examples import shown
+from archlint.report.rule_examples import illustrated, shown
 from archlint.rules.projections.multihead_attention import MultiheadAttention
 from archlint.rules.saving.renamed_weights import RenamedWeights
 from archlint.testing import problems
 
 FOLDER = Path(__file__).parents[2] / "docs" / "rules"
 RULES = {code: rule for code, rule in Catalog.load().rules.items() if rule.__module__.startswith("archlint.rules.")}
-PAGES = rule_pages.documents(list(RULES.values()))
+PAGES = rule_pages.documents(list(map(illustrated, RULES.values())))
 each_rule = pytest.mark.parametrize("rule", RULES.values(), ids=lambda rule: rule.code)
 written = pytest.mark.skipif(not FOLDER.is_dir(), reason="the documents are not installed")
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from archlint.settings import Form, Key, SettingsError, find, read
+from archlint.settings.file import Key, SettingsError, find, read
+from archlint.settings.forms import Form
 
 KEYS = {
     "offline": Key(Form.FLAG),

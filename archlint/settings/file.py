@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import difflib
-import enum
 import fnmatch
 import glob
 import json
@@ -15,6 +14,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeAlias
+
+from archlint.settings.forms import Form
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -33,16 +34,6 @@ Value: TypeAlias = "bool | str | tuple[str, ...]"
 
 class SettingsError(Exception):
     """Settings cannot be used; the message is one line and begins with the file."""
-
-
-class Form(enum.Enum):
-    """What a key takes; the value is how a message says it."""
-
-    FLAG = "true or false"
-    WORD = "a string"
-    WORDS = "a string or a list of strings"
-    CODES = "a list of codes, each a string or {code = …, reason = …}"
-    ARGUMENTS = "a table of arguments and their values"
 
 
 @dataclass(frozen=True, slots=True)
