@@ -100,7 +100,6 @@ def lint(
         scope=_scope(scope),
         plan=None if plan is None else _plan(plan),
         rules=rules,
-        missing_rules=catalog.failures,
         catalog=catalog,
         prove=prove,
         trainers=None if trainers is None else _trainers(trainers),

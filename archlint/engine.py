@@ -7,7 +7,7 @@ import dataclasses
 import gc
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,7 @@ from archlint.versions import environment
 if TYPE_CHECKING:
     from torch import nn
 
+    from archlint.core.catalog import RuleLoadError
     from archlint.core.finding import Finding
     from archlint.evidence import Evidence
     from archlint.memory import Memory
@@ -62,7 +63,7 @@ def checking(source: str | nn.Module, options: Options) -> Iterator[Judge]:
         def timed(options: Options) -> Report:
             nonlocal started
             report = judge(options)
-            missing = tuple(Unchecked("a rule plugin", str(error)) for error in options.missing_rules)
+            missing = tuple(Unchecked("a rule plugin", str(error)) for error in _missing(options))
             seconds, started = round(time.monotonic() - started, 3), time.monotonic()
             return dataclasses.replace(report, unchecked=report.unchecked + missing, seconds=seconds)
 
@@ -170,9 +171,9 @@ def _examined(memory: Memory, options: Options) -> Report:
     report = _report(NAMELESS, evidence, options)
     if memory.is_kept and options.catalog is not None and options.prove:
         # with other rules it is to be answered from what is known
-        every = dataclasses.replace(options, rules=list(options.catalog.rules.values()))
-        if len(every.rules) > len(options.rules):
-            _report(NAMELESS, evidence, every)
+        every = options.catalog.chosen()
+        if len(every) > len(options.rules):
+            _report(NAMELESS, evidence, dataclasses.replace(options, rules=every))
     return report
 
 
@@ -196,13 +197,17 @@ def _not_loaded(name: str, error: Exception, options: Options) -> Report:
     found: tuple[Finding, Unchecked]
     found = CustomCode().not_run(error) if isinstance(error, CodeNotRunError) else CannotLoad().failed(error)
     finding, unchecked = found
-    selected = {rule.code for rule in options.rules}
     return Report(
         source=name,
         scope=options.scope or Scope.TEXT,
-        findings=(finding,) if finding.code in selected else (),
+        findings=(finding,) if finding.code in options.codes else (),
         unchecked=(unchecked,),
     )
+
+
+def _missing(options: Options) -> Sequence[RuleLoadError]:
+    """Installed plugins that could not be loaded, as far as they were tried."""
+    return () if options.catalog is None else options.catalog.failures
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from archlint.core.catalog import known
 from archlint.core.report import Report
 from archlint.core.serial import read_as, to_json
 from archlint.digests import key_of
@@ -104,7 +105,7 @@ class Memory:
         return self._subject
 
     def _key_of_report(self, options: Options) -> str | None:
-        if not self.is_kept or not all(rule.__module__.startswith(_OWN_RULES) for rule in options.rules):
+        if not self.is_kept or not all(rule.module.startswith(_OWN_RULES) for rule in known(options.rules).values()):
             return None  # what a plugin's rule says may depend on any of its code
         with contextlib.suppress(TypeError):  # a value that is not plain
             return key_of("report", self._key, all_code(), list(_asked(options)))
@@ -132,9 +133,9 @@ class Memory:
 
 def _asked(options: Options) -> Iterator[object]:
     """All that decides what is said of one architecture, as plain values."""
-    yield [rule.code for rule in options.rules]
-    yield {rule.code: by for rule, by in options.ignored.items()}
-    yield None if options.catalog is None else list(options.catalog.rules)
+    yield list(options.codes)
+    yield dict(options.ignored)
+    yield None if options.catalog is None else list(options.catalog.known)
     plan, file, adapter, means = options.plan, options.plan_file, options.adapter, options.means
     yield None if plan is None else [plan.name, plan.tuner, plan.means_all, dict(plan.lora)]
     yield None if file is None else [str(file.path), file.text, file.dialect.name, file.place]

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from archlint.core.catalog import known
 from archlint.core.means import ALL, Means
 from archlint.core.presets import Preset
 from archlint.sources.source import SourceOptions
 
 if TYPE_CHECKING:
     from archlint.core.blueprint import Scope
-    from archlint.core.catalog import Catalog, RuleLoadError
+    from archlint.core.catalog import Catalog
     from archlint.core.rule import Rule
     from archlint.core.training import Trainer
     from archlint.core.trial import Plan
@@ -38,12 +39,12 @@ class Options:
     adapter: PublishedAdapter | None = None
     """The published adapter that the source is; its weights are judged as well."""
     rules: Sequence[type[Rule]] = ()
-    ignored: Mapping[type[Rule], str] = field(default_factory=dict)
-    """Rules that are not among these, and by whom and why they are ignored: told where one would have found harm."""
-    missing_rules: Sequence[RuleLoadError] = ()
-    """Installed plugins that could not be loaded: what they would have said is unchecked."""
+    ignored: Mapping[str, str] = field(default_factory=dict)
+    """Codes of rules that are not among these, and by whom and why they are ignored: told where one would have found
+    harm."""
     catalog: Catalog | None = None
-    """The rules that comments in a model's code may name; ``None`` takes those that run."""
+    """All rules: comments in a model's code may name them. What those of its plugins would have said that could not be
+    loaded is unchecked. ``None`` takes the rules that run."""
     trainers: Sequence[Trainer] | None = None
     """Whom the model is checked for; ``None`` lets the plan's file decide, and else the model."""
     trainer_arguments: Mapping[str, Any] = field(default_factory=dict)
@@ -60,6 +61,11 @@ class Options:
     """Told the name of each stage as it begins."""
     store: Store | None = None
     """Where what is found out about a model is kept, and looked up; ``None`` keeps nothing."""
+
+    @property
+    def codes(self) -> Collection[str]:
+        """Those of the rules."""
+        return known(self.rules).keys()
 
     @property
     def rewards(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from archlint import extent, suppressions
@@ -12,7 +12,6 @@ from archlint.core.catalog import Catalog
 from archlint.core.finding import Finding, LeftOut, Severity
 from archlint.core.means import ALL
 from archlint.core.report import Report, Unchecked
-from archlint.core.rule import Rule
 from archlint.core.stock import STOCK_PLANS
 from archlint.core.suppression import Suppressed
 from archlint.core.trainers import lacks, usual_trainers
@@ -90,7 +89,7 @@ def report(name: str, evidence: Evidence, options: Options) -> Report:
         unchecked=tuple(unchecked),
         notes=(
             *(() if options.plan_file is None else options.plan_file.remarks()),
-            *_ignored(blueprint, options.ignored),
+            *_ignored(blueprint, options),
         ),
     )
 
@@ -198,9 +197,12 @@ def _untold(blueprint: Blueprint, findings: Iterable[Finding]) -> Iterator[Unche
         yield Unchecked("the plan", f"the training step crashes, and no rule that ran says why: {plan.crash}")
 
 
-def _ignored(blueprint: Blueprint, ignored: Mapping[type[Rule], str]) -> Iterator[str]:
+def _ignored(blueprint: Blueprint, options: Options) -> Iterator[str]:
     """What would be an error or a warning but for rules that are ignored, and who says so."""
-    for rule, by in ignored.items():
+    catalog = options.catalog or Catalog({})
+    for code, by in options.ignored.items():
+        if (rule := catalog.rules.get(code)) is None:  # of a plugin that could not be loaded, which is told
+            continue
         said = [one for one in run_rules(blueprint, [rule])[0] if one.code == rule.code and not one.unchecked]
         worst = min((finding.severity for finding in said), key=lambda severity: severity.rank, default=Severity.INFO)
         if worst is not Severity.INFO:

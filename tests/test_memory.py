@@ -160,13 +160,11 @@ def test_rules_of_others_are_always_run(source: str, options: Options, builds: l
 
 
 _LOADED = """
-import json, sys
+import atexit, sys
+heavy = {"torch", "transformers", "peft", "accelerate", "trl", "huggingface_hub"}
+atexit.register(lambda: print(sorted(heavy & set(sys.modules)), file=sys.stderr))
 from archlint.cli import main
-try:
-    main()
-finally:
-    heavy = {"torch", "transformers", "peft", "accelerate", "trl", "huggingface_hub"} & set(sys.modules)
-    print(sorted(heavy), file=sys.stderr)
+main()
 """
 
 

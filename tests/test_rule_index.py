@@ -27,14 +27,13 @@ BEFORE = 946_684_800
 
 CALL = """
 import sys
-modules = sys.argv.pop()
+import atexit
+def tell(modules):
+    with open(modules, "w") as file:
+        print(*sys.modules, file=file)
+atexit.register(tell, sys.argv.pop())
 from archlint.cli import main
-try:
-    main()
-except SystemExit as error:
-    code = error.code
-with open(modules, "w") as file:
-    print(code, *sys.modules, file=file)
+main()
 """
 
 RULE = """
@@ -83,8 +82,8 @@ class Machine:
             text=True,
             check=False,
         )
-        exit_code, *modules = self._modules.read_text().split()
-        return Done(int(exit_code), done.stdout, done.stderr, RULES.intersection(modules))
+        modules = self._modules.read_text().split()
+        return Done(done.returncode, done.stdout, done.stderr, RULES.intersection(modules))
 
     def codes(self) -> set[str]:
         """Those of the rules that are listed."""

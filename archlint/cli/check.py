@@ -179,7 +179,7 @@ def check(
     reports: list[Report] = []
     for source, report in zip(sources, found, strict=True):
         question = questions[source]
-        one = known.applied(_run([report]), {rule.code for rule in question.options.rules}, question.asked)
+        one = known.applied(_run([report]), set(question.options.codes), question.asked)
         if is_streamed:
             emit(rendered(one, style=style, output=None))
         reports += one.reports

@@ -15,9 +15,8 @@ from archlint.settings.forms import Form
 
 if TYPE_CHECKING:
     from archlint.core.blueprint import Scope
-    from archlint.core.catalog import Catalog
+    from archlint.core.catalog import Catalog, Selection
     from archlint.core.finding import Severity
-    from archlint.core.rule import Rule
     from archlint.sources import SourceOptions
     from archlint.store import Store
 
@@ -224,23 +223,18 @@ def find_code(catalog: Catalog, word: str) -> str:
         raise click.UsageError(str(error)) from error
 
 
-def select_rules(
-    catalog: Catalog, select: Sequence[str], ignore: Sequence[str], extend: Sequence[str]
-) -> list[type[Rule]]:
+def select_rules(catalog: Catalog, select: Sequence[str], ignore: Sequence[str], extend: Sequence[str]) -> Selection:
     """The rules to run.
 
     Raises:
         click.UsageError: a code names no rule, or no rule is left.
-        NoRulesError: none can be loaded.
     """
     from archlint.core.catalog import UnknownRuleError
 
     try:
-        rules = catalog.select(select, ignore, extend)
+        rules = catalog.chosen(select, ignore, extend)
     except UnknownRuleError as error:
         raise click.UsageError(str(error)) from error
-    if not catalog.rules:
-        raise _no_rules(catalog)
     if not rules:
         raise click.UsageError("no rule is left to run: --ignore takes all that --select chose")
     return rules

@@ -17,8 +17,7 @@ from archlint.cli.settings import Choices, Chosen
 from archlint.cli.trainers import OF_PLAN
 
 if TYPE_CHECKING:
-    from archlint.core.catalog import Catalog
-    from archlint.core.rule import Rule
+    from archlint.core.catalog import Catalog, Selection
     from archlint.core.training import Trainer
     from archlint.engine import Options
     from archlint.plans import PlanFile
@@ -89,7 +88,6 @@ class Asking:
         options = Options(
             rules=rules,
             ignored=self._ignored(chosen, rules),
-            missing_rules=self._catalog.failures,
             catalog=self._catalog,
             plan=plan(values, saved),
             plan_file=self._plan_file(chosen),
@@ -123,16 +121,14 @@ class Asking:
                 except UnknownRuleError as error:
                     raise click.UsageError(f"{table.spelt[name]}: {error}") from error
 
-    def _ignored(self, chosen: Chosen, rules: Sequence[type[Rule]]) -> Mapping[type[Rule], str]:
-        """The rules that run but for the settings, and what the settings say of that."""
+    def _ignored(self, chosen: Chosen, rules: Selection) -> Mapping[str, str]:
+        """The codes of rules that run but for the settings, and what the settings say of that."""
         if chosen.reasons is None:
             return {}
-        asked = self._catalog.select(chosen.values["select"], (), chosen.values["extend_select"])
+        asked = self._catalog.codes(chosen.values["select"], (), chosen.values["extend_select"])
         reasons = dict(self._reasons(chosen.reasons))
         by = str(self._choices.path)
-        return {
-            rule: f"{by}: {reasons[rule.code]}" if rule.code in reasons else by for rule in asked if rule not in rules
-        }
+        return {code: f"{by}: {reasons[code]}" if code in reasons else by for code in asked if code not in rules.known}
 
     def _reasons(self, reasons: Mapping[str, str]) -> Iterator[tuple[str, str]]:
         """The codes of rules, and why each is ignored."""

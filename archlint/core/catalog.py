@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, overload
 
 if TYPE_CHECKING:
     from archlint.core.rule import Rule
@@ -26,6 +26,40 @@ class Known(NamedTuple):
     module: str
     """The one that defines it."""
 
+    @classmethod
+    def of(cls, rule: type[Rule]) -> Known:
+        return cls(rule.name, rule.__module__)
+
+
+class Selection(Sequence["type[Rule]"]):
+    """Rules of a catalog by their codes; they are loaded when one is asked for."""
+
+    def __init__(self, catalog: Catalog, codes: Iterable[str]) -> None:
+        self.known: Mapping[str, Known] = {code: catalog.known[code] for code in codes}
+        """What is known of each without loading it, by code."""
+        self._catalog = catalog
+
+    @cached_property
+    def _rules(self) -> list[type[Rule]]:
+        return [self._catalog.rules[code] for code in self.known if code in self._catalog.rules]
+
+    def __len__(self) -> int:
+        return len(self.known)
+
+    @overload
+    def __getitem__(self, index: int) -> type[Rule]: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[type[Rule]]: ...
+
+    def __getitem__(self, index: int | slice) -> type[Rule] | Sequence[type[Rule]]:
+        return self._rules[index]
+
+
+def known(rules: Sequence[type[Rule]]) -> Mapping[str, Known]:
+    """What is known of ``rules``, by code, without loading those of a selection."""
+    return rules.known if isinstance(rules, Selection) else {rule.code: Known.of(rule) for rule in rules}
+
 
 class Catalog:
     """All known rules, by code.
@@ -36,7 +70,7 @@ class Catalog:
     """
 
     def __init__(self, rules: Mapping[str, type[Rule]], failures: Sequence[RuleLoadError] = ()) -> None:
-        self.known: Mapping[str, Known] = {code: Known(rule.name, rule.__module__) for code, rule in rules.items()}
+        self.known: Mapping[str, Known] = {code: Known.of(rule) for code, rule in rules.items()}
         """By code: to know that takes none of the rules."""
         self._found = (rules, tuple(failures))
 
@@ -104,6 +138,19 @@ class Catalog:
         """
         codes = self.codes(select, ignore, extend)
         return [self.rules[code] for code in codes if code in self.rules]
+
+    def chosen(
+        self,
+        select: Sequence[str] | None = None,
+        ignore: Sequence[str] = (),
+        extend: Sequence[str] = (),
+    ) -> Selection:
+        """:meth:`select`, with the rules loaded when one is asked for.
+
+        Raises:
+            UnknownRuleError: a code fits no rule.
+        """
+        return Selection(self, self.codes(select, ignore, extend))
 
     def code(self, word: str) -> str:
         """The code of the rule with this code or name.

@@ -60,13 +60,13 @@ def test_every_command_that_is_written_is_one_of_the_program() -> None:
 )
 def test_a_command_is_imported_when_it_is_asked_for(arguments: list[str], module: str) -> None:
     code = (
-        "import sys\n"
+        "import atexit, sys\n"
+        f"atexit.register(lambda: print({module!r} in sys.modules, flush=True))\n"
         "from archlint.cli import main\n"
         f"sys.argv[1:] = {arguments!r}\n"
-        "try: main()\n"
-        f"except SystemExit: print({module!r} in sys.modules)\n"
+        "main()\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.stdout.splitlines()[-1] == "False"
 
 
@@ -105,13 +105,14 @@ def test_nothing_heavy_is_imported_before_there_is_something_to_check(arguments:
     adapter.write_text('{"peft_type": "P_TUNING"}' if len(arguments) == 3 else '{"r": 4}')
     arguments = [str(adapter) if argument == "ADAPTER" else argument for argument in arguments]
     code = (
-        "import sys\n"
+        "import atexit, sys\n"
+        f"loaded = lambda: print('LOADED', [name for name in {HEAVY!r} if name in sys.modules], flush=True)\n"
+        "atexit.register(loaded)\n"
         "from archlint.cli import main\n"
         f"sys.argv[1:] = {arguments!r}\n"
-        "try: main()\n"
-        f"except SystemExit: print('LOADED', [name for name in {HEAVY!r} if name in sys.modules])\n"
+        "main()\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.stdout.splitlines()[-1] == "LOADED []"
     assert "Traceback" not in done.stderr
 
