@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import gc
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -12,6 +11,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from archlint.core.report import Report, Run, Unchecked
+from archlint.garbage import seldom_collected
 from archlint.identity import NAMELESS, Located, locate
 from archlint.options import Options
 from archlint.quiet import quiet
@@ -31,9 +31,6 @@ __all__ = ["Options", "check", "check_located", "checking", "environment", "fini
 
 _ONE_AT_A_TIME = threading.RLock()
 """A check changes parts of torch and of the process while it runs, and puts them back."""
-
-_MADE = 20_000
-"""New objects after which Python looks for dead ones among them."""
 
 Judge = Callable[[Options], Report]
 """The report for one way to check the source that it is for."""
@@ -213,20 +210,5 @@ def _missing(options: Options) -> Sequence[RuleLoadError]:
 @contextlib.contextmanager
 def _alone() -> Iterator[None]:
     """Within the block nobody else checks anything in this process, and its libraries are silent."""
-    with _ONE_AT_A_TIME, quiet(), _seldom_collected():
+    with _ONE_AT_A_TIME, quiet(), seldom_collected():
         yield
-
-
-@contextlib.contextmanager
-def _seldom_collected() -> Iterator[None]:
-    """Within the block Python looks less often for dead objects that refer to each other.
-
-    To import torch, and to place an adapter in every layer, makes objects by the million, and nearly all live on.
-    """
-    before = gc.get_threshold()
-    if 0 < before[0] < _MADE:  # 0 is off
-        gc.set_threshold(_MADE, *before[1:])
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from archlint.plans import PlanError, PlanFile, read_plan_file
 from archlint.sources import SourceError
 from archlint.sources.contents import ADAPTER_CONFIG, ADAPTER_PICKLE, ADAPTER_WEIGHTS, CONFIG, no_weights, unread_pickle
 from archlint.sources.hub import AdapterOnHubError
 from archlint.sources.tensors import shapes
+
+if TYPE_CHECKING:
+    from archlint.plans import PlanFile
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,8 @@ def from_hub(name: str, found: AdapterOnHubError) -> PublishedAdapter:
 
 
 def _settings(file: Path, instead: str) -> PlanFile:
+    from archlint.plans import PlanError, read_plan_file
+
     try:
         plan_file = read_plan_file(file)
     except PlanError as error:

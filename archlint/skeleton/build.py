@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from archlint.garbage import importing
 from archlint.skeleton.classes import custom_references, exported_class, known_type, language_model, model_class
 from archlint.skeleton.copies import remember
 from archlint.skeleton.limits import BuildTooLargeError, bounded_build
@@ -56,14 +57,15 @@ def build(
         CustomCodeError: only the repository's own code has the architecture, and it may not run.
         SkeletonError: an unknown model type or class, or values that the classes refuse.
     """
-    from accelerate import init_empty_weights
+    with importing():
+        from accelerate import init_empty_weights
 
+        native = known_type(config.get("model_type"))
     references = custom_references(config)
     # config classes write into what they are given
     plain = copy.deepcopy({key: value for key, value in config.items() if key != "quantization_config"})
-    native = known_type(config.get("model_type"))
     try:
-        with _offline():
+        with importing(), _offline():
             if native or not references or exported_class(class_name) is not None:
                 parsed = _parse(plain, class_name)
                 cls: type[Any] = model_class(parsed, class_name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Collection, Mapping
 from pathlib import PurePosixPath
 from typing import Any
@@ -73,6 +72,8 @@ def no_model(where: str, config: Mapping[str, Any], file: str | None = None) -> 
     architectures = config.get("architectures")
     if isinstance(architectures, list) and architectures and isinstance(architectures[0], str):
         return SourceError(message, f"add it, or name the class: --class {architectures[0]}")
+    import difflib
+
     if misspelt := difflib.get_close_matches("model_type", config, n=1, cutoff=0.8):
         return SourceError(message, f"did you mean it by {misspelt[0]!r}?")
     return SourceError(message, "add it, or name the class with --class")

@@ -7,7 +7,6 @@ host answers at all, the second a single request without retries, and only then 
 from __future__ import annotations
 
 import enum
-import logging
 import os
 import re
 import warnings
@@ -19,7 +18,7 @@ from types import ModuleType
 from typing import Any
 
 from archlint import __version__
-from archlint.sources import custom_code, jsonfile, network
+from archlint.sources import custom_code, jsonfile
 from archlint.sources.contents import (
     ADAPTER_CONFIG,
     ADAPTER_PICKLE,
@@ -36,6 +35,8 @@ ANSWER_SECONDS = 4.0
 TOTAL_SECONDS = 30.0
 """How long everything together may take, code files included."""
 _MOST_CODE_FILES = 100
+_PLAIN_ID = re.compile(r"(?:[a-z0-9]+(?:[-._][a-z0-9]+)*/)?[a-z0-9]+(?:[-._][a-z0-9]+)*", re.ASCII | re.IGNORECASE)
+_ID_LENGTH = 96
 
 
 class Failure(enum.Enum):
@@ -111,6 +112,8 @@ def fetch(repository: str, options: SourceOptions) -> Download:
 
     if options.offline or HF_HUB_OFFLINE:
         raise _offline()
+    from archlint.sources import network
+
     address = endpoint()
     if reason := network.obstacle(address):
         raise _unreachable(reason)
@@ -128,15 +131,35 @@ def cached(repository: str, options: SourceOptions) -> Download | None:
     Raises:
         SourceError: it is there, but is not JSON.
     """
-    from huggingface_hub import try_to_load_from_cache
-
     try:
-        found = try_to_load_from_cache(
-            repository, _config_path(options), cache_dir=options.cache_dir, revision=options.revision
-        )
+        found = _in_cache(repository, _config_path(options), options)
     except OSError:  # a cache that may not be read has nothing for us
         return None
     return _downloaded(Path(found), options) if isinstance(found, str) else None
+
+
+def _in_cache(repository: str, file: str, options: SourceOptions) -> object:
+    """What :func:`huggingface_hub.try_to_load_from_cache` gives.
+
+    It need not be asked, which takes longer to import than all else here, where there is no folder of the repository,
+    nor where the file lies where the documentation of the cache says.
+    """
+    from huggingface_hub import constants
+
+    cache = constants.HF_HUB_CACHE if options.cache_dir is None else options.cache_dir
+    folder = Path(cache, constants.REPO_ID_SEPARATOR.join(("models", *repository.split("/"))))
+    if not folder.is_dir():
+        return None
+    commit = options.revision or "main"
+    if (reference := folder / "refs" / commit).is_file():
+        commit = reference.read_text()
+    if is_commit(commit) and not (folder / ".no_exist" / commit / file).exists():
+        held = folder / "snapshots" / commit / file
+        if held.is_file():
+            return str(held)
+    from huggingface_hub import try_to_load_from_cache
+
+    return try_to_load_from_cache(repository, file, cache_dir=options.cache_dir, revision=options.revision)
 
 
 def is_commit(revision: str | None) -> bool:
@@ -150,6 +173,8 @@ def check_id(name: str) -> None:
     Raises:
         SourceError: says what a name may hold.
     """
+    if len(name) <= _ID_LENGTH and _PLAIN_ID.fullmatch(name) and not name.lower().endswith(".git"):
+        return  # of any other name huggingface_hub is asked
     from huggingface_hub import hf_hub_url
     from huggingface_hub.errors import HFValidationError
 
@@ -383,6 +408,8 @@ def _unreachable(reason: str) -> HubError:
 
 
 def _late(address: str) -> HubError:
+    from archlint.sources import network
+
     reason = "it does not answer in time"
     network.remember(address, reason)
     return _unreachable(reason)
@@ -402,6 +429,8 @@ def _muted() -> Iterator[None]:
     Unlike :func:`archlint.quiet.quiet` it leaves the standard streams alone: a thread that is left alone
     would never give them back.
     """
+    import logging
+
     from huggingface_hub.utils.logging import get_verbosity, set_verbosity
     from huggingface_hub.utils.tqdm import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
 

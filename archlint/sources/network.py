@@ -7,9 +7,9 @@ import errno
 import os
 import selectors
 import socket
+import sys
 import threading
 import time
-import urllib.request
 from collections.abc import Callable
 from contextlib import ExitStack
 from typing import TypeVar
@@ -95,11 +95,20 @@ def _obstacle(url: str) -> str | None:
 def _first_hop(url: str) -> tuple[str, int]:
     """Host and port that the first connection goes to: the proxy's, or else those of ``url``."""
     target = urlsplit(url)
+    if not _may_have_proxy():
+        return target.hostname or "", target.port or _PORTS.get(target.scheme, 443)
+    import urllib.request
+
     proxies = urllib.request.getproxies()
     proxy = proxies.get(target.scheme) or proxies.get("all")
     if proxy and not urllib.request.proxy_bypass(target.netloc.rpartition("@")[2]):
         target = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
     return target.hostname or "", target.port or _PORTS.get(target.scheme, 443)
+
+
+def _may_have_proxy() -> bool:
+    """Whether it is worth to ask for proxies: the system has settings of its own for them, or a variable names one."""
+    return sys.platform in ("darwin", "win32") or any(name.lower().endswith("_proxy") for name in os.environ)
 
 
 def _connect(host: str, port: int, seconds: float) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Iterator
 
 from archlint.sources import model_types, snapshots
@@ -38,6 +37,8 @@ def _sources(bare: bool) -> Iterator[tuple[str, str]]:
 
 
 def _closest(name: str, known: Iterable[tuple[str, str]]) -> list[str]:
+    import difflib
+
     suggestions: dict[str, list[str]] = {}
     for candidate, suggestion in known:
         suggestions.setdefault(candidate.casefold(), []).append(suggestion)

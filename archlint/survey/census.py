@@ -142,7 +142,8 @@ class _Census:
         store = self._experts.stores.get(path)
         if store is not None and name in store.fused:
             return Kind.FUSED_EXPERTS
-        multiplies = any(name in class_code(base).matrices for base in type(module).__mro__)
+        own = (base for base in type(module).__mro__ if base not in (nn.Module, object))  # which multiply with nothing
+        multiplies = any(name in class_code(base).matrices for base in own)
         if parameter.ndim in (2, 3) and min(parameter.shape) > 1 and multiplies:
             return Kind.RAW_PROJECTION
         return Kind.OTHER

@@ -10,6 +10,7 @@ from torch import nn
 from archlint.core.blueprint import Facts, Kind, Site
 from archlint.skeleton import Skeleton
 from archlint.skeleton.classes import class_for_task
+from archlint.survey import unimported
 from archlint.survey.quantization import described
 from archlint.survey.roles import output_embeddings
 
@@ -60,9 +61,8 @@ def _embeddings_error(model: nn.Module) -> str | None:
 
 def _decayed(model: nn.Module) -> frozenset[str]:
     """The parameters to which transformers' Trainer applies weight decay, by its own rule."""
-    from transformers.trainer import Trainer
-
-    return frozenset(Trainer.get_decay_parameter_names(None, model))  # type: ignore[arg-type]
+    decayed = unimported.function("transformers.trainer", "Trainer.get_decay_parameter_names")
+    return frozenset(decayed(None, model))  # it asks nothing of the trainer
 
 
 _CLASSIFIERS = (
@@ -114,7 +114,6 @@ def _missing_wrap_classes(model: nn.Module) -> Iterable[str]:
 
 
 def _peft_default(model_type: str | None) -> tuple[str, ...] | str | None:
-    from peft.utils.constants import TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING as DEFAULTS
-
-    found = DEFAULTS.get(model_type) if model_type else None
+    defaults = unimported.constant("peft.utils.constants", "TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING")
+    found = defaults.get(model_type) if model_type else None
     return found if found is None or isinstance(found, str) else tuple(found)

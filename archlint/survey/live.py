@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import sys
 
 import torch
 from torch import nn
@@ -74,6 +75,8 @@ def _wrapped(model: nn.Module) -> nn.Module | None:
 
 
 def _refuse_adapters(model: nn.Module) -> None:
+    if "peft" not in sys.modules:  # then there is no object of its classes
+        return
     from peft import PeftModel
     from peft.tuners.tuners_utils import BaseTunerLayer
 

@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from archlint.core.blueprint import Trait
+from archlint.survey import unimported
 from archlint.survey.kinds import classify
 
 _WIDTH = 256
@@ -73,9 +74,8 @@ def _peft_answer(method: str, layer: nn.Module | None) -> str:
 
 def _peft_methods() -> Iterator[str]:
     """Quantizations that PEFT has LoRA layers for: each is a module of its own, named after it or its package."""
-    import peft.tuners.lora
-
-    for file in Path(str(peft.tuners.lora.__file__)).parent.glob("*.py"):
+    spec = unimported.find("peft.tuners.lora")
+    for file in Path(str(spec.origin)).parent.glob("*.py") if spec is not None else ():
         text = file.read_text(encoding="utf-8")
         if re.search(r"^ *def dispatch_", text, re.MULTILINE):
             yield file.stem

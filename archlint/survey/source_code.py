@@ -14,6 +14,7 @@ import re
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from archlint.skeleton.copies import original
@@ -30,28 +31,85 @@ class Handed:
     to: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ClassCode:
-    """Facts of one class, its bases not included."""
+    """Facts of one class, its bases not included. Its text is parsed when it is first asked for one that needs it."""
 
     file: str | None = None
     line: int | None = None
-    calls: frozenset[str] = frozenset()
-    """Last names of everything that its methods call: ``torch.rsqrt(x)`` and ``x.rsqrt()`` give ``rsqrt``."""
-    forward_calls: frozenset[str] = frozenset()
-    """The same of ``forward`` alone."""
-    split_children: frozenset[str] = frozenset()
-    """Names of children whose output a method splits into several tensors."""
-    matrices: frozenset[str] = frozenset()
-    """Names of own attributes that a method multiplies with as a matrix."""
-    weights_read: frozenset[str] = frozenset()
-    """Names of children whose ``weight`` a method other than ``__init__`` computes with: ``self.name.weight``."""
-    children_used: frozenset[str] = frozenset()
-    """Names of own attributes that are called, or handed on whole: ``self.name(x)``, ``run(self.name)``."""
-    weights_handed: Mapping[str, Handed] = field(default_factory=dict)
-    """Names of children whose ``weight`` a method hands to a function: ``run(x, self.name.weight)``."""
-    returns_tuple: bool = False
-    """``forward`` is defined here and each of its returns gives a tuple of two or more."""
+    text: str = field(default="", repr=False)
+    """The class statement, without the indentation of its first line."""
+
+    @cached_property
+    def calls(self) -> frozenset[str]:
+        """Last names of everything that its methods call: ``torch.rsqrt(x)`` and ``x.rsqrt()`` give ``rsqrt``."""
+        return frozenset(name for method in self._methods for name in _called_names(method))
+
+    @cached_property
+    def forward_calls(self) -> frozenset[str]:
+        """The same of ``forward`` alone."""
+        return frozenset(name for method in self._forwards for name in _called_names(method))
+
+    @cached_property
+    def split_children(self) -> frozenset[str]:
+        """Names of children whose output a method splits into several tensors."""
+        names = frozenset(method.name for method in self._methods)
+        return frozenset(name for method in self._methods for name in _split_children(method, names))
+
+    @cached_property
+    def matrices(self) -> frozenset[str]:
+        """Names of own attributes that a method multiplies with as a matrix."""
+        return frozenset() if self._tree is None else frozenset(_matrices(self._tree))
+
+    @cached_property
+    def weights_read(self) -> frozenset[str]:
+        """Names of children whose ``weight`` a method other than ``__init__`` computes with: ``self.name.weight``."""
+        if not self._has_weight_of_child:
+            return frozenset()
+        return frozenset(name for method in self._methods for name in _weights_read(method))
+
+    @cached_property
+    def children_used(self) -> frozenset[str]:
+        """Names of own attributes that are called, or handed on whole: ``self.name(x)``, ``run(self.name)``."""
+        return frozenset(name for method in self._methods for name in _children_used(method))
+
+    @cached_property
+    def weights_handed(self) -> Mapping[str, Handed]:
+        """Names of children whose ``weight`` a method hands to a function: ``run(x, self.name.weight)``."""
+        if self.file is None or self.line is None or not self._has_weight_of_child:
+            return {}
+        return dict(_weights_handed(self._methods, self.file, self.line))
+
+    @cached_property
+    def returns_tuple(self) -> bool:
+        """``forward`` is defined here and each of its returns gives a tuple of two or more."""
+        return any(map(_returns_tuple, self._forwards))
+
+    @cached_property
+    def _tree(self) -> ast.Module | None:
+        try:
+            return ast.parse(self.text)
+        except SyntaxError:
+            return None
+
+    @cached_property
+    def _methods(self) -> list[ast.FunctionDef]:
+        nodes = () if self._tree is None else _nodes(self._tree)
+        return [node for node in nodes if isinstance(node, ast.FunctionDef)]
+
+    @property
+    def _forwards(self) -> list[ast.FunctionDef]:
+        return [method for method in self._methods if method.name == "forward"]
+
+    @cached_property
+    def _has_weight_of_child(self) -> bool:
+        """Whether ``self.name.weight`` may be in the text: most classes, and the longest, are without it."""
+        return _WEIGHT_OF_CHILD.search(self.text) is not None
+
+
+_GAP = r"(?:[\s)\\]|\#.*\n)*"
+"""What may stand between the parts of ``self.name.weight``: spaces, ends of lines, comments, closing brackets."""
+_WEIGHT_OF_CHILD = re.compile(rf"\bself{_GAP}\.{_GAP}\w+{_GAP}\.{_GAP}weight\b")
 
 
 def class_code(cls: type) -> ClassCode:
@@ -62,28 +120,7 @@ def class_code(cls: type) -> ClassCode:
 @functools.cache
 def _read(cls: type) -> ClassCode:
     found = _source_of(cls)
-    if found is None:
-        return ClassCode()
-    file, line, text = found
-    try:
-        tree = ast.parse(text)
-    except SyntaxError:
-        return ClassCode(file=file, line=line)
-    methods = [node for node in _nodes(tree) if isinstance(node, ast.FunctionDef)]
-    names = frozenset(method.name for method in methods)
-    forwards = [method for method in methods if method.name == "forward"]
-    return ClassCode(
-        file=file,
-        line=line,
-        calls=frozenset(name for method in methods for name in _called_names(method)),
-        forward_calls=frozenset(name for method in forwards for name in _called_names(method)),
-        split_children=frozenset(name for method in methods for name in _split_children(method, names)),
-        matrices=frozenset(_matrices(tree)),
-        weights_read=frozenset(name for method in methods for name in _weights_read(method)),
-        children_used=frozenset(name for method in methods for name in _children_used(method)),
-        weights_handed=dict(_weights_handed(methods, file, line)),
-        returns_tuple=any(map(_returns_tuple, forwards)),
-    )
+    return ClassCode() if found is None else ClassCode(*found)
 
 
 def inherited_calls(cls: type) -> frozenset[str]:
@@ -97,8 +134,8 @@ def bypassed_children(cls: type) -> frozenset[str]:
     What is called on one path and read on another is used.
     """
     codes = list(_inherited(cls))
-    used = frozenset().union(*(code.children_used for code in codes))
-    return frozenset().union(*(code.weights_read for code in codes)) - used
+    read = frozenset().union(*(code.weights_read for code in codes))
+    return read.difference(*(code.children_used for code in codes)) if read else read
 
 
 @functools.cache
@@ -142,7 +179,7 @@ def _source_of(cls: type) -> tuple[str, int, str] | None:
 def _class_lines(file: str) -> dict[str, int]:
     statement = re.compile(r"\s*class\s+(\w+)\s*[(:\[]")
     lines = enumerate(linecache.getlines(file), 1)
-    return {match[1]: number for number, text in lines if (match := statement.match(text))}
+    return {match[1]: number for number, text in lines if "class" in text and (match := statement.match(text))}
 
 
 def shown_path(file: str) -> str:

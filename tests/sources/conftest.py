@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -146,3 +147,10 @@ def stub_hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[StubHub]:
 def options(tmp_path: Path) -> SourceOptions:
     """Options with a hub cache of the test's own."""
     return SourceOptions(cache_dir=tmp_path / "hub-cache")
+
+
+@pytest.fixture
+def closed_port() -> str:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{unused.getsockname()[1]}"

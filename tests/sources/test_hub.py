@@ -49,13 +49,6 @@ def refusal(name: str, options: SourceOptions) -> str:
     return str(caught.value)
 
 
-@pytest.fixture
-def closed_port() -> str:
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{unused.getsockname()[1]}"
-
-
 class TestFound:
     def test_it_gives_the_config_and_the_commit(self, stub_hub: Any, options: SourceOptions) -> None:
         stub_hub.put("org/model", {"config.json": CONFIG, "model.safetensors": "weights", "modeling.py": "pass"})

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import ast
+import re
+from importlib import import_module
+
 import pytest
 import torch
 from torch import nn
 
-from archlint.survey.source_code import bypassed_children, class_code
+from archlint.survey import source_code
+from archlint.survey.source_code import ClassCode, bypassed_children, class_code
 
 
 class Chunked(nn.Module):
@@ -106,6 +111,16 @@ class Ties(nn.Module):
         self.proj.weight = nn.Parameter(torch.zeros(2, 2))
 
 
+class Spelt(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        # fmt: off
+        weight = (self  # the block
+            .proj)\
+            .  weight
+        # fmt: on
+        return x @ weight  # type: ignore[no-any-return]
+
+
 class Inherits(Bypasses):
     pass
 
@@ -115,6 +130,7 @@ class Inherits(Bypasses):
     [
         (Bypasses, {"proj"}),
         (Inherits, {"proj"}),
+        (Spelt, {"proj"}),
         (CallsInAnotherMethod, set()),
         (AsksForTheType, set()),
         (HandsOn, set()),
@@ -124,3 +140,29 @@ class Inherits(Bypasses):
 )
 def test_whose_weight_is_read_though_it_is_never_called(cls: type, children: set[str]) -> None:
     assert bypassed_children(cls) == children
+
+
+@pytest.mark.parametrize("model_type", ["llama", "gpt_neox", "jamba", "mamba2", "zamba2", "gemma3n", "longcat_flash"])
+def test_no_weight_is_missed_where_the_text_is_not_parsed(model_type: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    modeling = import_module(f"transformers.models.{model_type}.modeling_{model_type}")
+    classes = [found for found in vars(modeling).values() if isinstance(found, type) and issubclass(found, nn.Module)]
+    told = [code_of(cls) for cls in classes]
+    monkeypatch.setattr(source_code, "_WEIGHT_OF_CHILD", re.compile(""))
+    assert told == [code_of(cls) for cls in classes]
+
+
+def code_of(cls: type) -> tuple[frozenset[str], object]:
+    code = class_code(cls)
+    fresh = ClassCode(code.file, code.line, code.text)
+    return fresh.weights_read, fresh.weights_handed
+
+
+def test_a_long_base_without_such_a_weight_is_not_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
+    from transformers import LlamaForCausalLM
+
+    source_code._read.cache_clear()
+    parsed: list[str] = []
+    parse = ast.parse
+    monkeypatch.setattr(source_code.ast, "parse", lambda text: parsed.append(text) or parse(text))
+    assert bypassed_children(LlamaForCausalLM) == frozenset()
+    assert parsed == []
