@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import platform
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed
@@ -9,6 +10,7 @@ from importlib.metadata import version as installed
 from archlint.core.report import Environment
 
 
+@functools.cache
 def version(package: str) -> str | None:
     """The installed version of ``package``; ``None`` where it is not installed."""
     try:

@@ -159,10 +159,7 @@ def check(
     _warn_of_commands(ctx, sources)
     import dataclasses  # by now all is right with the call
 
-    from archlint.cli.comparing import render_difference
-    from archlint.cli.step_summary import append_summary
     from archlint.report import wording
-    from archlint.report.difference import words
 
     if diff:
         report, changes = show_diff(sources[0], first.options, unsafe_fixes)
@@ -187,6 +184,9 @@ def check(
     run = _run(reports)
     exit_code, tally, written = run.exit_code(fail_on), wording.tally(run), functools.partial(rendered, run)
     if held is not None:
+        from archlint.cli.comparing import render_difference
+        from archlint.report.difference import words
+
         news = held(run)
         exit_code, tally = news.exit_code(fail_on), words.tally(news)
         written = functools.partial(render_difference, news, fail_on=fail_on, catalog=catalog, options=how)
@@ -195,6 +195,8 @@ def check(
     if not is_streamed:
         deliver(written(style=style, output=output), tally, output)
     if style == "github":
+        from archlint.cli.step_summary import append_summary
+
         append_summary(written(style="markdown", output=None))
     ctx.exit(exit_code)
 

@@ -79,10 +79,10 @@ def plan_file(path: Path | None, spelt: str) -> PlanFile | None:
     Raises:
         click.UsageError: it holds no plan.
     """
-    from archlint.plans import PlanError, read_plan_file
-
     if path is None:
         return None
+    from archlint.plans import PlanError, read_plan_file
+
     try:
         return read_plan_file(path)
     except PlanError as error:
