@@ -65,9 +65,9 @@ class Known:
             codes: of the rules that ran.
             asked: the options that decide what there is to find.
         """
-        from archlint.baselines import Baseline
-
         if self._kept is not None:
+            from archlint.baselines import Baseline
+
             self._baseline = (self._baseline or Baseline(folder=self._kept.parent)).updated(run, codes, asked)
         return run if self._baseline is None else self._baseline.applied(run, codes, asked)
 
