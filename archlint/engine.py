@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
@@ -21,13 +21,12 @@ from archlint.versions import environment
 if TYPE_CHECKING:
     from torch import nn
 
-    from archlint.core.catalog import RuleLoadError
     from archlint.core.finding import Finding
     from archlint.evidence import Evidence
     from archlint.memory import Memory
     from archlint.subject import Subject
 
-__all__ = ["Options", "check", "check_located", "checking", "environment", "finished", "opening"]
+__all__ = ["Options", "check", "check_located", "checking", "environment", "finished", "kept", "not_loaded", "opening"]
 
 _ONE_AT_A_TIME = threading.RLock()
 """A check changes parts of torch and of the process while it runs, and puts them back."""
@@ -59,10 +58,9 @@ def checking(source: str | nn.Module, options: Options) -> Iterator[Judge]:
 
         def timed(options: Options) -> Report:
             nonlocal started
-            report = judge(options)
-            missing = tuple(Unchecked("a rule plugin", str(error)) for error in _missing(options))
+            report = _with_missing_rules(judge(options), options)
             seconds, started = round(time.monotonic() - started, 3), time.monotonic()
-            return dataclasses.replace(report, unchecked=report.unchecked + missing, seconds=seconds)
+            return dataclasses.replace(report, seconds=seconds)
 
         yield timed
 
@@ -70,7 +68,15 @@ def checking(source: str | nn.Module, options: Options) -> Iterator[Judge]:
 def check_located(located: Located, options: Options) -> Report:
     """The report on a source that is located, without its name: that of all that have its key."""
     with _examining(located, options) as judge:
-        return judge(options)
+        return _with_missing_rules(judge(options), options)
+
+
+def kept(located: Located, options: Options) -> Report | None:
+    """What :func:`check_located` would give, where an earlier check left it; nothing is built for it."""
+    from archlint.memory import Memory
+
+    report = Memory(located, options).report(located.asked(options))
+    return None if report is None else _with_missing_rules(report, options)
 
 
 @contextlib.contextmanager
@@ -82,7 +88,7 @@ def opening(source: str | nn.Module, options: Options) -> Iterator[Subject | Rep
         try:
             subject = _named(source, options) if isinstance(source, str) else live(source, options)
         except (SourceError, NotBuiltError) as error:
-            yield _not_loaded(source if isinstance(source, str) else type(source).__name__, error, options)
+            yield not_loaded(source if isinstance(source, str) else type(source).__name__, error, options)
             return
         blueprint = subject.blueprint
         if (missing := missing_part(blueprint)) is not None:
@@ -114,7 +120,7 @@ def _judging(source: str | nn.Module, options: Options) -> Iterator[Judge]:
             located = _located(source, options)
     except SourceError as error:
         reason = error
-        yield lambda options: _not_loaded(source, reason, options)
+        yield lambda options: not_loaded(source, reason, options)
         return
     with _examining(located, options) as judge:
         yield lambda options: located.named(judge(options))
@@ -133,7 +139,7 @@ def _judge_of_object(model: nn.Module, options: Options) -> Judge:
         subject = live(model, options)
     except NotBuiltError as error:
         reason = error
-        return lambda options: _not_loaded(type(model).__name__, reason, options)
+        return lambda options: not_loaded(type(model).__name__, reason, options)
     evidence = Evidence(Answers(), lambda: subject)
     return lambda options: _report(evidence.blueprint.model.id, evidence, options)
 
@@ -164,7 +170,7 @@ def _examined(memory: Memory, options: Options) -> Report:
     try:
         evidence = memory.evidence()
     except NotBuiltError as error:
-        return _not_loaded(NAMELESS, error, options)
+        return not_loaded(NAMELESS, error, options)
     report = _report(NAMELESS, evidence, options)
     if memory.is_kept and options.catalog is not None and options.prove:
         # with other rules it is to be answered from what is known
@@ -184,7 +190,7 @@ def _report(name: str, evidence: Evidence, options: Options) -> Report:
     return reporting.report(name, evidence, options)
 
 
-def _not_loaded(name: str, error: Exception, options: Options) -> Report:
+def not_loaded(name: str, error: Exception, options: Options) -> Report:
     """The report on a source that could not be resolved, or of which no model could be built."""
     from archlint.core.blueprint import Scope
     from archlint.rules.tool.cannot_load import CannotLoad
@@ -202,9 +208,11 @@ def _not_loaded(name: str, error: Exception, options: Options) -> Report:
     )
 
 
-def _missing(options: Options) -> Sequence[RuleLoadError]:
-    """Installed plugins that could not be loaded, as far as they were tried."""
-    return () if options.catalog is None else options.catalog.failures
+def _with_missing_rules(report: Report, options: Options) -> Report:
+    """``report`` with the installed plugins that could not be loaded, as far as they were tried."""
+    failures = () if options.catalog is None else options.catalog.failures
+    missing = tuple(Unchecked("a rule plugin", str(error)) for error in failures)
+    return dataclasses.replace(report, unchecked=report.unchecked + missing)
 
 
 @contextlib.contextmanager

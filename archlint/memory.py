@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from archlint.core.catalog import known
 from archlint.core.report import Report
 from archlint.core.serial import read_as, to_json
+from archlint.core.shortage import ran_out
 from archlint.digests import key_of
 from archlint.evidence import Answers, Evidence
 from archlint.own_code import all_code
@@ -127,8 +128,9 @@ class Memory:
         assert self._options.store is not None  # there is a key
         blueprint = self._evidence.blueprint if isinstance(self._evidence, Evidence) else None
         files = self._places.digests(blueprint)
-        if files is not None:
-            self._options.store.put(key, json.dumps({"files": files, **content}, separators=(",", ":")).encode())
+        text = json.dumps({"files": files, **content}, separators=(",", ":"))
+        if files is not None and not ran_out(text):
+            self._options.store.put(key, text.encode())
 
 
 def _asked(options: Options) -> Iterator[object]:

@@ -19,6 +19,7 @@ def version(package: str) -> str | None:
         return None
 
 
+@functools.cache
 def environment() -> Environment:
     """The versions that a result depends on."""
     return Environment(

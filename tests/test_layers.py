@@ -58,8 +58,9 @@ KNOWS = {
     "api": "core plans sources engine patching solving",
     "pytest_plugin": "core plans report engine api",
     "matrix": "core report",
-    "cli": "core baselines revisions settings store rule_index plans sources published report engine fixing patching "
-    "solving surgery matrix",
+    "scanning": "core digests engine identity memory options own_code plans report sources surroundings versions",
+    "cli": "core baselines revisions settings store rule_index plans sources published options report engine fixing "
+    "patching solving surgery matrix scanning",
     "__main__": "cli",
 }
 PUBLIC = {

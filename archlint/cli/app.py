@@ -12,6 +12,7 @@ COMMANDS = {
     "check": Deferred("archlint.cli.check", "check", "Check model architectures (the default)."),
     "recipe": Deferred("archlint.cli.recipe", "recipe", "Print a LoraConfig that works, to paste or to pipe."),
     "patch": Deferred("archlint.cli.patch", "patch", "Write the surgery that a model needs before PEFT."),
+    "scan": Deferred("archlint.cli.scan", "scan", "Check thousands of models, each in a process of its own."),
     "diff": Deferred("archlint.cli.report", "diff", "What came and went between two stored reports."),
     "report": Deferred("archlint.cli.report", "report", "Render stored reports: a dashboard, a comment, SARIF."),
     "matrix": Deferred("archlint.cli.matrix", "matrix", "Check with several versions of the stack."),
