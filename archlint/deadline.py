@@ -1,4 +1,8 @@
-"""Stop Python code that takes longer than anything real would."""
+"""Stop Python code that takes longer than anything real would.
+
+Time is the processor's, of the thread that runs the code: a machine that is busy with something else makes nothing
+late. What waits instead of computing is stopped as well, far later.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +11,9 @@ import ctypes
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
-from typing import Any
+from typing import Any, NamedTuple
 
 _AT_ONCE = 1e-6
 """Seconds: a timer that is set to 0 is off."""
@@ -18,6 +22,20 @@ _AGAIN = 1.0
 As long as that no code takes to tidy up after the first."""
 _EARLY = 0.005
 """Seconds by which an alarm may come before its time."""
+_WAITING = 10
+"""How much longer than it may compute code may take by the clock on the wall."""
+
+
+class _Clock(NamedTuple):
+    """One of the alarms that a process has."""
+
+    timer: int
+    signal: int
+    now: Callable[[], float]
+    """The time that the timer goes by, in seconds; signals come for the time of all threads."""
+    used: Callable[[], float]
+    """The time of the main thread alone."""
+
 
 _expired = 0
 
@@ -27,7 +45,8 @@ def expired() -> int:
     return _expired
 
 
-def _expire() -> None:
+def expire() -> None:
+    """Note that something was stopped for its time."""
     global _expired
     _expired += 1
 
@@ -39,80 +58,110 @@ def deadline(seconds: float, error: type[BaseException]) -> Iterator[None]:
     In the main thread that goes for regular expressions too, which look for signals while they match; any other
     call into compiled code is waited for, however long it takes. No hook of torch sees a loop that only computes.
 
+    Args:
+        seconds: of this thread's processor time; ten times as many by the clock on the wall, for what waits.
+        error: what is raised.
+
     Raises:
         error: from anywhere inside the block.
     """
     is_main = threading.current_thread() is threading.main_thread()
-    with _by_signal(seconds, error) if is_main and hasattr(signal, "setitimer") else _by_timer(seconds, error):
+    with contextlib.ExitStack() as stack:
+        if is_main and hasattr(signal, "setitimer"):
+            waiting = _Clock(signal.ITIMER_REAL, signal.SIGALRM, time.monotonic, time.monotonic)
+            computing = _Clock(signal.ITIMER_PROF, signal.SIGPROF, time.process_time, time.thread_time)
+            stack.enter_context(_by_signal(seconds * _WAITING, error, waiting))
+            stack.enter_context(_by_signal(seconds, error, computing))
+        else:
+            stack.enter_context(_by_watching(seconds, error))
         yield
 
 
 @contextlib.contextmanager
-def _by_signal(seconds: float, error: type[BaseException]) -> Iterator[None]:
-    """The process's own alarm; one that is set already, by another deadline or by anybody else, is kept."""
-    began = time.monotonic()
-    until = began + seconds
-    delay, _ = signal.getitimer(signal.ITIMER_REAL)
-    other = began + delay if delay else None
-    before: Any = signal.getsignal(signal.SIGALRM)
+def _by_signal(seconds: float, error: type[BaseException], clock: _Clock) -> Iterator[None]:
+    """One of the process's own alarms; one that is set already, by another deadline or by anybody else, is kept."""
+    until = clock.used() + seconds
+    delay, interval = signal.getitimer(clock.timer)
+    other = clock.now() + delay if delay else None
+    before: Any = signal.getsignal(clock.signal)
     running, rang = True, False
 
+    def wait() -> None:
+        """Set the alarm for what is next."""
+        own = until - clock.used()
+        _set(clock, own if other is None else min(own, other - clock.now()))
+
     def ring(number: int, frame: FrameType | None) -> None:
-        nonlocal other, rang
+        nonlocal other, interval, rang, until
         if not running:  # too late to be of use
             return
-        now = time.monotonic() + _EARLY
-        if other is not None and other <= now:
-            other = None
-            _set(until)
-        elif until <= now:
+        is_theirs = bool(signal.getitimer(clock.timer)[0])  # ours is off once it rang
+        used = clock.used()
+        if other is not None and other <= clock.now() + _EARLY:
+            is_theirs = True
+            other = clock.now() + interval if interval else None
+        elif until <= used + _EARLY:
             if not rang:
-                _expire()
-            rang = True
-            _set(now + _AGAIN)
+                expire()
+            rang, until = True, used + _AGAIN
+            wait()
             raise error
-        if callable(before):
+        if is_theirs and callable(before):
+            signal.setitimer(clock.timer, 0)
             before(number, frame)
+            delay, again = signal.getitimer(clock.timer)
+            if delay:
+                other, interval = clock.now() + delay, again
+        wait()
 
     try:
-        signal.signal(signal.SIGALRM, ring)
-        _set(until if other is None else min(until, other))
+        signal.signal(clock.signal, ring)
+        wait()
         yield
         running = False
         if rang:
             raise error
     finally:
         running = False
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        signal.setitimer(clock.timer, 0)
+        signal.signal(clock.signal, before)
         if other is not None:
-            _set(other)
+            _set(clock, other - clock.now(), interval)
 
 
-def _set(until: float) -> None:
-    signal.setitimer(signal.ITIMER_REAL, max(until - time.monotonic(), _AT_ONCE))
+def _set(clock: _Clock, seconds: float, interval: float = 0) -> None:
+    signal.setitimer(clock.timer, max(seconds, _AT_ONCE), interval)
 
 
 @contextlib.contextmanager
-def _by_timer(seconds: float, error: type[BaseException]) -> Iterator[None]:
+def _by_watching(seconds: float, error: type[BaseException]) -> Iterator[None]:
     """Another thread, which raises in this one: signals reach nothing but the main thread."""
-    thread = ctypes.c_ulong(threading.get_ident())
-    lock = threading.Lock()
-    running = True
+    thread = threading.get_ident()
+    used = _used_by(thread)
+    until, waited = used() + seconds, time.monotonic() + seconds * _WAITING
+    ended, lock = threading.Event(), threading.Lock()
 
-    def stop() -> None:
+    def watch() -> None:
+        while (left := min(until - used(), waited - time.monotonic())) > 0:
+            if ended.wait(left):
+                return
         with lock:
-            if running:
-                _expire()
-                ctypes.pythonapi.PyThreadState_SetAsyncExc(thread, ctypes.py_object(error))
+            if not ended.is_set():
+                expire()
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(error))
 
-    timer = threading.Timer(seconds, stop)
-    timer.daemon = True
-    timer.start()
+    threading.Thread(target=watch, daemon=True).start()
     try:
         yield
     finally:
-        timer.cancel()
         with lock:
-            running = False
-            ctypes.pythonapi.PyThreadState_SetAsyncExc(thread, None)  # raised too late to be of use
+            ended.set()
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), None)  # raised too late to be of use
+
+
+def _used_by(thread: int) -> Callable[[], float]:
+    """The processor time of a thread, in seconds; by the clock on the wall where the system does not tell."""
+    if not hasattr(time, "pthread_getcpuclockid"):
+        return time.monotonic
+    clock = time.pthread_getcpuclockid(thread)
+    return lambda: time.clock_gettime(clock)

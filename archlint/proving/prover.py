@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import enum
 import json
 import traceback
 import warnings
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import AbstractContextManager
 from functools import cached_property
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, TypeVar
 
 from torch import nn
 
 from archlint.core.blueprint import Blueprint, Kind, Scope
+from archlint.core.messages import settled
 from archlint.core.trial import USER, Baseline, Crash, Entry, Ground, Mute, Plan, Refusal, Trial
 from archlint.deadline import deadline
 from archlint.proving.adapted_head import refused_head
@@ -25,10 +27,20 @@ from archlint.proving.initialisations import initialisations
 from archlint.proving.matching import entries, reached
 from archlint.proving.muting import muted
 from archlint.proving.on_copy import Copy
+from archlint.proving.sparing import Sparing, is_sparing
 from archlint.proving.token_rows import out_of_bounds
 from archlint.proving.tuners import UnknownTunerError, config_of, own_inputs
 from archlint.proving.without_content import lacks_content, numbers_made_up
-from archlint.running import MAX_SECONDS, Batch, NoSmallCopyError, Run, Runner, TooSlowError, restored
+from archlint.running import (
+    MAX_SECONDS,
+    Batch,
+    DepthNeededError,
+    NoSmallCopyError,
+    Run,
+    Runner,
+    TooSlowError,
+    restored,
+)
 
 T = TypeVar("T")
 
@@ -39,6 +51,9 @@ _PLAIN = frozenset({Kind.LINEAR, Kind.CONV1D, Kind.EMBEDDING, Kind.CONV, Kind.NO
 """What an adapter is made for: where one crashes there, the meta device may be all that is wrong."""
 
 
+_NONE: Mapping[str, str] = MappingProxyType({})
+
+
 class _NoContentError(Exception):
     """PEFT computes with values that a meta tensor has not, or with a package that is not there.
 
@@ -46,8 +61,27 @@ class _NoContentError(Exception):
     """
 
     def __init__(self, cause: Exception, config: Any) -> None:
-        super().__init__(f"{type(cause).__name__}: {' '.join(str(cause).split())}")
+        super().__init__(f"{type(cause).__name__}: {settled(' '.join(str(cause).split()))}")
         self.config = config
+
+
+class _Depth(enum.Enum):
+    """The layers on which a plan is placed and run."""
+
+    ANY = "adapters in all layers; run on as few as tell"
+    CUT = "adapters in the layers that tell, and run on those"
+    WHOLE = "adapters in all layers, and run on those"
+
+
+class _AllNeededError(Exception):
+    """The adapters that were made do not tell what came of the others.
+
+    ``is_deep`` where that is all that is left to find out: a run with the layers cut was made, and does not tell.
+    """
+
+    def __init__(self, *, is_deep: bool = False) -> None:
+        super().__init__()
+        self.is_deep = is_deep
 
 
 class Prover:
@@ -101,14 +135,29 @@ class Prover:
         except TooSlowError:
             return None
 
-    def _run(self, plan: Plan, adapters: Adapters, adapted: Collection[str], saved: Collection[str]) -> Run | None:
+    def _run(
+        self, plan: Plan, adapters: Adapters, adapted: Collection[str], saved: Collection[str], depth: _Depth
+    ) -> Run | None:
+        """A training step with the adapters of ``plan``.
+
+        Raises:
+            _AllNeededError: it takes more layers than ``depth`` has.
+        """
         if self._copy is not None:
             # PEFT names the parameters that it adapts by their weight, and a Linear's is no site of its own
             return self._copy.run(plan, adapted, saved)
-        return self._runner.run(
-            (*adapted, *saved),
-            lambda: self._sites([*adapters.without_gradient(), *adapters.saved_without_gradient()], plan),
-        )
+
+        def dead() -> tuple[str, ...]:
+            return self._sites([*adapters.without_gradient(), *adapters.saved_without_gradient()], plan)
+
+        if depth is _Depth.WHOLE:
+            return self._runner.run_whole(dead)
+        if depth is _Depth.ANY:
+            return self._runner.run((*adapted, *saved), dead)
+        try:
+            return self._runner.run_cut((*adapted, *saved), dead)
+        except DepthNeededError as error:
+            raise _AllNeededError(is_deep=True) from error
 
     def scoped(self, scope: Scope) -> Prover:
         """What tries plans for another scope, with batches that fit that one."""
@@ -132,7 +181,7 @@ class Prover:
     def _inject(self, plan: Plan) -> Trial:
         assert self.baseline  # the model is run without adapters before it gets any
         try:
-            trial = self._injected(plan)
+            trial = self._tried(plan)
         except _NoContentError as error:
             return self._with_numbers(plan) or self._on_small_copy(plan, error)
         if trial.crash is None or trial.ground is Ground.COPY or not self._is_doubtful(trial.crash):
@@ -142,11 +191,39 @@ class Prover:
             dataclasses.replace(trial, crash=None, forward="unavailable", ground=None), lack
         )
 
-    def _injected(self, plan: Plan, values: AbstractContextManager[None] | None = None) -> Trial:
-        """What comes of ``plan`` on the meta device; ``values`` holds while PEFT places the adapters.
+    def _tried(self, plan: Plan) -> Trial:
+        """What comes of ``plan`` on the meta device, told from adapters in some layers where that is certain.
 
         Raises:
             _NoContentError: the meta device is why PEFT raises.
+        """
+        stand_ins = self._runner.stand_ins() if is_sparing(plan) else {}
+        if not stand_ins:
+            return self._injected(plan)
+        try:
+            return self._injected(plan, stand_ins=stand_ins)
+        except _AllNeededError as error:
+            return self._injected(plan, depth=_Depth.WHOLE if error.is_deep else _Depth.ANY)
+
+    def _injected(
+        self,
+        plan: Plan,
+        values: AbstractContextManager[None] | None = None,
+        *,
+        stand_ins: Mapping[str, str] = _NONE,
+        depth: _Depth = _Depth.ANY,
+    ) -> Trial:
+        """What comes of ``plan`` on the meta device.
+
+        Args:
+            plan: what PEFT is given.
+            values: holds while PEFT places the adapters.
+            stand_ins: layers that get no adapters where those that stand in for them tell all that there is to.
+            depth: the layers that are run, where all have their adapters.
+
+        Raises:
+            _NoContentError: the meta device is why PEFT raises.
+            _AllNeededError: with ``stand_ins`` alone: they do not tell it all.
         """
         import torch
         from peft import get_peft_model
@@ -164,9 +241,11 @@ class Prover:
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always")
                 meta = torch.device("meta")
+                sparing = Sparing(stand_ins, caught)
                 try:
                     config = config_of(plan)
-                    with meta, values or contextlib.nullcontext(), initialisations(on_meta=self._is_meta):
+                    making = sparing.at_work() if is_sparing(plan) else meta
+                    with making, values or contextlib.nullcontext(), initialisations(on_meta=self._is_meta):
                         # with low_cpu_mem_usage copies that are to share a weight get one each
                         injected = get_peft_model(self._model, config, low_cpu_mem_usage=not self._is_meta)
                     tuner = injected.base_model
@@ -178,21 +257,28 @@ class Prover:
                         saved = self._sites(adapters.saved(), plan)
                         silent = self._muted(adapters, plan)
                         trainable = sum(part.numel() for part in injected.parameters() if part.requires_grad)
+                        trainable += sparing.trainable()
                         with meta:
                             file = adapter_file(injected) if plan.name == USER else file
                 except UnknownTunerError:
                     raise
                 except Exception as error:  # whatever PEFT raises is the result
+                    if stand_ins:
+                        raise _AllNeededError from error
                     if lacks_content(error):
                         raise _NoContentError(error, config) from error
-                    refusal = Refusal(type(error).__name__, str(error), self._culprit(error.__traceback__, plan))
+                    refusal = Refusal(
+                        type(error).__name__, settled(str(error)), self._culprit(error.__traceback__, plan)
+                    )
+            if stand_ins and (refusal is not None or silent or not self._runner.is_even((*adapted, *saved))):
+                raise _AllNeededError
             if refusal is None and (inputs := own_inputs(tuner)):
                 lack = f"{plan.tuner} takes {', '.join(inputs)} in training, and no batch holds that"
             elif refusal is None:
-                run = self._run(plan, adapters, adapted, saved)
+                run = self._run(plan, adapters, adapted, saved, _Depth.CUT if stand_ins else depth)
         effective = _effective(config, plan)
         notices = (
-            " ".join(str(notice.message).split())
+            settled(" ".join(str(notice.message).split()))
             for notice in caught
             if not issubclass(notice.category, (FutureWarning, DeprecationWarning))  # of no plan's doing
         )

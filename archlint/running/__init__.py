@@ -6,13 +6,14 @@ from archlint.running.crashes import crash_of
 from archlint.running.plain_tokens import plain_tokens
 from archlint.running.reads import Use, idle_parts, watched
 from archlint.running.restore import restored
-from archlint.running.runner import MAX_SECONDS, Run, Runner, TooSlowError, batches
+from archlint.running.runner import MAX_SECONDS, DepthNeededError, Run, Runner, TooSlowError, batches
 from archlint.running.small import NoSmallCopyError, one_thread, small_copy
 from archlint.running.step import NoLossError, step
 
 __all__ = [
     "MAX_SECONDS",
     "Batch",
+    "DepthNeededError",
     "NoLossError",
     "NoSmallCopyError",
     "Run",

@@ -6,6 +6,7 @@ import traceback
 from collections.abc import Mapping
 from types import FrameType
 
+from archlint.core.messages import settled
 from archlint.core.trial import Crash
 from archlint.survey.source_code import shown_path
 
@@ -21,7 +22,7 @@ def crash_of(error: BaseException, paths: Mapping[int, str]) -> Crash:
     file, line = (shown_path(own[-1][0].f_code.co_filename), own[-1][1]) if own else (None, None)
     return Crash(
         type=type(error).__name__,
-        message=" ".join(str(error).split()),
+        message=settled(" ".join(str(error).split())),
         file=file,
         line=line,
         at=running[-1] if running else None,

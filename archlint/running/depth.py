@@ -79,6 +79,27 @@ class Depth:
                 layers._modules.clear()
                 layers._modules.update(whole)
 
+    def stand_ins(self, how: Cut, *, times: int = 1) -> dict[str, str]:
+        """For each layer that a cut takes away the first of its kind, which it keeps; both as paths."""
+        found: dict[str, str] = {}
+        for path, kinds in self._kinds.items():
+            kept = frozenset(_kept(kinds, how, times))
+            found |= {
+                f"{path}.{index}": f"{path}.{kinds.index(kind)}"
+                for index, kind in enumerate(kinds)
+                if index not in kept
+            }
+        return found
+
+    def is_even(self, adapted: Collection[str]) -> bool:
+        """Whether the lists can be cut as they are, and all layers of a kind hold an adapter in the same places."""
+        places = self._places(adapted)
+        return all(
+            self._model.get_submodule(path) is layers
+            and len(set(self._with_adapters(path, places))) == len(set(self._kinds[path]))
+            for path, layers in self._lists.items()
+        )
+
     def _settings_by_layer(self, path: str) -> Iterator[tuple[Any, str, list[Any]]]:
         """The settings with one value for each layer of a list, such as ``layer_types``, looked up by its index."""
         owner = path

@@ -182,7 +182,9 @@ def runnable(model: nn.Module) -> Iterator[None]:
         torch.autocast = _autocast(autocast)  # type: ignore[misc, assignment]
         stack.callback(setattr, torch, "autocast", autocast)
         stack.enter_context(torch.device("meta"))
-        stack.enter_context(content_kept(_StandIns(frozenset(_alike(part) for part in model.modules()))))
+        stack.enter_context(
+            content_kept(_StandIns(frozenset(_alike(part) for part in model.modules() if part._modules)))
+        )
         yield
 
 

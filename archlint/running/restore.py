@@ -20,20 +20,31 @@ def restored(model: nn.Module) -> Iterator[None]:
     try:
         yield
     finally:
-        for module, cls, state in states:
+        for module, cls, (attributes, empty) in states:
             module.__class__ = cls
             module.__dict__.clear()
-            module.__dict__.update(state)
+            module.__dict__.update(attributes)
+            for registry in empty:
+                registry.clear()
         for parameter, requires_grad in trainable:
-            parameter.requires_grad_(requires_grad)
+            if parameter.requires_grad is not requires_grad:
+                parameter.requires_grad_(requires_grad)
         for config, values in settings:
             vars(config).clear()
             vars(config).update(values)
 
 
-def _state(module: nn.Module) -> dict[str, Any]:
-    """A module's attributes, with copies of torch's own registries: parameters, buffers, children and hooks."""
-    attributes = module.__dict__.items()
-    return {
-        name: value.copy() if name.startswith("_") and isinstance(value, dict) else value for name, value in attributes
-    }
+def _state(module: nn.Module) -> tuple[dict[str, Any], list[dict[Any, Any]]]:
+    """A module's attributes, with copies of torch's own registries: parameters, buffers, children and hooks.
+
+    Most of those are empty, and need no copy: they come by themselves.
+    """
+    attributes = dict(module.__dict__)
+    empty: list[dict[Any, Any]] = []
+    for name, value in module.__dict__.items():
+        if isinstance(value, dict) and name.startswith("_"):
+            if value:
+                attributes[name] = value.copy()
+            else:
+                empty.append(value)
+    return attributes, empty

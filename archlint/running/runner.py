@@ -15,7 +15,7 @@ from torch import nn
 
 from archlint.core.blueprint import Blueprint, Role, Scope, is_projection
 from archlint.core.trial import Baseline, Crash, Ground, Read
-from archlint.deadline import deadline
+from archlint.deadline import deadline, expire
 from archlint.running.batch import Batch, text_batches
 from archlint.running.crashes import crash_of
 from archlint.running.depth import Cut, Depth
@@ -23,7 +23,7 @@ from archlint.running.modal import modal_batches
 from archlint.running.on_meta import runnable
 from archlint.running.reads import Use, idle_parts, watched
 from archlint.running.restore import restored
-from archlint.running.step import NoLossError, forward, step
+from archlint.running.step import NoLossError, forward, step, takes_cache
 from archlint.survey.source_code import handed_weights, shown_path
 
 T = TypeVar("T")
@@ -32,7 +32,7 @@ Dead = Callable[[], Collection[str]]
 """Tells, after a backward pass, which of the adapted sites that the model holds got no gradient."""
 
 MAX_SECONDS = 20.0
-"""Ten times what the largest models take in their full depth."""
+"""Of the processor's time: ten times what the largest models take in their full depth."""
 
 _SURE = 2
 """How often a kind of layer has to show the same to be believed."""
@@ -61,6 +61,10 @@ class Run:
     dead: frozenset[str] = frozenset()
 
 
+class DepthNeededError(Exception):
+    """What a run of some layers shows does not tell what all of them would."""
+
+
 class Runner:
     """Runs one model; it must hold no adapters when this is made."""
 
@@ -83,6 +87,21 @@ class Runner:
             adapted: paths of the sites that hold an adapter.
             dead: asked after the backward pass.
         """
+        try:
+            return self.run_cut(adapted, dead)
+        except DepthNeededError:
+            return self.run_whole(dead)
+
+    def run_cut(self, adapted: Collection[str], dead: Dead) -> Run | None:
+        """:meth:`run` on some layers; those of :meth:`stand_ins` need not hold their adapters.
+
+        Args:
+            adapted: paths of the sites that hold an adapter, or would.
+            dead: asked after the backward pass.
+
+        Raises:
+            DepthNeededError: it takes all layers, with their adapters.
+        """
         if self._batch is None:
             return None
         paths = self._paths_with_adapters()
@@ -92,7 +111,26 @@ class Runner:
             return run
         if run.crash is None and (certain := self._at_full_depth(run.dead, adapted, dead, paths)) is not None:
             return certain
-        return self._attempt(self._batch, dead, paths)
+        raise DepthNeededError
+
+    def run_whole(self, dead: Dead) -> Run | None:
+        """One training step of the model as it stands, with all its layers; ``None`` where it cannot be run."""
+        if self._batch is None:
+            return None
+        return self._attempt(self._batch, dead, self._paths_with_adapters())
+
+    def stand_ins(self) -> dict[str, str]:
+        """The layers that :meth:`run_cut` takes away, each with one that is like it and stays; both as paths.
+
+        That holds where a plan :meth:`is_even`. Of a model that is not run at all it takes whatever it can.
+        """
+        if self._batch is None:
+            return self._depth.stand_ins(Cut.KINDS)
+        return self._depth.stand_ins(self._cut, times=_SURE)
+
+    def is_even(self, adapted: Collection[str]) -> bool:
+        """Whether the layers can be cut, and all that are alike hold an adapter in the same places."""
+        return self._depth.is_even(adapted)
 
     def observe(self, look: Callable[[nn.Module, Batch], T]) -> T | None:
         """What ``look`` finds in the model without adapters, as short as it is run; ``None`` where it cannot be run.
@@ -130,7 +168,7 @@ class Runner:
 
     def _attempt(self, batch: Batch, dead: Dead, paths: Mapping[int, str]) -> Run | None:
         try:
-            with self._running(), contextlib.suppress(NoLossError):  # then every adapter is dead
+            with restored(self._model), self._running(), contextlib.suppress(NoLossError):  # then every adapter is dead
                 step(self._model, batch, "meta")
             return Run(dead=frozenset(dead()))
         except TooSlowError:
@@ -155,9 +193,10 @@ class Runner:
         if not all(parameter.is_meta for parameter in self._model.parameters()):
             return Baseline(reason="its weights are loaded and cannot be left out, as those of quantized layers cannot")
         raised: list[Crash] = []
-        until = time.monotonic() + 2 * MAX_SECONDS
+        until = time.thread_time() + 2 * MAX_SECONDS
         for batch in batches(self._model, self._blueprint):
-            if time.monotonic() > until:
+            if time.thread_time() > until:
+                expire()
                 break
             for cut in self._depth.cuts():
                 use = self._watch(batch, cut)
@@ -190,17 +229,18 @@ class Runner:
 
     @contextlib.contextmanager
     def _running(self) -> Iterator[None]:
-        """Within the block the model, as cut as it is, can be run; afterwards it is as before."""
-        with restored(self._model), runnable(self._model), deadline(MAX_SECONDS, TooSlowError):
+        """Within the block the model, as cut as it is, can be run."""
+        with runnable(self._model), deadline(MAX_SECONDS, TooSlowError):
             yield
 
     @contextlib.contextmanager
     def _bare(self, cut: Cut, *, times: int = 1) -> Iterator[None]:
         """The same, for a model without adapters that is trained in full."""
-        with self._depth.cut(cut, times=times), self._running():
+        with self._depth.cut(cut, times=times), restored(self._model):
             for parameter in self._model.parameters():
                 parameter.requires_grad_(parameter.is_floating_point())
-            yield
+            with self._running():
+                yield
 
     def _described(self, batch: Batch, use: Use) -> Baseline:
         reads = tuple(dict.fromkeys(self._reads(use)))  # layers that are alike read alike
@@ -231,6 +271,8 @@ class Runner:
 
     def _called_without_cache(self, batch: Batch) -> Iterator[str]:
         """Modules that are called only where there is no cache of keys and values, as far as two of a kind show it."""
+        if not takes_cache(self._model):
+            return
         try:
             called = [self._calls(batch, self._cut, cache=cache) for cache in (False, True)]
         except (Exception, TooSlowError):  # as above: with a cache, which training does not use

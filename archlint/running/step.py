@@ -45,10 +45,19 @@ def forward(model: nn.Module, batch: Batch, device: str, *, cache: bool = False)
         if hasattr(config, "use_cache"):
             config.use_cache = cache
     inputs = batch.on(device)
-    if "use_cache" in inspect.signature(type(model).forward).parameters:
+    if _is_told(model):
         inputs["use_cache"] = cache
     with nothing_dropped():
         return model(**inputs)
+
+
+def takes_cache(model: nn.Module) -> bool:
+    """Whether anything decides over a cache of keys and values, so that :func:`forward` may run in two ways."""
+    return _is_told(model) or any(hasattr(config, "use_cache") for config in configs(model))
+
+
+def _is_told(model: nn.Module) -> bool:
+    return "use_cache" in inspect.signature(type(model).forward).parameters
 
 
 def _losses(outputs: Any) -> Iterator[Tensor]:
