@@ -77,7 +77,7 @@ def surroundings() -> str:
 
     What is installed is looked up once: a process does not see what changes after it was imported.
     """
-    return key_of(_python(), _installed(), _environment(os.environ), [Path(device).exists() for device in _DEVICES])
+    return key_of(_python(), _installed(), variables(os.environ), [Path(device).exists() for device in _DEVICES])
 
 
 def _python() -> list[Any]:
@@ -88,9 +88,10 @@ def _python() -> list[Any]:
     return [sys.version_info[:], implementation.name, implementation.version[:], sys.platform, machine, build]
 
 
-def _environment(variables: Mapping[str, str]) -> dict[str, str]:
-    names = (name for name in sorted(variables) if name in _SINGLE or name.startswith(_FAMILIES))
-    return {name: variables[name] for name in names if name not in _WITHOUT_EFFECT}
+def variables(environment: Mapping[str, str]) -> dict[str, str]:
+    """Those of the variables ``environment`` that results depend on."""
+    names = (name for name in sorted(environment) if name in _SINGLE or name.startswith(_FAMILIES))
+    return {name: environment[name] for name in names if name not in _WITHOUT_EFFECT}
 
 
 @functools.cache

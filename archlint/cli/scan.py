@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from archlint.scanning.entries import Entry, Shard
     from archlint.scanning.files import ResultFile
     from archlint.scanning.index import Index
+    from archlint.scanning.processes import Limits
     from archlint.scanning.results import Results
     from archlint.scanning.scan import Progress, Scan
     from archlint.scanning.tasks import Engine
@@ -130,10 +131,10 @@ Exit codes:
 )
 @option(
     "--engine",
-    type=click.Choice(["processes"]),
+    type=click.Choice(["processes", "ray"]),
     default="processes",
     metavar="ENGINE",
-    help="processes: those of this machine.",
+    help="processes, or ray: those of a Ray cluster.",
     section=_RUN,
 )
 @option(
@@ -206,7 +207,7 @@ def scan(
     fail_on = severity(values["fail_on"])
     of_each = len(choices.tables) > 1
     ask = _questions(Asking(ctx, choices, catalog), of_each=of_each)
-    jobs = jobs or cores()
+    runs = _engine(engine, jobs, timeout, memory)
 
     def wanted() -> Iterator[Entry]:
         everything = entries.wanted(sources, hub_lists, sys.stdin.buffer, all_types=all_types)
@@ -227,7 +228,7 @@ def scan(
             Reading(wanted(), _AHEAD),
             options=ask,
             identity=usual(),
-            engine=_engine(engine, jobs, timeout, memory),
+            engine=runs,
             results=results,
             index=index,
             told_twice=lambda name: twice.append(name) if len(twice) < _NAMED else None,
@@ -246,7 +247,7 @@ def scan(
         _conclude(work.progress, twice, stopped, output, index.strangers())
     if statistics:
         names = {code: rule.name for code, rule in catalog.known.items()}
-        _show_statistics(work.progress, names, jobs, on_output=output is not None)
+        _show_statistics(work.progress, names, jobs or cores(), on_output=output is not None)
     if not stopped and not work.progress.tally.models and shard.of == 1:
         notice("nothing was scanned: the lists name no source")
         ctx.exit(UNCHECKED)
@@ -287,18 +288,33 @@ def _questions(asking: Asking, *, of_each: bool) -> Callable[[str], Options]:
     return lambda source: same
 
 
-def _engine(name: str, jobs: int, timeout: float, memory: float | None) -> Engine:
+def _engine(name: str, jobs: int | None, timeout: float, memory: float | None) -> Engine:
     """The engine of that name."""
     import os
 
     from archlint.scanning.forking import Forking
     from archlint.scanning.memory import available, usage
-    from archlint.scanning.processes import Limits, Processes
+    from archlint.scanning.processes import Limits, Processes, cores
     from archlint.scanning.spawning import Spawning
 
+    if name == "ray":
+        return _ray(jobs, Limits(timeout) if memory is None else Limits(timeout, int(memory * _GIB)))
+    jobs = jobs or cores()
     most = available() // jobs if memory is None else int(memory * _GIB)
     launcher = Forking() if hasattr(os, "fork") else Spawning()
     return Processes(launcher, jobs=jobs, limits=Limits(timeout, most), usage=usage)
+
+
+def _ray(jobs: int | None, limits: Limits) -> Engine:
+    """The engine of a Ray cluster."""
+    from importlib.util import find_spec
+
+    if find_spec("ray") is None:
+        raise click.UsageError("--engine ray needs Ray: pip install 'archlint[ray]'.")
+    from archlint.scanning.on_ray.engine import OnRay
+    from archlint.scanning.on_ray.worker import Setup
+
+    return OnRay(jobs=jobs, setup=Setup.here(limits))
 
 
 def _run(work: Scan, results: Results, show: Shown) -> int:
