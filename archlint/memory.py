@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import json
+import sys
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from archlint.core.catalog import known
+from archlint.core.catalog import Known, known
 from archlint.core.report import Report
 from archlint.core.serial import read_as, to_json
 from archlint.core.shortage import ran_out
@@ -19,6 +20,7 @@ from archlint.places import Places
 from archlint.subject import CodeNotRunError, NotBuiltError, Subject, built
 
 if TYPE_CHECKING:
+    from archlint.core.catalog import Catalog
     from archlint.identity import Located
     from archlint.options import Options
 
@@ -28,8 +30,8 @@ _OWN_RULES = "archlint.rules."
 class Memory:
     """Reports and evidence on one source; what is new goes into the store of ``options``, where there is one.
 
-    An entry names the files that define the model's classes, with digests of what is in them: where somebody edited
-    one, in an installed package as well, it is none of ours any more.
+    An entry names the files that the model's classes are made from, with digests of what is in them: where somebody
+    edited one, in an installed package as well, it is none of ours any more.
     """
 
     def __init__(self, located: Located, options: Options) -> None:
@@ -38,12 +40,17 @@ class Memory:
         self._evidence: Evidence | NotBuiltError | None = None
         self._answers = Answers()
         self._subject: Subject | None = None
+        self._is_reached = False
+        """Whether the model was built, or that was tried."""
         self._places = Places()
+        self._files: Mapping[str, str] = {}
+        """Those that the kept evidence is from."""
 
     @cached_property
     def _key(self) -> str | None:
         """That of the architecture; ``None`` where nothing is kept of it."""
-        return None if self._options.store is None else self._located.architecture(self._options)
+        is_kept = self._options.store is not None and not _knows_of_more()
+        return self._located.architecture(self._options) if is_kept else None
 
     @property
     def is_kept(self) -> bool:
@@ -90,6 +97,7 @@ class Memory:
 
     def _found_out(self) -> Evidence | NotBuiltError:
         found = (self._read(key_of("evidence", self._key)) if self.is_kept else None) or {}
+        self._files = found.get("files", {})
         if isinstance(lack := found.get("lack"), str):
             return (CodeNotRunError if found.get("code") else NotBuiltError)(lack)
         answers = found.get("answers")
@@ -100,13 +108,14 @@ class Memory:
             return error
 
     def _reach(self) -> Subject:
+        self._is_reached = True
         if self._subject is None:
             with self._places.watched():
                 self._subject = built(self._located, self._options)
         return self._subject
 
     def _key_of_report(self, options: Options) -> str | None:
-        if not self.is_kept or not all(rule.module.startswith(_OWN_RULES) for rule in known(options.rules).values()):
+        if not self.is_kept or not all(rule.module.startswith(_OWN_RULES) for rule in _heard(options)):
             return None  # what a plugin's rule says may depend on any of its code
         with contextlib.suppress(TypeError):  # a value that is not plain
             return key_of("report", self._key, all_code(), list(_asked(options)))
@@ -126,22 +135,48 @@ class Memory:
 
     def _write(self, key: str, **content: Any) -> None:
         assert self._options.store is not None  # there is a key
-        blueprint = self._evidence.blueprint if isinstance(self._evidence, Evidence) else None
-        files = self._places.digests(blueprint)
+        files = self._all_files()
         text = json.dumps({"files": files, **content}, separators=(",", ":"))
         if files is not None and not ran_out(text):
             self._options.store.put(key, text.encode())
+
+    def _all_files(self) -> Mapping[str, str] | None:
+        """What an entry that is written now is from; ``None`` where that cannot be told."""
+        if self._files and not self._is_reached:
+            return self._files
+        blueprint = self._evidence.blueprint if isinstance(self._evidence, Evidence) else None
+        found = self._places.digests(blueprint)
+        return None if found is None else {**self._files, **found}
+
+
+def _knows_of_more() -> bool:
+    """Whether code of this process, as that in a rule file, told transformers of models that it does not have."""
+    auto = sys.modules.get("transformers.models.auto.configuration_auto")
+    return bool(getattr(getattr(auto, "CONFIG_MAPPING", None), "_extra_content", None))
+
+
+def _heard(options: Options) -> Iterator[Known]:
+    """The rules that a report depends on: those that run, and those that would have said something."""
+    yield from known(options.rules).values()
+    if options.catalog is not None:
+        yield from (options.catalog.known[code] for code in options.ignored if code in options.catalog.known)
+
+
+def _named(catalog: Catalog) -> Iterator[object]:
+    """What comments in a model's code may name; one that names nothing is told where all plugins could be loaded."""
+    yield [[code, rule.name] for code, rule in catalog.known.items()]
+    yield bool(catalog.failures)
 
 
 def _asked(options: Options) -> Iterator[object]:
     """All that decides what is said of one architecture, as plain values."""
     yield list(options.codes)
     yield dict(options.ignored)
-    yield None if options.catalog is None else list(options.catalog.known)
+    yield None if options.catalog is None else list(_named(options.catalog))
     plan, file, adapter, means = options.plan, options.plan_file, options.adapter, options.means
     yield None if plan is None else [plan.name, plan.tuner, plan.means_all, dict(plan.lora)]
     yield None if file is None else [str(file.path), file.text, file.dialect.name, file.place]
-    yield None if adapter is None else [adapter.file, adapter.shapes, adapter.lack]
+    yield None if adapter is None else [adapter.file, adapter.plan_file.text, adapter.shapes, adapter.lack]
     yield None if options.trainers is None else [trainer.value for trainer in options.trainers]
     yield dict(options.trainer_arguments)
     yield [options.trial_train, options.prove, options.preset.value]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from hashlib import blake2b
 from pathlib import Path
+from types import FunctionType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -14,13 +16,21 @@ if TYPE_CHECKING:
 
 _COPIES = "transformers_modules"
 """The package of transformers' copies of repositories' own code."""
+_MODELS = "transformers.models"
+"""The package of transformers' models, which :mod:`archlint.surroundings` does not look at file by file."""
+_CHOOSING = f"{_MODELS}.auto"
+"""What says which classes a configuration means."""
+
+_of_nobody: set[str] = set()
+"""Modules from outside of all installed packages that models of this process imported: the next model that imports one
+finds it there."""
 
 
 class Places:
-    """What is looked at of the files around one model."""
+    """What is looked at of the files around one model, from the moment that it is made."""
 
     def __init__(self) -> None:
-        self._imported: set[str] = set()
+        self._begin = time.time()
 
     @contextmanager
     def watched(self) -> Iterator[None]:
@@ -32,18 +42,25 @@ class Places:
             for name in sys.modules.keys() - before:
                 file = _file(name)
                 if file is not None and not name.startswith(_COPIES) and not _is_installed(file):
-                    self._imported.add(file)
+                    _of_nobody.add(name)
 
     def digests(self, blueprint: Blueprint | None) -> dict[str, str] | None:
-        """The files of the classes of ``blueprint``, and what else was imported for it, with digests of the content.
+        """The files that the classes of ``blueprint`` are made from, with digests of the content.
 
-        ``None`` where one cannot be read, as of a class that was typed in.
+        Those are the classes' own; of transformers' models also the configuration, what else these import, and what
+        chose the class; and whatever is not installed that a model of this process imported. Where there is no
+        ``blueprint``, any model that was looked for is in the files of transformers.
+
+        ``None`` where one cannot be read, as of a class that was typed in, or was changed meanwhile: what was imported
+        may be what it was before.
         """
         types = {site.type for site in (() if blueprint is None else blueprint.sites)}
         if any(place.file is None for place in types):
             return None
-        files = sorted({*self._imported, *(place.file for place in types if place.file is not None)})
-        digests = {file: digest for file in files if (digest := _digest(file)) is not None}
+        own = {place.file for place in types if place.file is not None}
+        imported = {file for name in _of_nobody if (file := _file(name)) is not None}
+        files = sorted(own | imported | (_all_models() if blueprint is None else _models(own)))
+        digests = {file: digest for file in files if (digest := _digest(file, self._begin)) is not None}
         return digests if len(digests) == len(files) else None
 
     def hold(self, digests: Mapping[str, str]) -> bool:
@@ -51,10 +68,49 @@ class Places:
         return all(_digest(file) == digest for file, digest in digests.items())
 
 
-def _digest(file: str) -> str | None:
+def _models(files: Iterable[str]) -> set[str]:
+    """The files of transformers' models that are imported and that ``files``, some of them, have to do with."""
+    packages = {".".join(Path(file).parts[:3]) for file in files if file.startswith("transformers/models/")}
+    due, seen, found = {_CHOOSING, *packages}, set[str](), set[str]()
+    while due:
+        package = due.pop()
+        seen.add(package)
+        for name, module in list(sys.modules.items()):
+            if name == package or name.startswith(f"{package}."):
+                found.add(name)
+                values = [value for value in vars(module).values() if isinstance(value, (type, FunctionType))]
+                others = {".".join(value.__module__.split(".")[:3]) for value in values if value.__module__}
+                due |= {other for other in others if other.startswith(f"{_MODELS}.")} - seen
+    return {shown for name in found if (shown := _shown(_file(name))) is not None}
+
+
+def _all_models() -> set[str]:
+    """The files of each of transformers' models that anything of was asked for, whether it could be imported or not."""
+    found: set[str] = set()
+    for name in list(sys.modules):
+        file = _file(name) if name.startswith(f"{_MODELS}.") and name.count(".") == 2 else None
+        if file is not None:
+            found |= {shown for path in Path(file).parent.glob("*.py") if (shown := _shown(str(path))) is not None}
+    return found
+
+
+def _shown(file: str | None) -> str | None:
+    """``file`` of the installed transformers as its package would name it; ``None`` for one in a checkout."""
+    if file is None or not _is_installed(file):
+        return None
+    parts = Path(file).parts
+    return "/".join(parts[len(parts) - parts[::-1].index("transformers") - 1 :])
+
+
+def _digest(file: str, until: float | None = None) -> str | None:
+    """That of the content; ``None`` where it cannot be read, or was changed after ``until``, in seconds since 1970."""
     for root in [""] if Path(file).is_absolute() else sys.path:  # those of installed packages are named from there
+        path = Path(root, file)
         with suppress(OSError):
-            return blake2b(Path(root, file).read_bytes(), digest_size=16).hexdigest()
+            content = path.read_bytes()
+            if until is not None and path.stat().st_mtime > until:
+                return None
+            return blake2b(content, digest_size=16).hexdigest()
     return None
 
 

@@ -31,6 +31,7 @@ _FAMILIES = (
     "PEFT_",
     "PYTORCH_",
     "TORCH_",
+    "TORCHDYNAMO_",
     "TRANSFORMERS_",
     "TRL_",
     "XLA_",

@@ -44,7 +44,7 @@ KNOWS = {
     "judging": "core rules solving",
     "suppressions": "core",
     "testing": "core quiet sources skeleton survey proving training",
-    "versions": "core",
+    "versions": "core surroundings",
     "options": "core plans published sources store",
     "identity": "canonical core digests options own_code published sources surroundings",
     "subject": "core identity options proving published skeleton surgery survey training",

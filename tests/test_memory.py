@@ -7,18 +7,24 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
 
 from archlint import deadline, engine, memory
 from archlint.core.catalog import Catalog
+from archlint.core.finding import Severity
 from archlint.core.report import Report
 from archlint.core.serial import to_json
 from archlint.core.trial import USER, Plan
+from archlint.identity import locate
 from archlint.options import Options
+from archlint.plans import read_plan_file
 from archlint.sources import SourceOptions
 from archlint.store import Store
 from tests.test_identity import SMALL
@@ -138,7 +144,7 @@ def test_an_edited_class_is_looked_at_again(
     from archlint import places
 
     engine.check(source, options)
-    monkeypatch.setattr(places, "_digest", lambda file: "another")
+    monkeypatch.setattr(places, "_digest", lambda file, until=None: "another")
     engine.check(source, options)
     assert len(builds) == 2
 
@@ -157,6 +163,202 @@ def test_rules_of_others_are_always_run(source: str, options: Options, builds: l
     reports = [engine.check(source, counted) for _ in range(2)]
     assert [finding.message for report in reports for finding in report.findings].count("seen") == 2
     assert len(builds) == 1
+
+
+def test_a_rule_of_others_that_is_ignored_is_run_as_well(source: str, options: Options) -> None:
+    """It may say tomorrow what it does not say today; so what would have been found is asked each time."""
+
+    class Harmful(ALL[0]):  # type: ignore[name-defined, misc]
+        code, name, severity, harm = "XYZ002", "harmful", Severity.WARNING, False
+
+        def check(self, blueprint: Any) -> Iterator[Any]:
+            if type(self).harm:
+                yield self.finding("harm")
+
+    catalog = Catalog({**CATALOG.rules, "XYZ002": Harmful})
+    ignoring = dataclasses.replace(options, catalog=catalog, ignored={"XYZ002": "settings.toml"})
+    assert engine.check(source, ignoring).notes == ()
+    Harmful.harm = True
+    assert engine.check(source, ignoring).notes == ("XYZ002 harmful (warning) is ignored by settings.toml",)
+
+
+def test_nothing_is_kept_where_more_models_are_registered(
+    options: Options, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a file of rules may do: without it, there is no such model."""
+    from transformers import AutoConfig, AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+
+    config = type("OwnConfig", (LlamaConfig,), {"model_type": "registered-here"})
+    model = type("OwnModel", (LlamaForCausalLM,), {"config_class": config})
+    source = tmp_path / "model"
+    source.mkdir()
+    content = {**SMALL, "model_type": "registered-here", "architectures": ["OwnModel"]}
+    (source / "config.json").write_text(json.dumps(content), encoding="utf-8")
+    assert engine.check(str(source), options).status == "unchecked"
+    for auto in (CONFIG_MAPPING, AutoModelForCausalLM._model_mapping):
+        monkeypatch.setattr(auto, "_extra_content", {})
+    AutoConfig.register("registered-here", config)
+    AutoModelForCausalLM.register(config, model)
+    assert engine.check(str(source), options).status != "unchecked"
+    monkeypatch.undo()
+    assert engine.check(str(source), options).status == "unchecked"
+
+
+@pytest.mark.parametrize("name", ["old-name", "new-name"])
+def test_what_a_comment_may_name_is_asked(options: Options, source: str, builds: list[str], name: str) -> None:
+    """A plugin's rule that is called something else leaves its report, though its code is the same."""
+
+    def asked(name: str) -> list[object]:
+        rule = type("Renamed", (ALL[0],), {"code": "XYZ003", "name": name})
+        return list(memory._asked(dataclasses.replace(options, catalog=Catalog({**CATALOG.rules, "XYZ003": rule}))))
+
+    assert (asked("old-name") == asked(name)) is (name == "old-name")
+
+
+def test_settings_of_an_adapter_count_beside_another_plan(
+    source: str, options: Options, builds: list[str], tmp_path: Path
+) -> None:
+    """Its weights are loaded as its own settings say, whatever else the plan's file asks for."""
+    settings = {"peft_type": "LORA", "base_model_name_or_path": source, "r": 2}
+    plan = tmp_path / "plan" / "adapter_config.json"
+    plan.parent.mkdir()
+    plan.write_text(json.dumps({**settings, "target_modules": ["o_proj"]}), encoding="utf-8")
+    planned = dataclasses.replace(options, plan_file=read_plan_file(plan))
+    adapter = tmp_path / "adapter"
+    adapter.mkdir()
+    for shape, name in (((2, 32), "A"), ((32, 2), "B")):
+        key = f"base_model.model.model.layers.0.self_attn.q_proj.lora_{name}.weight"
+        save_file({**_saved(adapter), key: torch.zeros(shape)}, adapter / "adapter_model.safetensors")
+    for targets in (["q_proj"], ["v_proj"]):
+        written = json.dumps({**settings, "target_modules": targets, "layers_to_transform": [0]})
+        (adapter / "adapter_config.json").write_text(written, encoding="utf-8")
+        kept, alone = (engine.check(str(adapter), one) for one in (planned, dataclasses.replace(planned, store=None)))
+        assert said(kept) == said(alone)
+
+
+def _saved(adapter: Path) -> dict[str, Any]:
+    file = adapter / "adapter_model.safetensors"
+    return load_file(file) if file.exists() else {}
+
+
+OWN = {
+    "config.json": json.dumps({"model_type": "borrowing", "auto_map": {
+        "AutoConfig": "configuration.Config", "AutoModelForCausalLM": "modeling.Model"}}),
+    "configuration.py": """
+from transformers import PretrainedConfig
+
+class Config(PretrainedConfig):
+    model_type = "borrowing"
+""",
+    "modeling.py": """
+import lender
+from torch import nn
+from transformers import PreTrainedModel
+from .configuration import Config
+
+class Model(PreTrainedModel):
+    config_class = Config
+
+    def __init__(self, config):
+        super().__init__(config)
+        self.inner = nn.Linear(8, lender.WIDTH)
+
+    def forward(self, input_ids=None, **others):
+        return self.inner(input_ids)
+""",
+}  # fmt: skip
+
+
+@pytest.fixture
+def lender(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A module that is not installed and that own code imports."""
+    file = tmp_path / "path" / "lender.py"
+    file.parent.mkdir()
+    file.write_text("WIDTH = 8\n", encoding="utf-8")
+    monkeypatch.syspath_prepend(file.parent)
+    yield file
+    sys.modules.pop("lender", None)
+
+
+@pytest.fixture
+def borrowing(tmp_path: Path) -> Callable[[str], str]:
+    """Makes a repository whose code imports ``lender``."""
+
+    def make(name: str) -> str:
+        folder = tmp_path / name
+        folder.mkdir()
+        for file, text in OWN.items():
+            (folder / file).write_text(text, encoding="utf-8")
+        return str(folder)
+
+    return make
+
+
+@pytest.fixture
+def trusting(options: Options) -> Options:
+    return dataclasses.replace(options, source=SourceOptions(offline=True, trust_remote_code=True), prove=False)
+
+
+def test_what_own_code_imports_counts_for_each_model_that_does(
+    borrowing: Callable[[str], str], trusting: Options, builds: list[str], lender: Path
+) -> None:
+    """For the second in one process it is imported already."""
+    first, second = borrowing("first"), borrowing("second")
+    for source in (first, second, first, second):
+        engine.check(source, trusting)
+    assert builds == [first, second]
+    lender.write_text("WIDTH = 4\n", encoding="utf-8")
+    assert not [source for source in (first, second) if engine.kept(locate(source, trusting), trusting)]
+
+
+def test_a_report_made_of_evidence_is_from_the_same_files(
+    borrowing: Callable[[str], str], trusting: Options, builds: list[str], lender: Path
+) -> None:
+    source = borrowing("model")
+    engine.check(source, trusting)
+    sys.modules.pop("lender")  # as in another process
+    few = dataclasses.replace(trusting, rules=CATALOG.select(["ARC1"]))
+    engine.check(source, few)
+    assert engine.kept(locate(source, few), few) is not None
+    assert len(builds) == 1
+    lender.write_text("WIDTH = 4\n", encoding="utf-8")
+    assert engine.kept(locate(source, few), few) is None
+
+
+def test_nothing_is_kept_of_code_that_is_edited_meanwhile(
+    borrowing: Callable[[str], str],
+    trusting: Options,
+    builds: list[str],
+    lender: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What was imported is not what is in the file by the time that it is looked at."""
+    build = memory.built
+
+    def edited(located: Any, options: Options) -> Any:
+        subject = build(located, options)
+        lender.write_text("WIDTH = 4\n", encoding="utf-8")
+        os.utime(lender, (time.time() + 1,) * 2)  # clocks of file systems are coarse
+        return subject
+
+    monkeypatch.setattr(memory, "built", edited)
+    source = borrowing("model")
+    engine.check(source, trusting)
+    assert engine.kept(locate(source, trusting), trusting) is None
+
+
+@pytest.mark.parametrize("changes", [{}, {"num_attention_heads": 3}], ids=["built", "not built"])
+def test_files_that_made_the_model_are_named(options: Options, tmp_path: Path, changes: dict[str, Any]) -> None:
+    """Not those of its classes alone: the configuration has its defaults, and a table chooses the class."""
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "config.json").write_text(json.dumps({**SMALL, **changes}), encoding="utf-8")
+    engine.check(str(tmp_path / "model"), options)
+    assert options.store is not None
+    kept = [json.loads(options.store.get(entry.stem) or b"") for entry in options.store.folder.glob("*.result")]
+    assert len(kept) == 2
+    for name in ("llama/modeling_llama", "llama/configuration_llama", "auto/modeling_auto", "auto/configuration_auto"):
+        assert all(f"transformers/models/{name}.py" in entry["files"] for entry in kept)
 
 
 _LOADED = """

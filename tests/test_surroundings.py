@@ -202,7 +202,10 @@ class TestACheckout:
 
 @pytest.mark.parametrize(
     "variable",
-    ["TRANSFORMERS_SDPA_FORCE_GQA", "USE_HUB_KERNELS", "ACCELERATE_USE_FSDP", "WORLD_SIZE", "CUDA_VISIBLE_DEVICES"],
+    [
+        *("TRANSFORMERS_SDPA_FORCE_GQA", "USE_HUB_KERNELS", "ACCELERATE_USE_FSDP", "WORLD_SIZE"),
+        *("CUDA_VISIBLE_DEVICES", "TORCHDYNAMO_DISABLE"),
+    ],
 )
 def test_a_variable_that_changes_what_they_do(site: Path, variable: str) -> None:
     assert len({digest(site), digest(site, **{variable: "0"}), digest(site, **{variable: "1"})}) == 3
