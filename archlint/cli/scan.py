@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import re
 import signal
 import sys
@@ -68,6 +69,19 @@ def _shard(_: click.Context, __: click.Parameter, value: str | None) -> Shard:
     return Shard(int(found[1]), int(found[2]))
 
 
+class _Amount(click.FloatRange):
+    """A number above zero, and no ``nan`` or ``inf``, which Python reads as numbers."""
+
+    def __init__(self) -> None:
+        super().__init__(min=0, min_open=True)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        number: float = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is no number.", param, ctx)
+        return number
+
+
 @click.command(
     cls=SectionedCommand,
     short_help="Check thousands of models, each in a process of its own.",
@@ -116,7 +130,7 @@ Exit codes:
 )
 @option(
     "--timeout",
-    type=click.FloatRange(min=0, min_open=True),
+    type=_Amount(),
     default=300.0,
     metavar="SECONDS",
     help="End a model that takes longer (default: 300).",
@@ -124,7 +138,7 @@ Exit codes:
 )
 @option(
     "--memory",
-    type=click.FloatRange(min=0, min_open=True),
+    type=_Amount(),
     metavar="GIB",
     help="End one that takes more (default: a job's share).",
     section=_RUN,
@@ -298,9 +312,9 @@ def _engine(name: str, jobs: int | None, timeout: float, memory: float | None) -
     from archlint.scanning.spawning import Spawning
 
     if name == "ray":
-        return _ray(jobs, Limits(timeout) if memory is None else Limits(timeout, int(memory * _GIB)))
+        return _ray(jobs, Limits(timeout) if memory is None else Limits(timeout, int(min(memory * _GIB, sys.maxsize))))
     jobs = jobs or cores()
-    most = available() // jobs if memory is None else int(memory * _GIB)
+    most = available() // jobs if memory is None else int(min(memory * _GIB, sys.maxsize))
     launcher = Forking() if hasattr(os, "fork") else Spawning()
     return Processes(launcher, jobs=jobs, limits=Limits(timeout, most), usage=usage)
 
@@ -382,7 +396,7 @@ def _conclude(progress: Progress, twice: Sequence[str], stopped: int, output: Pa
     if progress.alike:
         told += f" · {progress.alike} alike with another"
     if progress.resumed:
-        told += f" · {progress.resumed} were there already"
+        told += f" · {progress.resumed} there already"
     if output is not None:
         told += f": written to {output}"
     if stopped:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from archlint.scanning.index import Index, Place
-from archlint.scanning.lines import MARK
+from archlint.scanning.lines import HEAD, MARK
 from archlint.scanning.told import Told
 
 try:
@@ -52,10 +52,15 @@ class ResultFile:
         self._synced = time.monotonic()
         self.dropped = 0
         """Broken lines that were found, whose models are scanned again."""
+        if path.exists() and not path.is_file():  # before links are followed: those of /dev/stdout lead nowhere
+            raise self._no_file()
         self._descriptor = self._opened()
         try:
             self._ordered.unlink(missing_ok=True)  # of a scan that was killed while it wrote that
             self._end = self._read(resume)
+        except OSError as error:
+            self.close()
+            raise self._failed(error) from error
         except BaseException:
             self.close()
             raise
@@ -78,8 +83,15 @@ class ResultFile:
             self.sync()
 
     def sync(self) -> None:
-        """See to it that what was written is on the disk."""
-        os.fsync(self._descriptor)
+        """See to it that what was written is on the disk.
+
+        Raises:
+            ResultFileError: it cannot be there.
+        """
+        try:
+            os.fsync(self._descriptor)
+        except OSError as error:  # where a file system on a network finds only now that it has no room
+            raise self._failed(error) from error
         self._synced = time.monotonic()
 
     def order(self) -> None:
@@ -115,6 +127,12 @@ class ResultFile:
     def _failed(self, error: OSError) -> ResultFileError:
         return ResultFileError(f"{self._shown}: {error.strerror or error}")
 
+    def _no_file(self) -> ResultFileError:
+        return ResultFileError(f"{self._shown} is no file: leave it out, and results go to standard output")
+
+    def _something_else(self) -> ResultFileError:
+        return ResultFileError(f"{self._shown} holds something else than the results of a scan")
+
     def _opened(self) -> int:
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
         while True:
@@ -125,9 +143,8 @@ class ResultFile:
             try:
                 status = os.fstat(descriptor)
                 if not stat.S_ISREG(status.st_mode):
-                    raise ResultFileError(f"{self._shown} is no file: leave it out, and results go to standard output")
-                if fcntl is not None:
-                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    raise self._no_file()
+                _lock(descriptor)
                 if os.path.samestat(status, self._path.stat()):
                     return descriptor
             except BlockingIOError as error:
@@ -149,6 +166,9 @@ class ResultFile:
         end = 0
         with open(self._descriptor, "rb", closefd=False) as file:
             file.seek(0)
+            if not _may_be_ours(file.read(len(HEAD))):
+                raise self._something_else()
+            file.seek(0)
             for line in file:
                 if not line.endswith(b"\n"):
                     self.dropped += 1
@@ -169,7 +189,7 @@ class ResultFile:
             place = Place(offset, len(line), mark["digest"], Told.of(document).dumped())
             self._index.there_is(bytes.fromhex(mark["entry"]), place)
         except (KeyError, TypeError, ValueError) as error:
-            raise ResultFileError(f"{self._shown} holds something else than the results of a scan") from error
+            raise self._something_else() from error
 
     def _write(self, line: bytes) -> None:
         rest = memoryview(line)
@@ -197,3 +217,23 @@ class ResultFile:
         for offset, length in self._index.in_order():
             file.seek(offset)
             yield file.read(length)
+
+
+def _lock(descriptor: int) -> None:
+    """Keep other scans from a file.
+
+    Raises:
+        BlockingIOError: another one is at it.
+    """
+    if fcntl is not None:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise
+        except OSError:  # a file system without locks, as some on a network are
+            pass
+
+
+def _may_be_ours(beginning: bytes) -> bool:
+    """Whether a file that begins so may hold results, or what a loss of power has left of them: zeros, or nothing."""
+    return beginning == HEAD[: len(beginning)] or not beginning.strip(b"\0")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import select
 import signal
@@ -13,7 +14,7 @@ import time
 from collections.abc import Sequence
 from typing import IO
 
-from archlint.scanning import server
+from archlint.scanning import jobs, server
 from archlint.scanning.launching import Begun, Broken, Ended, Event, LaunchError, Refused, environment, interpreter
 
 WARM = ("archlint.scanning.warm",)
@@ -21,6 +22,8 @@ _STARTS = 3
 """How often in a row the server may end before it has begun."""
 _PATIENCE = 5.0
 """Seconds that the server has to kill what it started."""
+_DEAF = 30.0
+"""Seconds after which a server that was told to kill a process, and has not told of its end, is taken for lost."""
 _TOLD = 2000
 """Bytes of what it said before it ended."""
 _BEGIN = "from archlint.scanning.server import main; main({descriptor}, {modules!r})"
@@ -40,6 +43,8 @@ class Forking:
         self._said: IO[bytes] | None = None
         self._answers: dict[int, IO[bytes]] = {}
         self._pids: dict[int, int] = {}
+        self._told_to_kill: dict[int, float] = {}
+        """When it was."""
         self._failures = 0
         self._broke = False
 
@@ -65,6 +70,7 @@ class Forking:
 
     def kill(self, number: int) -> None:
         if self._control is not None:
+            self._told_to_kill.setdefault(number, time.monotonic())
             with contextlib.suppress(OSError):
                 self._control.sendall(server.MESSAGE.pack(server.KILL, number, 0, 0.0))
 
@@ -75,6 +81,8 @@ class Forking:
         while self._control is not None and not self._broke:
             readable, _, _ = select.select([self._control], [], [], 0 if found else seconds)
             if not readable:
+                if self._is_deaf():
+                    break
                 return found
             message = self._received(self._control)
             if message is None:
@@ -90,6 +98,10 @@ class Forking:
     def close(self) -> None:
         if self._server is not None:
             self._end()
+
+    def _is_deaf(self) -> bool:
+        """Whether the server does nothing any more: a model's code may have stopped it."""
+        return min(self._told_to_kill.values(), default=math.inf) + _DEAF < time.monotonic()
 
     def _started(self) -> socket.socket:
         ours, its = socket.socketpair()
@@ -127,11 +139,12 @@ class Forking:
             self._pids[number] = value
             return Begun(number, value)
         self._pids.pop(number, None)
+        self._told_to_kill.pop(number, None)
         with self._answers.pop(number) as file:
             if what == server.REFUSED:
                 return Refused(number, os.strerror(value))
             file.seek(0)
-            return Ended(number, file.read(), value, seconds)
+            return Ended(number, file.read(jobs.LARGEST), value, seconds)
 
     def _give_up(self) -> None:
         """Make sure of the server's end, and begin anew at the next start.
@@ -167,7 +180,7 @@ class Forking:
         self._said.close()
         code = self._server.returncode
         self._server = self._control = self._said = None
-        self._answers, self._pids, self._broke = {}, {}, False
+        self._answers, self._pids, self._told_to_kill, self._broke = {}, {}, {}, False
         return code, said
 
 

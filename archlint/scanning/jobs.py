@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 L = TypeVar("L")
 
+LARGEST = 64 * 2**20
+"""Bytes of an answer: a hundred times what the report on any model has."""
 OUT_OF_MEMORY = "the memory that it asked for is not there"
 
 
@@ -44,15 +46,20 @@ def answer(job: bytes) -> bytes:
         report: Report = pickle.loads(job)()
         document = contract.document(Run(environment(), (dataclasses.replace(report, seconds=0.0),)))
         text = json.dumps({"document": document}, allow_nan=False)
-        if not ran_out(text):
+        if len(text) > LARGEST:
+            lost = f"its report is larger than {LARGEST // 2**20} MiB"
+        elif not ran_out(text):
             return text.encode()
-        lost = OUT_OF_MEMORY
+        else:
+            lost = OUT_OF_MEMORY
     except MemoryError:
         lost = OUT_OF_MEMORY
     except SystemExit as error:
         lost = f"its code called sys.exit({error.code!r})"
-    except BaseException as error:  # nothing is above this but the end of the process
+    except Exception as error:
         lost = f"archlint itself failed: {type(error).__name__}: {error}"
+    except BaseException as error:  # nothing is above this but the end of the process
+        lost = f"its code raised {type(error).__name__}"
     return json.dumps({"lost": lost}).encode()
 
 

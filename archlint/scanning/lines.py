@@ -17,6 +17,7 @@ from archlint.core.report import Report, Run, Unchecked
 from archlint.digests import digest as content_digest
 from archlint.own_code import all_code
 from archlint.report import contract, stored
+from archlint.report.values import DocumentError
 from archlint.surroundings import surroundings
 from archlint.versions import environment
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from archlint.options import Options
 
 MARK = "scan"
+HEAD = json.dumps({"schema": contract.SCHEMA}).removesuffix("}").encode()
+"""What each line begins with."""
 _DIGITS = 16
 
 
@@ -39,9 +42,15 @@ def document(report: Report) -> dict[str, Any]:
 
 
 def report(text: str) -> Report:
-    """The one report of a document."""
-    ((report,),) = (run.reports for run in stored.parse(text))
-    return report
+    """The one report of a document.
+
+    Raises:
+        DocumentError: it is something else.
+    """
+    reports = [report for run in stored.parse(text) for report in run.reports]
+    if len(reports) != 1:
+        raise DocumentError(f"it has {len(reports)} reports")
+    return reports[0]
 
 
 def lost(source: str, why: str, options: Options) -> Report:

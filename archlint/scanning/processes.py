@@ -22,6 +22,9 @@ _ASKED_AGAIN = 0.005
 _SHARE = 0.02
 """Of this process's time, at most, for looking at memory: that takes longer where there are many processes."""
 _GIB = 2**30
+_FROM_ELSEWHERE = {getattr(signal, name, None) for name in ("SIGHUP", "SIGINT", "SIGKILL", "SIGTERM")}
+"""Signals that people, schedulers and a system without memory send; a crash has others."""
+_BROKE = "it ended the process that models are forked from"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +40,8 @@ class Limits:
 @dataclass(slots=True)
 class _Running:
     task: Task
-    alone: bool = False
-    """Whether nothing else runs beside it."""
+    suspected: str = ""
+    """What happened when it ran before; then nothing runs beside it."""
     pid: int | None = None
     until: float = math.inf
     killed: str = ""
@@ -51,9 +54,10 @@ Usage = Callable[[Collection[int], int], Mapping[int, int]]
 class Processes:
     """Runs each task in a process of its own.
 
-    One that ends without an answer, takes longer or more memory than it may, is lost, and no other with it. Where what
-    starts processes breaks down, all that ran is run again, one after the other: the one that it breaks down with a
-    second time is lost.
+    One that ends without an answer, takes longer or more memory than it may, is lost, and no other with it. What may
+    have come from elsewhere proves nothing against a model: where what starts processes breaks down, or a process is
+    killed, what ran is run again, one after the other, and the one with which the same happens then is lost. So a scan
+    whose processes are killed one by one, in whatever order, has no results that are due to that.
 
     Args:
         launcher: starts the processes; closed with the run.
@@ -68,7 +72,8 @@ class Processes:
         self._limits = limits
         self._usage = usage
         self._at_work: dict[int, _Running] = {}
-        self._suspects: deque[Task] = deque()
+        self._suspects: deque[tuple[Task, str]] = deque()
+        """What is to be run alone, and why."""
         self._looked = -math.inf
         self._pause = _TICK
 
@@ -89,7 +94,7 @@ class Processes:
                     else:
                         is_waiting = True
                 if self._suspects and not self._at_work:
-                    self._begin(self._suspects.popleft(), alone=True)
+                    self._begin(*self._suspects.popleft())
                 if not more and not self._at_work:
                     return
                 for event in self._launcher.events(_ASKED_AGAIN if is_waiting else _TICK):
@@ -99,8 +104,8 @@ class Processes:
         finally:
             self._launcher.close()
 
-    def _begin(self, task: Task, *, alone: bool = False) -> None:
-        self._at_work[task.number] = _Running(task, alone)
+    def _begin(self, task: Task, suspected: str = "") -> None:
+        self._at_work[task.number] = _Running(task, suspected)
         self._launcher.start(task.number, task.job)
 
     def _heard(self, event: Begun | Ended | Refused | Broken) -> Iterator[Outcome]:
@@ -113,15 +118,28 @@ class Processes:
             del self._at_work[event.number]
             yield Outcome(event.number, None, f"no process could be started for it: {event.why}")
         else:
-            yield _outcome(event, self._at_work.pop(event.number).killed)
+            one = self._at_work.pop(event.number)
+            if -event.code in _FROM_ELSEWHERE and not one.killed:
+                yield from self._suspect(one, _why(event.code), event.seconds)
+            else:
+                yield _outcome(event, one.killed)
 
     def _broken(self) -> Iterator[Outcome]:
         running, self._at_work = list(self._at_work.values()), {}
         for one in running:
-            if one.killed or (one.alone and one.pid is not None):
-                yield Outcome(one.task.number, None, one.killed or "it ended the process that models are forked from")
+            if one.pid is None:
+                self._suspects.append((one.task, one.suspected or _BROKE))
+            elif one.killed and one.suspected:
+                yield Outcome(one.task.number, None, one.killed)
             else:
-                self._suspects.append(one.task)
+                yield from self._suspect(one, _BROKE)
+
+    def _suspect(self, one: _Running, why: str, seconds: float = 0.0) -> Iterator[Outcome]:
+        """Have it run alone, unless it ended so when it did."""
+        if one.suspected == why:
+            yield Outcome(one.task.number, None, why, seconds)
+        else:
+            self._suspects.append((one.task, why))
 
     def _watch(self) -> None:
         """End what takes too long, or too much."""
@@ -162,7 +180,7 @@ def _outcome(ended: Ended, killed: str) -> Outcome:
 def _read(answer: bytes) -> dict[str, Any] | None:
     try:
         said = json.loads(answer)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return said if isinstance(said, dict) else None
 

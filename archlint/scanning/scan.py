@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -27,6 +27,8 @@ _LOCATING = 16
 """Threads: most of their time they wait for a hub."""
 _MOST_WAITING = 20_000
 """Entries that wait for one alike: where there are as many, no more are read."""
+_TURN = 0.05
+"""Seconds for which results of what need not be run are put before the engine is heard again."""
 _OVERHEAD = 500
 _KEPT = 64 * 2**20
 """Characters of reports that are kept for entries alike."""
@@ -151,6 +153,8 @@ class Scan:
         self._alike: dict[str, list[_Work]] = {}
         """For each key that runs, what waits for it."""
         self._waiting = 0
+        self._due: deque[tuple[_Work, _Known]] = deque()
+        """What waited, and what came of the one that ran."""
         self._known: OrderedDict[str, _Known] = OrderedDict()
         """For keys that were run, what came of it, the one that was of use last at the end."""
         self._kept = 0
@@ -173,8 +177,12 @@ class Scan:
                 if outcome is not None:
                     self._take(outcome)
                 yield
+                self._put_alike()
         finally:
             outcomes.close()
+        while self._due:
+            self._put_alike()
+            yield
         self._results.finish()
 
     def running(self) -> list[str]:
@@ -182,12 +190,15 @@ class Scan:
         return self._engine.running()
 
     def _to_do(self) -> Iterator[Task | None]:
+        until = time.monotonic() + _TURN
         while True:
             self._look_ahead()
             found = self._locating.take()
             if found is not None:
-                if (task := self._task(*found)) is not None:
+                task = self._task(*found)
+                if task is not None or time.monotonic() >= until:
                     yield task
+                    until = time.monotonic() + _TURN
             elif self._entries.is_over and not self._locating.pending:
                 return
             else:
@@ -266,15 +277,23 @@ class Scan:
         work = self._tasks.pop(outcome.number)
         key = _key(work)
         alike = [] if key is None else self._alike.pop(key)
-        self._waiting -= len(alike)
         self.progress.run += 1
         self.progress.seconds += outcome.seconds
-        self.progress.alike += len(alike)
         known = _Known("" if outcome.document is None else json.dumps(outcome.document), outcome.lost)
-        for one in (work, *alike):
-            self._put_known(one, known)
+        self._put_known(work, known)
+        self._due.extend((one, known) for one in alike)
         if key is not None:
             self._keep(key, known)
+
+    def _put_alike(self) -> None:
+        """Put some of what waited: the engine has to look after what runs meanwhile."""
+        until = time.monotonic() + _TURN
+        while self._due:
+            self._put_known(*self._due.popleft())
+            self._waiting -= 1
+            self.progress.alike += 1
+            if time.monotonic() >= until:
+                return
 
     def _put_known(self, work: _Work, known: _Known) -> None:
         """Put what came of it, or of what is alike."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,7 +60,10 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 def _may_be_a_models(file: Path) -> bool:
     try:
-        if file.stat().st_size > _LARGEST:
+        status = file.stat()
+        if not stat.S_ISREG(status.st_mode):  # a pipe, from which nothing may ever come
+            return False
+        if status.st_size > _LARGEST:
             return True
         content: Any = json.loads(file.read_bytes())
     except (OSError, ValueError, RecursionError):

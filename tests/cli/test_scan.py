@@ -93,6 +93,9 @@ def test_exit_codes_are_those_of_check(call: Call, arguments: list[str], code: i
         (["fine", "--jobs", "0"], "--jobs"),
         (["fine", "--timeout", "0"], "--timeout"),
         (["fine", "--memory", "-1"], "--memory"),
+        (["fine", "--memory", "inf"], "--memory"),
+        (["fine", "--memory", "nan"], "--memory"),
+        (["fine", "--timeout", "nan"], "--timeout"),
         (["fine", "-o", "no/such/folder"], "the folder"),
         (["fine", "--select", "ARC998"], "no rule 'ARC998'"),
         (["fine", "--engine", "none"], "--engine"),
@@ -202,7 +205,7 @@ def test_a_scan_goes_on(call: Call, tmp_path: Path) -> None:
     assert result.exit_code == 1
     assert [source for source, _ in asked] == ["fine"]
     assert sources(file.read_text()) == ["fine", "error"]
-    assert "1 were there already" in result.stderr
+    assert "1 there already" in result.stderr
 
 
 def test_other_options_are_not_mixed(call: Call, tmp_path: Path) -> None:

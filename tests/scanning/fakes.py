@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import json
 import os
 import signal
 import subprocess
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 from archlint.core.blueprint import ModelInfo
 from archlint.core.finding import Evidence, Finding, Severity
 from archlint.core.report import Report
+from archlint.report.contract import SCHEMA
 from archlint.scanning.entries import Entry
 from archlint.scanning.scan import Found, Identity
 
@@ -124,6 +126,12 @@ def _hang(file: str) -> None:
     time.sleep(LONG)
 
 
+def _hang_once(file: str) -> None:
+    """Hang, unless there is a file that says that this was killed before."""
+    if not Path(file).with_suffix(".killed").exists():
+        _hang(file)
+
+
 def _tell(file: str, pid: int) -> None:
     Path(f"{file}.part").write_text(str(pid))
     Path(f"{file}.part").rename(file)
@@ -132,6 +140,26 @@ def _tell(file: str, pid: int) -> None:
 def _kill_parent(_: str) -> None:
     os.kill(os.getppid(), signal.SIGKILL)
     time.sleep(LONG)
+
+
+def _stop_parent(_: str) -> None:
+    os.kill(os.getppid(), signal.SIGSTOP)
+
+
+def _kill_self(counted: str) -> None:
+    _count(counted)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _interrupt(_: str) -> None:
+    raise KeyboardInterrupt
+
+
+def _answer(text: str) -> None:
+    """Have this process answer with something else than a report."""
+    none = json.dumps({"document": {"schema": SCHEMA, "environment": {"python": "3"}, "reports": []}})
+    said = {"deep": '{"document":' + "[" * 10**5, "none": none}.get(text, text)
+    json.dumps = lambda *_, **__: said
 
 
 _DOES = {
@@ -149,6 +177,11 @@ _DOES = {
     "daemon": _daemon,
     "hang": _hang,
     "kill-parent": _kill_parent,
+    "stop-parent": _stop_parent,
+    "kill-self": _kill_self,
+    "interrupt": _interrupt,
+    "answer": _answer,
+    "hang-once": _hang_once,
 }
 IDENTITY = Identity(locate, check, named)
 

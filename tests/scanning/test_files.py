@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -123,7 +124,8 @@ def test_results_of_other_options_are_not_mixed(tmp_path: Path, whole: bytes) ->
 @pytest.mark.parametrize("resume", [False, True])
 def test_what_is_no_scan_is_left_alone(tmp_path: Path, resume: bool) -> None:
     file = tmp_path / "scan.jsonl"
-    for content in ('{"schema": "archlint/report/v1", "reports": []}\n', "[]\n", '{"scan": {"digest": 1}}\n'):
+    reports, mark = '{"schema": "archlint/report/v1", "reports": []}\n', '{"scan": {"digest": 1}}\n'
+    for content in (reports, "[]\n", mark, "org/model\norg/other\n", "# a list", "\n"):
         file.write_text(content)
         with pytest.raises(ResultFileError, match="something else" if resume else "--resume"):
             ResultFile(file, Index(), resume=resume)
@@ -162,6 +164,14 @@ def test_a_link_stays_one_and_permissions_stay(tmp_path: Path, whole: bytes) -> 
     assert (tmp_path / "real.jsonl").stat().st_mode & 0o777 == 0o640
 
 
+@pytest.mark.skipif(not Path("/dev/stdout").exists(), reason="no such name there")
+def test_a_name_of_standard_output_is_refused() -> None:
+    command = [sys.executable, "-m", "archlint", "scan", "type:gpt2", "-o", "/dev/stdout"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "/dev/stdout is no file: leave it out" in done.stderr
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device that is always full")
 def test_what_is_no_file_is_refused() -> None:
     with pytest.raises(ResultFileError, match="is no file"):
@@ -191,6 +201,32 @@ def test_a_full_disk_loses_nothing_that_was_written(
     assert all(json.loads(line) for line in file.read_bytes().splitlines())
     assert len(file.read_bytes().splitlines()) == (4 if at == "append" else len(SOURCES))
     assert scanned(SOURCES, output=file, resume=True)[1] == whole
+
+
+def test_a_disk_that_has_no_room_after_all_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "fsync", lambda _: _no_room())
+    with pytest.raises(ResultFileError, match="No space left on device"):
+        scanned(SOURCES, output=tmp_path / "scan.jsonl")
+
+
+def test_a_file_that_cannot_be_cut_is_told(tmp_path: Path, whole: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "scan.jsonl").write_bytes(whole[:-1])
+    monkeypatch.setattr(os, "ftruncate", lambda *_: _no_room())
+    with pytest.raises(ResultFileError, match="No space left on device"):
+        ResultFile(tmp_path / "scan.jsonl", Index(), resume=True)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no lock there")
+def test_where_a_file_system_has_no_locks_a_scan_does_without(
+    tmp_path: Path, whole: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import fcntl
+
+    def refuse(*_: int) -> None:
+        raise OSError(37, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    assert scanned(SOURCES, output=tmp_path / "scan.jsonl")[1] == whole
 
 
 def _no_room() -> None:

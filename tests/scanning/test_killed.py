@@ -63,6 +63,21 @@ def test_killed_at_random_moments_a_scan_ends_with_the_same_bytes(command: Comma
 
 
 @posix
+def test_killed_one_process_after_the_other_a_scan_has_no_results_that_are_due_to_that(
+    command: Command, tmp_path: Path
+) -> None:
+    file, (one, two) = tmp_path / "scan.jsonl", (tmp_path / "one", tmp_path / "two")
+    process = command(f"hang:{one}", "fine", f"hang:{two}", "-o", str(file), "--jobs", "2")
+    models = [told(one), told(two)]
+    until(lambda: file.read_bytes().count(b"\n") == 1)
+    (server,) = psutil.Process(process.pid).children()
+    for pid in (*models, server.pid, process.pid):
+        os.kill(pid, signal.SIGKILL)
+        time.sleep(0.2)
+    assert [json.loads(line)["reports"][0]["source"] for line in file.read_bytes().splitlines()] == ["fine"]
+
+
+@posix
 def test_a_kill_leaves_no_process_behind(command: Command, tmp_path: Path) -> None:
     process = command(f"child:{tmp_path / 'grandchild'}", f"hang:{tmp_path / 'child'}", "-j", "2")
     pids = [told(tmp_path / "grandchild"), told(tmp_path / "child"), *(one.pid for one in below(process))]

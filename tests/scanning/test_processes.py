@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
@@ -13,7 +14,7 @@ import psutil
 import pytest
 
 from archlint.options import Options
-from archlint.scanning import jobs
+from archlint.scanning import forking, jobs
 from archlint.scanning.forking import Forking
 from archlint.scanning.launching import LaunchError
 from archlint.scanning.memory import usage
@@ -67,6 +68,9 @@ def test_each_has_its_report_in_the_order_of_the_list() -> None:
         ("sys-exit:7", "its code called sys.exit(7)"),
         ("raise:so", "archlint itself failed: ValueError: so"),
         ("memory-error", jobs.OUT_OF_MEMORY),
+        ("interrupt", "its code raised KeyboardInterrupt"),
+        ("answer:deep", "its code ended the process with exit code 0, and there is no report"),
+        ("answer:[]", "its code ended the process with exit code 0, and there is no report"),
     ],
 )
 def test_a_model_that_breaks_is_not_checked_and_costs_no_other(source: str, why: str) -> None:
@@ -114,6 +118,48 @@ def test_what_ends_the_server_is_lost_alone(tmp_path: Path) -> None:
     _, lines = scanned(sources, processes(jobs=3))
     assert reasons(lines) == {"kill-parent": "it ended the process that models are forked from"}
     assert [one["source"] for one in reports(lines)] == sources
+
+
+def test_what_stops_the_server_is_lost_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forking, "_DEAF", 0.5)
+    monkeypatch.setattr(forking, "_PATIENCE", 0.5)
+    sources = ["one", "stop-parent", "wait:0.2", "two"]
+    _, lines = scanned(sources, processes(jobs=2, seconds=3))
+    assert reasons(lines) == {"stop-parent": "it took more than 3 s, and was ended"}
+    assert [one["source"] for one in reports(lines)] == sources
+
+
+def test_a_model_that_is_killed_from_elsewhere_is_run_again(tmp_path: Path) -> None:
+    engine = processes(jobs=2)
+    file = tmp_path / "pid"
+    running = engine.run(iter([task(0, f"hang-once:{file}"), task(1, "wait:0.2"), task(2, "fine")]))
+    outcomes = []
+    for outcome in running:
+        outcomes += [] if outcome is None else [outcome]
+        if file.exists():
+            file.with_suffix(".killed").touch()
+            os.kill(int(file.read_text()), signal.SIGKILL)
+            file.unlink()
+    assert [outcome.lost for outcome in outcomes] == [""] * 3
+
+
+def test_a_model_that_kills_itself_is_lost_when_it_does_so_alone(tmp_path: Path) -> None:
+    source = f"kill-self:{tmp_path / 'counted'}"
+    _, lines = scanned(["one", source, "two"], processes())
+    assert reasons(lines) == {source: "its process was ended by SIGKILL (killed) or the system ran out of memory"}
+    assert (tmp_path / "counted").read_bytes() == b".."
+
+
+def test_an_answer_of_no_report_is_told() -> None:
+    _, lines = scanned(["answer:none", "fine"], processes())
+    assert reasons(lines).keys() == {"answer:none"}
+    assert reasons(lines)["answer:none"].startswith("its report cannot be read: ")
+
+
+def test_a_report_that_is_larger_than_any_model_s_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "LARGEST", 100)
+    said = json.loads(jobs.answer(jobs.pack(fakes.check, "fine", Options())))
+    assert said == {"lost": "its report is larger than 0 MiB"}
 
 
 def test_a_killed_server_is_started_again(tmp_path: Path) -> None:

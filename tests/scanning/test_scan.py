@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 
@@ -12,8 +13,13 @@ from hypothesis import strategies as st
 from archlint.core.catalog import Catalog
 from archlint.options import Options
 from archlint.report import contract
+from archlint.scanning import scan as scan_module
+from archlint.scanning.ahead import Reading
 from archlint.scanning.entries import Entry
+from archlint.scanning.index import Index
 from archlint.scanning.lines import digest
+from archlint.scanning.results import InOrder
+from archlint.scanning.scan import Scan
 from archlint.sources import SourceOptions
 
 from . import fakes
@@ -142,3 +148,24 @@ def test_real_models_are_as_check_says(tmp_path: Path) -> None:
         assert report == {**expected, "seconds": 0.0}
     for other in (found[1], found[3]):
         assert {**other, "source": "", "model": None} == {**found[0], "source": "", "model": None}
+
+
+def test_many_alike_keep_nobody_from_looking_after_what_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scan_module, "_TURN", 0.0)
+    index, written = Index(), list[bytes]()
+    work = Scan(
+        Reading((Entry(f"a~{number}") for number in range(30)), 10),
+        options=lambda _: Options(),
+        identity=fakes.IDENTITY,
+        engine=Here(),
+        results=InOrder(written.append),
+        index=index,
+        told_twice=lambda _: None,
+    )
+    done = [0]
+    for _ in work.run():
+        done.append(work.progress.tally.models)
+    assert done[-1] == 30
+    assert max(later - earlier for earlier, later in itertools.pairwise(done)) < 5
+    assert [one["source"] for one in reports(b"".join(written))] == [f"a~{number}" for number in range(30)]
+    index.close()

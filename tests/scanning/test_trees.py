@@ -68,3 +68,11 @@ def test_a_folder_that_may_not_be_read_is_told(tmp_path: Path) -> None:
     (one,) = trees.models(tmp_path)
     (tmp_path / "a").chmod(0o700)
     assert one.problem == "the folder cannot be read: Permission denied"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names there")
+def test_a_pipe_is_no_config_and_is_not_waited_for(tmp_path: Path) -> None:
+    put(tmp_path / "model")
+    (tmp_path / "pipe").mkdir()
+    os.mkfifo(tmp_path / "pipe" / "config.json")
+    assert found(tmp_path) == ["model"]
