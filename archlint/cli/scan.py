@@ -247,7 +247,8 @@ def scan(
             index=index,
             told_twice=lambda name: twice.append(name) if len(twice) < _NAMED else None,
         )
-        show = stack.enter_context(shown(work, wanted if entries.can_be_read_again(sources, hub_lists) else None))
+        again = wanted if entries.can_be_read_again(sources, hub_lists) else None
+        show = stack.enter_context(shown(work, again, to_file=output is not None))
         try:
             stopped = _run(work, results, show)
         except MixedError as error:

@@ -95,9 +95,15 @@ class Shown:
 
 
 @contextlib.contextmanager
-def shown(scan: Scan, list: Callable[[], Iterator[Any]] | None) -> Iterator[Shown]:
-    """What shows how far ``scan`` is, on standard error: live on a terminal that results do not go to."""
-    if sys.stderr is None or not sys.stderr.isatty() or is_terminal():
+def shown(scan: Scan, list: Callable[[], Iterator[Any]] | None, *, to_file: bool = False) -> Iterator[Shown]:
+    """What shows how far ``scan`` is, on standard error: live on a terminal that results do not go to.
+
+    Args:
+        scan: what is going on.
+        list: gives its list once more, to be counted; ``None`` where it can be read once.
+        to_file: whether results go to a file, and not to standard output.
+    """
+    if sys.stderr is None or not sys.stderr.isatty() or (is_terminal() and not to_file):
         yield Shown(scan, None, list)
         return
     from rich.console import Console

@@ -21,6 +21,8 @@ STANDARD_INPUT = "-"
 _LONGEST_NAME = 4096
 _LONGEST_LINE = 16 * 2**20
 """Bytes: a config with all its layers written out has a hundredth of that."""
+_LISTS = (".txt", ".jsonl")
+"""Suffixes that no source has."""
 _NAMES = ("source", "id", "modelId")
 _TEXTS = ("revision", "subfolder")
 _OF_THE_HUB = ("tags", "likes", "downloads", "siblings", "private")
@@ -83,6 +85,8 @@ def named(argument: str, standard_input: IO[bytes]) -> Iterator[Entry]:
             return from_file(path)
     except (OSError, ValueError):  # a name that no path can have
         pass
+    if path.suffix.lower() in _LISTS:
+        return iter([Entry(argument, problem="there is no such list")])
     return iter([_plain(argument, argument)])
 
 

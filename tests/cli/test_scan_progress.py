@@ -64,6 +64,20 @@ def test_results_go_where_they_went_before(monkeypatch: pytest.MonkeyPatch, caps
     assert capsys.readouterr().out == "a result\n"
 
 
+@pytest.mark.parametrize(("to_file", "is_live"), [(True, True), (False, False)])
+def test_a_terminal_of_both_is_shown_it_where_results_go_to_a_file(
+    monkeypatch: pytest.MonkeyPatch, to_file: bool, is_live: bool
+) -> None:
+    stream = Terminal()
+    monkeypatch.setattr(sys, "stderr", stream)
+    monkeypatch.setattr(sys, "stdout", Terminal())
+    monkeypatch.setattr(scan_progress, "_TOLD", 1e9)
+    monkeypatch.setattr(scan_progress, "_REDRAWN", 0.0)
+    with shown(scan(1, ["net"]), None, to_file=to_file) as show:
+        show.tick()
+    assert ("net" in stream.getvalue()) is is_live
+
+
 def test_elsewhere_it_is_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
     text = told(monkeypatch, io.StringIO(), scan(20, ["org/model"]), 121)
     assert re.fullmatch(r"21 of 121, 2\.\d/s, 0:00:\d\d left: 20 models: 20 clean, 40 infos\n", text)

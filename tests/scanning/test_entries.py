@@ -178,6 +178,12 @@ def test_a_list_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     assert entry.problem == "the list cannot be read: No such file or directory"
 
 
+@pytest.mark.parametrize("name", ["models.txt", "gone/models.JSONL"])
+def test_a_list_that_is_not_there_is_no_model_of_the_hub(name: str, tmp_path: Path) -> None:
+    (entry,) = named(str(tmp_path / name), io.BytesIO())
+    assert entry == Entry(str(tmp_path / name), problem="there is no such list")
+
+
 def test_a_folder_without_models_is_told(tmp_path: Path) -> None:
     (entry,) = named(str(tmp_path), io.BytesIO())
     assert entry == Entry(str(tmp_path), problem="no folder in it has the config.json of a model")
