@@ -69,6 +69,7 @@ _WITHOUT_EFFECT = {
 }
 """Those among them that are about messages, caches and the network."""
 
+_OWN = ("archlint-", "archlint.egg")
 _DEVICES = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg", "/dev/accel")
 """Where the drivers of accelerators show: transformers takes other kernels, or refuses some, where there is none."""
 
@@ -101,10 +102,15 @@ def _installed() -> str:
 
 
 def _distributions(folders: Sequence[str]) -> Iterator[list[str]]:
-    """For each of ``folders`` that has any, what is installed there; transformers and PEFT look for much by name."""
-    for folder in map(Path, dict.fromkeys(folders)):
+    """For each of ``folders`` that has any, what is installed there; transformers and PEFT look for much by name.
+
+    archlint itself is left out: its code is looked at where it counts.
+    """
+    for folder in map(Path, dict.fromkeys(map(os.path.abspath, folders))):  # the working directory has two names
         found = []
         for name in sorted(_names(folder)):
+            if name.startswith(_OWN):
+                continue
             if name.endswith(".dist-info"):  # which has the version in it
                 found.append(name)
             elif name.endswith(".egg-info"):

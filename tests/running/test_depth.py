@@ -11,7 +11,7 @@ from torch import nn
 
 from archlint.core.blueprint import ModelInfo
 from archlint.core.trial import Plan, Trial
-from archlint.proving import Prover
+from archlint.proving import Prover, prover
 from archlint.quiet import quiet
 from archlint.running.depth import Cut, Depth
 from archlint.skeleton import build
@@ -65,6 +65,7 @@ def full_depth(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
     with monkeypatch.context() as patch:
         patch.setattr(Depth, "cut", uncut)
+        patch.setattr(prover, "is_sparing", lambda plan: False)
         yield
 
 

@@ -17,6 +17,7 @@ import psutil
 import pytest
 from click.testing import CliRunner
 
+from archlint import surroundings
 from archlint.cli.app import app
 from archlint.scanning.launching import LaunchError
 from archlint.scanning.on_ray import cluster, engine
@@ -43,6 +44,7 @@ def until(happened: Callable[[], object], seconds: float = PATIENCE) -> None:
 def ray() -> Iterator[Any]:
     """A Ray of two processors, in which a worker has one."""
     ray = pytest.importorskip("ray", reason="Ray is not installed")
+    surroundings._installed.cache_clear()  # which a test before may have asked for among packages of its own
     before = psutil.Process().children(recursive=True)
     with pytest.MonkeyPatch.context() as patch, cluster.joined(2):
         patch.setattr(engine, "_SHARE", 1)
