@@ -43,7 +43,7 @@ class Memory:
         self._is_reached = False
         """Whether the model was built, or that was tried."""
         self._places = Places()
-        self._files: Mapping[str, str] = {}
+        self._files: Mapping[str, Any] = {}
         """Those that the kept evidence is from."""
 
     @cached_property
@@ -140,12 +140,12 @@ class Memory:
         if files is not None and not ran_out(text):
             self._options.store.put(key, text.encode())
 
-    def _all_files(self) -> Mapping[str, str] | None:
+    def _all_files(self) -> Mapping[str, Any] | None:
         """What an entry that is written now is from; ``None`` where that cannot be told."""
         if self._files and not self._is_reached:
             return self._files
         blueprint = self._evidence.blueprint if isinstance(self._evidence, Evidence) else None
-        found = self._places.digests(blueprint)
+        found = self._places.states(blueprint)
         return None if found is None else {**self._files, **found}
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from hashlib import blake2b
 from pathlib import Path
 from types import FunctionType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from archlint.core.blueprint import Blueprint
@@ -20,6 +21,9 @@ _MODELS = "transformers.models"
 """The package of transformers' models, which :mod:`archlint.surroundings` does not look at file by file."""
 _CHOOSING = f"{_MODELS}.auto"
 """What says which classes a configuration means."""
+
+State = tuple[str, int, int]
+"""A digest of a file's content, its size, and when it was changed, in nanoseconds since 1970."""
 
 _of_nobody: set[str] = set()
 """Modules from outside of all installed packages that models of this process imported: the next model that imports one
@@ -44,8 +48,8 @@ class Places:
                 if file is not None and not name.startswith(_COPIES) and not _is_installed(file):
                     _of_nobody.add(name)
 
-    def digests(self, blueprint: Blueprint | None) -> dict[str, str] | None:
-        """The files that the classes of ``blueprint`` are made from, with digests of the content.
+    def states(self, blueprint: Blueprint | None) -> dict[str, State] | None:
+        """The files that the classes of ``blueprint`` are made from, and what they are.
 
         Those are the classes' own; of transformers' models also the configuration, what else these import, and what
         chose the class; and whatever is not installed that a model of this process imported. Where there is no
@@ -60,12 +64,12 @@ class Places:
         own = {place.file for place in types if place.file is not None}
         imported = {file for name in _of_nobody if (file := _file(name)) is not None}
         files = sorted(own | imported | (_all_models() if blueprint is None else _models(own)))
-        digests = {file: digest for file in files if (digest := _digest(file, self._begin)) is not None}
-        return digests if len(digests) == len(files) else None
+        states = {file: state for file in files if (state := _state(file, self._begin)) is not None}
+        return states if len(states) == len(files) else None
 
-    def hold(self, digests: Mapping[str, str]) -> bool:
-        """Whether the files are what they were."""
-        return all(_digest(file) == digest for file, digest in digests.items())
+    def hold(self, states: Mapping[str, Sequence[Any]]) -> bool:
+        """Whether the files are what they were; an edit that leaves size and time as they were goes unseen."""
+        return all(_holds(file, state) for file, state in states.items())
 
 
 def _models(files: Iterable[str]) -> set[str]:
@@ -102,16 +106,38 @@ def _shown(file: str | None) -> str | None:
     return "/".join(parts[len(parts) - parts[::-1].index("transformers") - 1 :])
 
 
-def _digest(file: str, until: float | None = None) -> str | None:
-    """That of the content; ``None`` where it cannot be read, or was changed after ``until``, in seconds since 1970."""
-    for root in [""] if Path(file).is_absolute() else sys.path:  # those of installed packages are named from there
-        path = Path(root, file)
+def _found(file: str) -> tuple[str, os.stat_result] | None:
+    """Where a file is, and its state; those of installed packages are named from a folder of ``sys.path``."""
+    for root in [""] if os.path.isabs(file) else sys.path:  # noqa: PTH117 (a Path for each of many takes as long again)
+        path = os.path.join(root, file)  # noqa: PTH118
         with suppress(OSError):
-            content = path.read_bytes()
-            if until is not None and path.stat().st_mtime > until:
-                return None
-            return blake2b(content, digest_size=16).hexdigest()
+            return path, os.stat(path)  # noqa: PTH116
     return None
+
+
+def _state(file: str, until: float) -> State | None:
+    """What a file is; ``None`` where it cannot be read, or was changed after ``until``, in seconds since 1970."""
+    if (found := _found(file)) is None or found[1].st_mtime > until:
+        return None
+    path, at = found
+    digest = _digest(path)
+    return None if digest is None else (digest, at.st_size, at.st_mtime_ns)
+
+
+def _holds(file: str, state: Sequence[Any]) -> bool:
+    """Whether a file is what it was; its content is read where its time is another, as on another machine."""
+    if (found := _found(file)) is None or len(state) != 3:
+        return False
+    digest, size, changed = state
+    path, at = found
+    return bool(at.st_size == size) and (bool(at.st_mtime_ns == changed) or _digest(path) == digest)
+
+
+def _digest(path: str) -> str | None:
+    try:
+        return blake2b(Path(path).read_bytes(), digest_size=16).hexdigest()
+    except OSError:
+        return None
 
 
 def _file(module: str) -> str | None:

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -125,7 +126,10 @@ def test_what_was_stopped_for_its_time_is_tried_again(
     assert len(builds) == 2
 
 
-@pytest.mark.parametrize("content", [b"", b"{}", b"[1", b'{"files": {}, "answers": 3}', b'{"files": {}, "report": []}'])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{}", b"[1", b'{"files": {}, "answers": 3}', b'{"files": {}, "report": []}', b'{"files": {"a": "b"}}'],
+)
 def test_an_entry_that_is_none_costs_another_run(
     source: str, options: Options, builds: list[str], content: bytes
 ) -> None:
@@ -137,6 +141,12 @@ def test_an_entry_that_is_none_costs_another_run(
     assert len(builds) == 2
 
 
+def _touched(found: Any) -> Any:
+    """A file as if it had been written again, in the same size."""
+    path, at = found
+    return path, SimpleNamespace(st_size=at.st_size, st_mtime=at.st_mtime, st_mtime_ns=at.st_mtime_ns + 1)
+
+
 def test_an_edited_class_is_looked_at_again(
     source: str, options: Options, builds: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -144,7 +154,8 @@ def test_an_edited_class_is_looked_at_again(
     from archlint import places
 
     engine.check(source, options)
-    monkeypatch.setattr(places, "_digest", lambda file, until=None: "another")
+    monkeypatch.setattr(places, "_digest", lambda path: "another")
+    monkeypatch.setattr(places, "_found", lambda file, found=places._found: _touched(found(file)))
     engine.check(source, options)
     assert len(builds) == 2
 
