@@ -160,8 +160,8 @@ def test_a_ray_of_its_own_ends_with_an_interrupted_command(
     process.send_signal(signal.SIGINT)
     out, error = process.communicate(timeout=PATIENCE * 2)
     assert process.returncode == 130
-    assert len(reports(out)) == 1
-    assert error.decode().splitlines()[-1] == "interrupted after 1 model: 1 clean"
+    done = len(reports(out))  # the other one may be on its way still
+    assert re.fullmatch(rf"interrupted after {done} models?: .*", error.decode().splitlines()[-1])
     assert b"Traceback" not in error
     until(lambda: all(map(is_gone, started)))
 
