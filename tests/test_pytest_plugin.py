@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 from importlib.metadata import entry_points
@@ -10,6 +11,10 @@ from pathlib import Path
 import pytest
 
 import archlint
+
+for _module in ("archlint.reporting", "archlint.report.full", "archlint.report.layout", "rich.console", "rich.table"):
+    # what is imported within a run of pytester's is forgotten after it, and would be there twice
+    importlib.import_module(_module)
 
 pytest_plugins = ["pytester"]
 
