@@ -17,7 +17,7 @@ from archlint.core.catalog import Catalog, Known
 from archlint.digests import key_of
 from archlint.report.rule_pages import RulePage, entry, read_entry
 from archlint.rule_origins import Origins, State, installed
-from archlint.store import Store, default_folder, default_limit
+from archlint.store import Store, usual
 
 if TYPE_CHECKING:
     from archlint.core.rule import Rule
@@ -28,7 +28,7 @@ _SETTLED = 2.0
 
 def read() -> dict[str, RulePage] | None:
     """The pages of all installed rules, by code; ``None`` where they are not known without importing the rules."""
-    store, key = _store(), _key()
+    store, key = usual(), _key()
     content = None if store is None or key is None else store.get(key)
     if content is None:
         return None
@@ -47,7 +47,7 @@ def load() -> Catalog:
     begin, before, key = time.time(), frozenset(sys.modules), _key()
     catalog = Catalog.load()
     is_fresh = before.isdisjoint(rule.__module__ for rule in catalog.rules.values())
-    store = _store()
+    store = usual()
     if store is not None and key is not None and is_fresh and not catalog.failures:
         _keep(store, key, catalog.rules.values(), begin)
     return catalog
@@ -77,12 +77,6 @@ def _keep(store: Store, key: str, rules: Collection[type[Rule]], begin: float) -
     last = begin - _SETTLED
     if all(0 < state.changed / 1e9 < last for state in origins.files.values()):
         store.put(key, json.dumps({"origins": origins._asdict(), "rules": pages}).encode())
-
-
-def _store() -> Store | None:
-    """Where all is kept that is; ``None`` where the user's environment says that nothing is to be."""
-    limit = default_limit()
-    return Store(default_folder(), limit) if limit else None
 
 
 def _key() -> str | None:

@@ -227,6 +227,12 @@ class Store:
             return
 
 
+def usual() -> Store | None:
+    """Where the user's environment has results kept; ``None`` where it says that nothing is to be."""
+    limit = default_limit()
+    return Store(default_folder(), limit) if limit else None
+
+
 def _read(path: Path) -> tuple[bytes, float]:
     """The bytes of a file, and when it was last written or used, in seconds since 1970."""
     descriptor = os.open(path, _READ)

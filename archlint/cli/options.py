@@ -164,10 +164,9 @@ def cache_option(section: str = "Other") -> Callable[[F], F]:
 
 def kept(values: Mapping[str, Any]) -> Store | None:
     """Where results are kept, as :func:`cache_option` and the user's environment have it; ``None`` for nowhere."""
-    from archlint.store import Store, default_folder, default_limit
+    from archlint import store
 
-    limit = default_limit()
-    return None if values["no_cache"] or not limit else Store(default_folder(), limit)
+    return None if values["no_cache"] else store.usual()
 
 
 def source_settings(values: Mapping[str, Any]) -> SourceOptions:
