@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,7 +14,7 @@ from archlint.canonical import canonical
 from archlint.core.blueprint import ModelInfo
 from archlint.core.finding import Finding
 from archlint.core.report import Report
-from archlint.digests import key_of
+from archlint.digests import digest, key_of
 from archlint.options import Options
 from archlint.own_code import survey_code
 from archlint.published import PublishedAdapter
@@ -146,4 +145,4 @@ def _code(folder: Path | None) -> Iterator[tuple[str, str]]:
     yield str(folder.absolute()), ""
     for path in sorted(folder.rglob("*.py")):
         if path.is_file():
-            yield str(path.relative_to(folder)), hashlib.blake2b(path.read_bytes()).hexdigest()
+            yield str(path.relative_to(folder)), digest(path.read_bytes())

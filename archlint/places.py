@@ -7,10 +7,11 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from hashlib import blake2b
 from pathlib import Path
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
+
+from archlint.digests import digest
 
 if TYPE_CHECKING:
     from archlint.core.blueprint import Blueprint
@@ -120,22 +121,22 @@ def _state(file: str, until: float) -> State | None:
     if (found := _found(file)) is None or found[1].st_mtime > until:
         return None
     path, at = found
-    digest = _digest(path)
-    return None if digest is None else (digest, at.st_size, at.st_mtime_ns)
+    content = _digest(path)
+    return None if content is None else (content, at.st_size, at.st_mtime_ns)
 
 
 def _holds(file: str, state: Sequence[Any]) -> bool:
     """Whether a file is what it was; its content is read where its time is another, as on another machine."""
     if (found := _found(file)) is None or len(state) != 3:
         return False
-    digest, size, changed = state
+    content, size, changed = state
     path, at = found
-    return bool(at.st_size == size) and (bool(at.st_mtime_ns == changed) or _digest(path) == digest)
+    return bool(at.st_size == size) and (bool(at.st_mtime_ns == changed) or _digest(path) == content)
 
 
 def _digest(path: str) -> str | None:
     try:
-        return blake2b(Path(path).read_bytes(), digest_size=16).hexdigest()
+        return digest(Path(path).read_bytes())
     except OSError:
         return None
 

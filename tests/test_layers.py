@@ -49,7 +49,7 @@ KNOWS = {
     "identity": "canonical core digests options own_code published sources surroundings",
     "subject": "core identity options proving published skeleton surgery survey training",
     "evidence": "core deadline plans proving published subject",
-    "places": "core",
+    "places": "core digests",
     "memory": "core digests evidence identity options own_code places subject",
     "reporting": "core evidence extent judging options plans rules solving suppressions versions",
     "engine": "core evidence garbage identity memory options quiet reporting rules sources subject versions",
