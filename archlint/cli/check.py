@@ -13,7 +13,7 @@ from archlint.cli.against import against_option, check_alone, earlier
 from archlint.cli.also import OPTION as ALSO
 from archlint.cli.also import also_option, check_apart
 from archlint.cli.baselines import Known, baseline_options
-from archlint.cli.commands import SectionedCommand, Setting, option
+from archlint.cli.commands import SectionedCommand, Setting
 from archlint.cli.fixing import check_fixable, check_undirected, fix_options, fixed, show_diff
 from archlint.cli.options import (
     PLAN,
@@ -25,6 +25,7 @@ from archlint.cli.options import (
     load_catalog,
     load_option,
     output_option,
+    prove_option,
     rule_options,
     scope_option,
     settings_options,
@@ -88,13 +89,7 @@ Exit codes:
 )
 @click.argument("sources", nargs=-1, metavar="SOURCE...")
 @scope_option(WHAT)
-@option(
-    "--no-prove",
-    is_flag=True,
-    help="Read the structure only: plans stay unchecked.",
-    section=WHAT,
-    setting=Setting.OF_SOURCE,
-)
+@prove_option(WHAT)
 @plan_options(PLAN)
 @fix_options(PLAN)
 @trainer_options(TRAINERS)

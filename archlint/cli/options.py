@@ -46,6 +46,17 @@ def scope_option(section: str) -> Callable[[F], F]:
     )
 
 
+def prove_option(section: str) -> Callable[[F], F]:
+    """``--no-prove``."""
+    return option(
+        "--no-prove",
+        is_flag=True,
+        help="Read the structure only: plans stay unchecked.",
+        section=section,
+        setting=Setting.OF_SOURCE,
+    )
+
+
 def rule_options(section: str) -> Callable[[F], F]:
     """``--select``, ``--ignore``, ``--extend-select``."""
     here = functools.partial(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from archlint.cli.commands import INTERRUPTED, UNCHECKED, SectionedCommand, Setting, option
+from archlint.cli.commands import INTERRUPTED, UNCHECKED, SectionedCommand, option
 from archlint.cli.options import (
     PLAN,
     TRAINERS,
@@ -23,6 +23,7 @@ from archlint.cli.options import (
     fail_on_option,
     load_catalog,
     load_option,
+    prove_option,
     rule_options,
     scope_option,
     settings_options,
@@ -163,13 +164,7 @@ Exit codes:
 @option("--statistics", is_flag=True, help="Tables of rules, model types and time.", section=_RESULTS)
 @fail_on_option(_RESULTS)
 @scope_option(WHAT)
-@option(
-    "--no-prove",
-    is_flag=True,
-    help="Read the structure only: plans stay unchecked.",
-    section=WHAT,
-    setting=Setting.OF_SOURCE,
-)
+@prove_option(WHAT)
 @plan_options(PLAN)
 @trainer_options(TRAINERS)
 @rule_options(_RULES)

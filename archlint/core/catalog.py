@@ -136,8 +136,7 @@ class Catalog:
         Raises:
             UnknownRuleError: a code fits no rule.
         """
-        codes = self.codes(select, ignore, extend)
-        return [self.rules[code] for code in codes if code in self.rules]
+        return list(self.chosen(select, ignore, extend))
 
     def chosen(
         self,
