@@ -20,7 +20,6 @@ from archlint.places import Places
 from archlint.subject import CodeNotRunError, NotBuiltError, Subject, built
 
 if TYPE_CHECKING:
-    from archlint.core.catalog import Catalog
     from archlint.identity import Located
     from archlint.options import Options
 
@@ -118,7 +117,7 @@ class Memory:
         if not self.is_kept or not all(rule.module.startswith(_OWN_RULES) for rule in _heard(options)):
             return None  # what a plugin's rule says may depend on any of its code
         with contextlib.suppress(TypeError):  # a value that is not plain
-            return key_of("report", self._key, all_code(), list(_asked(options)))
+            return key_of("report", self._key, all_code(), list(options.asked()))
         return None
 
     def _read(self, key: str | None) -> Mapping[str, Any] | None:
@@ -160,24 +159,3 @@ def _heard(options: Options) -> Iterator[Known]:
     yield from known(options.rules).values()
     if options.catalog is not None:
         yield from (options.catalog.known[code] for code in options.ignored if code in options.catalog.known)
-
-
-def _named(catalog: Catalog) -> Iterator[object]:
-    """What comments in a model's code may name; one that names nothing is told where all plugins could be loaded."""
-    yield [[code, rule.name] for code, rule in catalog.known.items()]
-    yield bool(catalog.failures)
-
-
-def _asked(options: Options) -> Iterator[object]:
-    """All that decides what is said of one architecture, as plain values."""
-    yield list(options.codes)
-    yield dict(options.ignored)
-    yield None if options.catalog is None else list(_named(options.catalog))
-    plan, file, adapter, means = options.plan, options.plan_file, options.adapter, options.means
-    yield None if plan is None else [plan.name, plan.tuner, plan.means_all, dict(plan.lora)]
-    yield None if file is None else [str(file.path), file.text, file.dialect.name, file.place]
-    yield None if adapter is None else [adapter.file, adapter.plan_file.text, adapter.shapes, adapter.lack]
-    yield None if options.trainers is None else [trainer.value for trainer in options.trainers]
-    yield dict(options.trainer_arguments)
-    yield [options.trial_train, options.prove, options.preset.value]
-    yield [means.expression, means.exclusion, means.parameters]

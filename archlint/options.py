@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -73,3 +73,26 @@ class Options:
         from archlint.core.training import Trainer
 
         return Trainer.REWARD in (self.trainers or ())
+
+    def asked(self) -> Iterator[object]:
+        """All that decides what is said of one architecture, as plain values where plans and arguments are.
+
+        Which architecture a source is, and the code of rules, is no part of it.
+        """
+        yield list(self.codes)
+        yield dict(self.ignored)
+        yield None if self.catalog is None else list(_named(self.catalog))
+        plan, file, adapter, means = self.plan, self.plan_file, self.adapter, self.means
+        yield None if plan is None else [plan.name, plan.tuner, plan.means_all, dict(plan.lora)]
+        yield None if file is None else [str(file.path), file.text, file.dialect.name, file.place]
+        yield None if adapter is None else [adapter.file, adapter.plan_file.text, adapter.shapes, adapter.lack]
+        yield None if self.trainers is None else [trainer.value for trainer in self.trainers]
+        yield dict(self.trainer_arguments)
+        yield [self.trial_train, self.prove, self.preset.value]
+        yield [means.expression, means.exclusion, means.parameters]
+
+
+def _named(catalog: Catalog) -> Iterator[object]:
+    """What comments in a model's code may name; one that names nothing is told where all plugins could be loaded."""
+    yield [[code, rule.name] for code, rule in catalog.known.items()]
+    yield bool(catalog.failures)

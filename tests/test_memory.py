@@ -222,7 +222,7 @@ def test_what_a_comment_may_name_is_asked(options: Options, source: str, builds:
 
     def asked(name: str) -> list[object]:
         rule = type("Renamed", (ALL[0],), {"code": "XYZ003", "name": name})
-        return list(memory._asked(dataclasses.replace(options, catalog=Catalog({**CATALOG.rules, "XYZ003": rule}))))
+        return list(dataclasses.replace(options, catalog=Catalog({**CATALOG.rules, "XYZ003": rule})).asked())
 
     assert (asked("old-name") == asked(name)) is (name == "old-name")
 

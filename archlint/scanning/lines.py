@@ -66,22 +66,13 @@ def digest(options: Options) -> str:
     How many were checked at a time, how long one may have taken, and where its files are cached is no part of it.
     """
     source = dataclasses.replace(options.source, cache_dir=None)
-    file = options.plan_file
     said = [
         all_code(),
         surroundings(),
         [_rule(rule) for rule in options.rules],
-        list(options.ignored),
-        sorted(options.catalog.rules) if options.catalog is not None else None,
         list(map(str, options.catalog.failures)) if options.catalog is not None else None,
         options.scope,
-        None if options.plan is None else (options.plan.tuner, contract.plain(options.plan.lora)),
-        None if file is None else (str(file.path), file.text),
-        None if options.trainers is None else [trainer.value for trainer in options.trainers],
-        contract.plain(options.trainer_arguments),
-        options.trial_train,
-        options.prove,
-        options.preset,
+        *options.asked(),
         dataclasses.astuple(source),
     ]
     return content_digest(json.dumps(said, default=str, sort_keys=True).encode())[:_DIGITS]
