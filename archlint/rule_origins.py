@@ -8,9 +8,10 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from importlib.machinery import PathFinder
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, NamedTuple
+
+from archlint.surroundings import is_in_folders
 
 if TYPE_CHECKING:
     from archlint.core.rule import Rule
@@ -77,7 +78,7 @@ def installed() -> list[tuple[str, int]] | None:
 
     ``None`` where that depends on more than folders, as another finder knows of packages as well.
     """
-    if any(hasattr(finder, "find_distributions") and finder is not PathFinder for finder in sys.meta_path):
+    if not is_in_folders():
         return None
     return list(_places())
 

@@ -12,6 +12,7 @@ import functools
 import os
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from importlib.machinery import PathFinder
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -117,6 +118,11 @@ def _distributions(folders: Sequence[str]) -> Iterator[list[str]]:
                 found += [name, digest(content(folder / name / "PKG-INFO"))]
         if found:
             yield found
+
+
+def is_in_folders() -> bool:
+    """Whether all that is installed shows in folders: another finder than Python's may know of packages as well."""
+    return not any(hasattr(finder, "find_distributions") and finder is not PathFinder for finder in sys.meta_path)
 
 
 def _package(name: str) -> list[Any] | None:

@@ -6,10 +6,9 @@ import functools
 import os
 import platform
 import sys
-from importlib.machinery import PathFinder
 
 from archlint.core.report import Environment
-from archlint.surroundings import content
+from archlint.surroundings import content, is_in_folders
 
 _METADATA = (".dist-info", ".egg-info")
 
@@ -44,7 +43,7 @@ def _recorded(package: str) -> str | None:
 
     ``None`` where that is not plain to see.
     """
-    if any(hasattr(finder, "find_distributions") and finder is not PathFinder for finder in sys.meta_path):
+    if not is_in_folders():
         return None
     for folder in dict.fromkeys(sys.path):
         if folder.lower().endswith(".egg") or os.path.isfile(folder):  # noqa: PTH113 (an archive)

@@ -29,7 +29,7 @@ KNOWS = {
     "baselines": "core",
     "extent": "core",
     "settings": "",
-    "rule_origins": "core report",
+    "rule_origins": "core report surroundings",
     "rule_index": "core report store digests rule_origins",
     "sources": "",
     "canonical": "",
