@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
-import torch
 from accelerate import init_empty_weights
 from peft.tuners.lora import LoraModel
 from torch import nn
@@ -20,6 +19,7 @@ from archlint.proving import Prover
 from archlint.quiet import quiet
 from archlint.skeleton import Skeleton, build
 from archlint.survey import survey
+from tests.running.test_runner import ByIndex
 
 DEPTH = 9
 EVERYWHERE = {"target_modules": "all-linear"}
@@ -132,19 +132,6 @@ def test_what_peft_refuses_in_one_layer_is_refused_there() -> None:
     assert spared == full
     assert spared.raised is not None
     assert spared.raised.at == "layers.4.q_proj"
-
-
-class ByIndex(nn.Module):
-    """A layer that does by its index something else than all that are like it."""
-
-    def __init__(self, index: int) -> None:
-        super().__init__()
-        self.layer_idx = index
-        self.q_proj, self.v_proj = nn.Linear(8, 8), nn.Linear(8, 8)
-
-    def forward(self, hidden: torch.Tensor) -> torch.Tensor:
-        own: torch.Tensor = hidden + self.q_proj(hidden)
-        return own if self.layer_idx == 0 else own + self.v_proj(hidden)
 
 
 def test_where_the_depth_matters_all_layers_are_run_with_their_adapters(creations: list[str]) -> None:

@@ -143,21 +143,24 @@ def test_what_a_run_changes_in_the_model_does_not_last() -> None:
     assert model.runs == 0
 
 
+class ByIndex(nn.Module):
+    """A layer that does by its index something else than all that are like it."""
+
+    def __init__(self, index: int) -> None:
+        super().__init__()
+        self.layer_idx = index
+        self.q_proj, self.v_proj = nn.Linear(8, 8), nn.Linear(8, 8)
+
+    def forward(self, hidden: torch.Tensor) -> torch.Tensor:
+        own: torch.Tensor = hidden + self.q_proj(hidden)
+        return own if self.layer_idx == 0 else own + self.v_proj(hidden)
+
+
 def test_what_only_the_first_layer_does_is_seen() -> None:
-    class Layer(nn.Module):
-        def __init__(self, index: int) -> None:
-            super().__init__()
-            self.layer_idx = index
-            self.q_proj, self.v_proj = nn.Linear(8, 8), nn.Linear(8, 8)
-
-        def forward(self, hidden: torch.Tensor) -> torch.Tensor:
-            own: torch.Tensor = hidden + self.q_proj(hidden)
-            return own if self.layer_idx == 0 else own + self.v_proj(hidden)
-
     class Model(projections.Dense):
         def __init__(self) -> None:
             super().__init__()
-            self.layers = nn.ModuleList(Layer(index) for index in range(4))
+            self.layers = nn.ModuleList(map(ByIndex, range(4)))
 
     trial = tried(Model, "all-linear")
     assert trial.dead == ("layers.0.v_proj",)
