@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from archlint.digests import digest, key_of
 
-_STACK = ("torch", "transformers", "accelerate", "peft", "trl")
+STACK = ("torch", "transformers", "accelerate", "peft", "trl")
 """Packages whose code decides what is found."""
 _UNWATCHED = {"torch": {""}, "transformers": {"models/"}}
 """Folders in these whose files are not looked at one by one where there is a record of them: it would take longer than
@@ -99,7 +99,7 @@ def variables(environment: Mapping[str, str]) -> dict[str, str]:
 
 @functools.cache
 def _installed() -> str:
-    return key_of(list(_distributions(sys.path)), [_package(name) for name in _STACK])
+    return key_of(list(_distributions(sys.path)), [_package(name) for name in STACK])
 
 
 def _distributions(folders: Sequence[str]) -> Iterator[list[str]]:

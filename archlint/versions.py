@@ -6,9 +6,12 @@ import functools
 import os
 import platform
 import sys
+from typing import TYPE_CHECKING
 
-from archlint.core.report import Environment
-from archlint.surroundings import content, is_in_folders
+from archlint.surroundings import STACK, content, is_in_folders
+
+if TYPE_CHECKING:
+    from archlint.core.report import Environment
 
 _METADATA = (".dist-info", ".egg-info")
 
@@ -32,10 +35,9 @@ def version(package: str) -> str | None:
 @functools.cache
 def environment() -> Environment:
     """The versions that a result depends on."""
-    return Environment(
-        python=platform.python_version(),
-        **{name: version(name) for name in ("torch", "transformers", "accelerate", "peft", "trl")},
-    )
+    from archlint.core.report import Environment  # which takes as long as all else of a call that asks for one version
+
+    return Environment(python=platform.python_version(), **{name: version(name) for name in STACK})
 
 
 def _recorded(package: str) -> str | None:

@@ -31,7 +31,8 @@ KNOWS = {
     "settings": "",
     "rule_origins": "core report surroundings",
     "rule_index": "core report store digests rule_origins",
-    "sources": "",
+    "versions": "core surroundings",
+    "sources": "versions",
     "canonical": "",
     "published": "plans sources",
     "skeleton": "deadline garbage",
@@ -44,7 +45,6 @@ KNOWS = {
     "judging": "core rules solving",
     "suppressions": "core",
     "testing": "core quiet sources skeleton survey proving training",
-    "versions": "core surroundings",
     "options": "core plans published sources store",
     "identity": "canonical core digests options own_code published sources surroundings",
     "subject": "core identity options proving published skeleton surgery survey training",
@@ -59,8 +59,8 @@ KNOWS = {
     "pytest_plugin": "core plans report engine api",
     "matrix": "core report",
     "scanning": "core digests engine identity memory options own_code plans report sources surroundings versions",
-    "cli": "core baselines revisions settings store rule_index plans sources published options report engine fixing "
-    "patching solving surgery matrix scanning",
+    "cli": "core surroundings versions baselines revisions settings store rule_index plans sources published options "
+    "report engine fixing patching solving surgery matrix scanning",
     "__main__": "cli",
 }
 PUBLIC = {

@@ -28,14 +28,12 @@ def _print_versions(ctx: click.Context, _: click.Parameter, wanted: bool) -> Non
     if not wanted or ctx.resilient_parsing:
         return
     import platform
-    from importlib.metadata import PackageNotFoundError, version
+
+    from archlint.surroundings import STACK
+    from archlint.versions import version
 
     lines = [f"archlint {__version__}", f"python {platform.python_version()}"]
-    for package in ("torch", "transformers", "accelerate", "peft", "trl"):
-        try:
-            lines.append(f"{package} {version(package)}")
-        except PackageNotFoundError:
-            lines.append(f"{package} is not installed")
+    lines += [f"{package} {version(package) or 'is not installed'}" for package in STACK]
     emit("\n".join(lines) + "\n")
     ctx.exit()
 

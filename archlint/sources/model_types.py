@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
+from archlint.versions import version
+
 _MAPPING = "CONFIG_MAPPING_NAMES"
 _STATEMENT = re.compile(rf"^{_MAPPING}\b.*(?:\n(?:[ \t)\]}}].*)?(?=\n|\Z))*", re.MULTILINE)
 """From the name at the beginning of a line to the next line that is neither empty, indented nor a closing bracket."""
@@ -37,12 +39,7 @@ def find(name: str) -> str | None:
 
 def transformers_version() -> str | None:
     """The installed version of transformers."""
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("transformers")
-    except PackageNotFoundError:
-        return None
+    return version("transformers")
 
 
 def _plain(name: str) -> str:
