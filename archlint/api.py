@@ -19,8 +19,7 @@ from archlint.core.surgery import Way
 from archlint.core.trainer_names import trainers_named
 from archlint.core.training import Trainer
 from archlint.core.trial import LORA, USER, Plan
-from archlint.engine import Options, check
-from archlint.patching import Bench, bench
+from archlint.engine import Options, check, opening
 from archlint.plans import PlanError, trainer_argument
 from archlint.solving import with_rank
 from archlint.sources import SourceOptions
@@ -28,6 +27,8 @@ from archlint.sources import SourceOptions
 if TYPE_CHECKING:
     from peft import PeftConfig
     from torch import nn
+
+    from archlint.subject import Subject
 
 
 class NoRecipeError(Exception):
@@ -237,11 +238,11 @@ def patch(
     if wanted is Way.INNER:
         raise ValueError("inner needs no patch: the plan names the linear inside")
     source = _source_options(class_name, offline, revision, subfolder, cache_dir, trust_remote_code)
-    with _bench(model_or_source, source) as found:
+    with _opened(model_or_source, source) as found:
         made = found.patch(wanted)
         if made is None:
-            lacks = "; ".join(operation.lack for operation in found.operations if operation.way is wanted)
-            raise NoPatchError(lacks or f"{found.model.class_name} has nothing that it is for")
+            lacks = "; ".join(operation.lack for operation in found.surgeries() if operation.way is wanted)
+            raise NoPatchError(lacks or f"{found.blueprint.model.class_name} has nothing that it is for")
         return made.text
 
 
@@ -266,20 +267,20 @@ def surgeries(
         TypeError: a source that is neither text, a path nor a module.
     """
     source = _source_options(class_name, offline, revision, subfolder, cache_dir, trust_remote_code)
-    with _bench(model_or_source, source) as found:
-        return found.operations
+    with _opened(model_or_source, source) as found:
+        return found.surgeries()
 
 
 @contextlib.contextmanager
-def _bench(model_or_source: str | Path | nn.Module, source: SourceOptions) -> Iterator[Bench]:
-    """What makes patches for a model.
+def _opened(model_or_source: str | Path | nn.Module, source: SourceOptions) -> Iterator[Subject]:
+    """A model that patches can be made for.
 
     Raises:
         NoPatchError: the model cannot be loaded.
         TypeError: a source that is neither text, a path nor a module.
     """
-    with bench(_source_or_module(model_or_source), Options(prove=False, source=source)) as found:
-        if not isinstance(found, Bench):
+    with opening(_source_or_module(model_or_source), Options(prove=False, source=source)) as found:
+        if isinstance(found, Report):
             raise NoPatchError("; ".join(f"{item.what}: {item.why}" for item in found.unchecked))
         yield found
 

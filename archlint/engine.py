@@ -82,7 +82,8 @@ def kept(located: Located, options: Options) -> Report | None:
 @contextlib.contextmanager
 def opening(source: str | nn.Module, options: Options) -> Iterator[Subject | Report]:
     """The model of one source, built and surveyed; or a report that says why there is none."""
-    from archlint.subject import NotBuiltError, live, missing_part
+    from archlint.building import live
+    from archlint.subject import NotBuiltError, missing_part
 
     with _alone():
         try:
@@ -90,23 +91,25 @@ def opening(source: str | nn.Module, options: Options) -> Iterator[Subject | Rep
         except (SourceError, NotBuiltError) as error:
             yield not_loaded(source if isinstance(source, str) else type(source).__name__, error, options)
             return
-        blueprint = subject.blueprint
-        if (missing := missing_part(blueprint)) is not None:
-            yield Report(blueprint.model.id, blueprint.model, blueprint.scope, unchecked=(missing,))
-        else:
-            yield subject
+        with contextlib.closing(subject):
+            blueprint = subject.blueprint
+            if (missing := missing_part(blueprint)) is not None:
+                yield Report(blueprint.model.id, blueprint.model, blueprint.scope, unchecked=(missing,))
+            else:
+                yield subject
 
 
 def _named(source: str, options: Options) -> Subject:
     """The model of ``source`` with the name that it has there."""
-    from archlint.subject import built
+    from archlint.subjects import subject_of
 
     located = _located(source, options)
-    subject = built(located, options)
+    subject = subject_of(located, options)
     named = located.named(Report(NAMELESS, subject.blueprint.model))
     assert named.model is not None  # as it had one
-    blueprint = dataclasses.replace(subject.blueprint, model=named.model)
-    return dataclasses.replace(subject, blueprint=blueprint, notes=named.notes)
+    subject.blueprint = dataclasses.replace(subject.blueprint, model=named.model)
+    subject.notes = named.notes
+    return subject
 
 
 @contextlib.contextmanager
@@ -132,8 +135,9 @@ def _located(source: str, options: Options) -> Located:
 
 
 def _judge_of_object(model: nn.Module, options: Options) -> Judge:
+    from archlint.building import live
     from archlint.evidence import Answers, Evidence
-    from archlint.subject import NotBuiltError, live
+    from archlint.subject import NotBuiltError
 
     try:
         subject = live(model, options)
@@ -150,7 +154,7 @@ def _examining(located: Located, options: Options) -> Iterator[Judge]:
     from archlint.memory import Memory
 
     with contextlib.ExitStack() as held:
-        memory = Memory(located, options)
+        memory = held.enter_context(contextlib.closing(Memory(located, options)))
 
         def judge(options: Options) -> Report:
             options = located.asked(options)

@@ -133,7 +133,7 @@ class Trials:
     def baseline(self) -> Baseline:
         """What the model does in training without adapters."""
         question = ["baseline", self._scope.value]
-        return self._answers.answer(question, Baseline, lambda: self._reach().prover.scoped(self._scope).baseline)
+        return self._answers.answer(question, Baseline, lambda: self._reach().baseline(self._scope))
 
     def scoped(self, scope: Scope) -> Trials:
         """The same for another scope."""
@@ -148,11 +148,11 @@ class Trials:
         """
 
         def find() -> Trial:
-            prover = self._reach().prover.scoped(self._scope)
+            subject = self._reach()
             if plan.name != USER:
-                return prover.try_plan(plan)
+                return subject.try_plan(plan, self._scope)
             with deadline.deadline(MAX_SECONDS, PlanTooSlowError):
-                return prover.try_plan(plan)
+                return subject.try_plan(plan, self._scope)
 
         trial = self._answers.answer(["trial", self._scope.value, _asked(plan)], Trial, find)
         return dataclasses.replace(trial, plan=plan)

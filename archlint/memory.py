@@ -17,7 +17,8 @@ from archlint.digests import key_of
 from archlint.evidence import Answers, Evidence
 from archlint.own_code import all_code
 from archlint.places import Places
-from archlint.subject import CodeNotRunError, NotBuiltError, Subject, built
+from archlint.subject import CodeNotRunError, NotBuiltError, Subject
+from archlint.subjects import subject_of
 
 if TYPE_CHECKING:
     from archlint.identity import Located
@@ -106,11 +107,16 @@ class Memory:
         except NotBuiltError as error:
             return error
 
+    def close(self) -> None:
+        """Give up the model; what is known of it stays."""
+        if self._subject is not None:
+            self._subject.close()
+
     def _reach(self) -> Subject:
         self._is_reached = True
         if self._subject is None:
             with self._places.watched():
-                self._subject = built(self._located, self._options)
+                self._subject = subject_of(self._located, self._options)
         return self._subject
 
     def _key_of_report(self, options: Options) -> str | None:

@@ -1,25 +1,22 @@
-"""A model that is built and surveyed, and what is found out on it."""
+"""A model that questions can be asked of, wherever it is."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from archlint.core.blueprint import Blueprint, Kind, ModelInfo, Operation, Scope, is_projection
+from archlint.core.blueprint import Blueprint, Operation, Scope, is_projection
+from archlint.core.custom_code import Conduct
 from archlint.core.report import Unchecked
 from archlint.core.training import Trained, Training
-from archlint.core.trial import Trial
+from archlint.core.trial import Baseline, Plan, Trial
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from archlint.core.checkpoint import AdapterWeights
-    from archlint.identity import Located
-    from archlint.options import Options
-    from archlint.proving import Prover
+    from archlint.core.surgery import Step, Way
     from archlint.published import PublishedAdapter
-    from archlint.skeleton import Skeleton
+    from archlint.surgery.patch import Patch
 
 
 class NotBuiltError(Exception):
@@ -36,114 +33,76 @@ class CodeNotRunError(NotBuiltError):
     """The architecture exists only as code of the repository, which was not allowed to run."""
 
 
-@dataclass(frozen=True)
-class Subject:
-    """A model on the meta device, and what tries plans on it."""
+class NotVerifiableError(Exception):
+    """A patch cannot be tried from end to end on this model; the message says why."""
+
+
+class Subject(ABC):
+    """A model, and what tries plans on it.
+
+    Attributes:
+        blueprint: what it is, without trials.
+        notes: what the reader should know of where it is from.
+    """
 
     blueprint: Blueprint
-    """Without trials."""
-    prover: Prover
     notes: tuple[str, ...] = ()
-    """What the reader should know of where it is from."""
 
-    @property
-    def model(self) -> nn.Module:
-        return self.prover.model
+    @abstractmethod
+    def baseline(self, scope: Scope) -> Baseline:
+        """What the model does in training without adapters, on batches that fit ``scope``."""
 
+    @abstractmethod
+    def try_plan(self, plan: Plan, scope: Scope) -> Trial:
+        """What came of ``plan``, on batches that fit ``scope``.
+
+        Raises:
+            UnknownTunerError: the plan's tuner places nothing by module.
+        """
+
+    @abstractmethod
     def training(self) -> Training:
         """What any trainer makes of the model."""
-        from archlint.training import ask
 
-        return ask(self.prover)
-
+    @abstractmethod
     def operations(self) -> tuple[Operation, ...]:
-        """What can be done about the model's wrappers."""
-        from archlint.surgery import wrappers
+        """What can be done about the model's wrappers, as :meth:`surgeries` has it."""
 
-        if not self.blueprint.select(Kind.WRAPPER):
-            return ()
-        return tuple(option.operation for option in wrappers.options(self.model, self.blueprint, self.prover))
-
+    @abstractmethod
     def trained(self, trial: Trial, arguments: Mapping[str, Any]) -> Trained:
         """What came of real steps of the installed SFTTrainer on a small copy, with the plan of ``trial``."""
-        from archlint.proving.real_training import train
 
-        return train(self.model, self.blueprint, trial, arguments)
-
+    @abstractmethod
     def weights(self, adapter: PublishedAdapter) -> AdapterWeights:
         """What becomes of the weights of ``adapter``.
 
         Raises:
             archlint.proving.loading.NotLoadableError: it cannot be told.
         """
-        from archlint.proving.loading import load
 
-        assert adapter.shapes is not None  # the caller looked
-        return load(self.model, adapter.settings, adapter.shapes, adapter.file)
+    @abstractmethod
+    def surgeries(self) -> tuple[Operation, ...]:
+        """Every way for every class of module that it is for, measured."""
 
+    @abstractmethod
+    def patch(self, way: Way | None = None) -> Patch | None:
+        """The file of ``way``, or of the best one; ``None`` where the model has nothing that it is for."""
 
-def built(located: Located, options: Options) -> Subject:
-    """The model of a source; of an adapter in the class, and with the head, that it was trained on.
+    @abstractmethod
+    def verify(self, patch: Patch) -> list[Step]:
+        """The trial of ``patch`` on a small copy of the model; the first step that fails is the last.
 
-    Raises:
-        CodeNotRunError: only the repository's own code has the architecture, and it may not run.
-        NotBuiltError: the model cannot be built.
-    """
-    from archlint import published
-    from archlint.skeleton import SkeletonError, build
-    from archlint.skeleton.build import CustomCodeError
-    from archlint.skeleton.classes import class_for_task
+        Raises:
+            PatchError: it does not fit the model.
+            NotVerifiableError: there is no small copy that can be run.
+        """
 
-    config, class_name = dict(located.config), options.source.class_name
-    if located.adapter is not None:
-        class_name = class_name or class_for_task(config, located.adapter.task)
-        config = config if class_name is None else located.adapter.with_head(config)
-    elif options.rewards:
-        class_name = class_name or class_for_task(config, "SEQ_CLS")
-        config = published.with_labels(config, 1)  # as the trainer loads it
-    options.progress("building the model on the meta device")
-    try:
-        skeleton = build(
-            config,
-            class_name=class_name,
-            code=located.source.folder,
-            trust_remote_code=options.source.trust_remote_code,
-        )
-    except CustomCodeError as error:
-        raise CodeNotRunError(str(error)) from error
-    except SkeletonError as error:
-        failed = NotBuiltError(str(error))
-        failed.is_lasting = not isinstance(error.__cause__, (OSError, MemoryError))
-        raise failed from error
-    return surveyed(skeleton, located.info, options)
+    def conduct(self) -> Conduct | None:
+        """How the repository's own code behaved so far; ``None`` where none was run."""
+        return None
 
-
-def live(model: nn.Module, options: Options) -> Subject:
-    """A model in memory, whose weights are left out.
-
-    Raises:
-        NotBuiltError: it is not ready to be looked at.
-    """
-    from archlint.skeleton import Skeleton
-    from archlint.survey import LiveModelError, plain_model, without_weights
-
-    try:
-        model = plain_model(model)
-    except LiveModelError as error:
-        raise NotBuiltError(str(error)) from error
-    name = str(getattr(model, "name_or_path", "") or type(model).__name__)
-    info = ModelInfo(id=name, origin="object", class_name="", model_type="", parameters=0, modules=0)
-    return surveyed(Skeleton(without_weights(model)), info, options)
-
-
-def surveyed(skeleton: Skeleton, info: ModelInfo, options: Options) -> Subject:
-    """The model of ``skeleton`` with its census."""
-    from archlint.proving import Prover
-    from archlint.survey import survey
-
-    options.progress("taking the census")
-    blueprint = survey(skeleton, info, options.scope)
-    return Subject(blueprint, Prover(skeleton.model, blueprint))
+    def close(self) -> None:  # noqa: B027 (most hold nothing)
+        """Give up what it holds; nothing is asked of it afterwards."""
 
 
 def missing_part(blueprint: Blueprint) -> Unchecked | None:

@@ -47,20 +47,22 @@ KNOWS = {
     "testing": "core quiet sources skeleton survey proving training",
     "options": "core plans published sources store",
     "identity": "canonical core digests options own_code published sources surroundings",
-    "subject": "core identity options proving published skeleton surgery survey training",
+    "subject": "core published surgery",
+    "building": "core identity options proving published running skeleton subject surgery survey training versions",
+    "subjects": "building identity options subject",
     "evidence": "core deadline plans proving published subject",
     "places": "core digests",
-    "memory": "core digests evidence identity options own_code places subject",
+    "memory": "core digests evidence identity options own_code places subject subjects",
     "reporting": "core evidence extent judging options plans rules solving suppressions versions",
-    "engine": "core evidence garbage identity memory options quiet reporting rules sources subject versions",
+    "engine": "building core evidence garbage identity memory options quiet reporting rules sources subject subjects "
+    "versions",
     "fixing": "core plans engine",
-    "patching": "core engine running subject surgery",
-    "api": "core plans sources engine patching solving",
+    "api": "core plans sources engine subject solving",
     "pytest_plugin": "core plans report engine api",
     "matrix": "core report",
     "scanning": "core digests engine identity memory options own_code plans report sources surroundings versions",
     "cli": "core surroundings versions baselines revisions settings store rule_index plans sources published options "
-    "report engine fixing patching solving surgery matrix scanning",
+    "report engine subject fixing solving surgery matrix scanning",
     "__main__": "cli",
 }
 PUBLIC = {

@@ -53,13 +53,13 @@ def options(tmp_path: Path) -> Options:
 def builds(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the sources that are built."""
     found: list[str] = []
-    build = memory.built
+    build = memory.subject_of
 
     def counted(located: Any, options: Options) -> Any:
         found.append(located.name)
         return build(located, options)
 
-    monkeypatch.setattr(memory, "built", counted)
+    monkeypatch.setattr(memory, "subject_of", counted)
     return found
 
 
@@ -345,7 +345,7 @@ def test_nothing_is_kept_of_code_that_is_edited_meanwhile(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """What was imported is not what is in the file by the time that it is looked at."""
-    build = memory.built
+    build = memory.subject_of
 
     def edited(located: Any, options: Options) -> Any:
         subject = build(located, options)
@@ -353,7 +353,7 @@ def test_nothing_is_kept_of_code_that_is_edited_meanwhile(
         os.utime(lender, (time.time() + 1,) * 2)  # clocks of file systems are coarse
         return subject
 
-    monkeypatch.setattr(memory, "built", edited)
+    monkeypatch.setattr(memory, "subject_of", edited)
     source = borrowing("model")
     engine.check(source, trusting)
     assert engine.kept(locate(source, trusting), trusting) is None

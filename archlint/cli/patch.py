@@ -17,7 +17,7 @@ from archlint.cli.progress import progress
 
 if TYPE_CHECKING:
     from archlint.engine import Options
-    from archlint.patching import Bench
+    from archlint.subject import Subject
     from archlint.surgery.patch import Patch
 
 _PATCH, _TRIAL = "The patch", "Its trial"
@@ -136,27 +136,28 @@ class _Outcome:
 def _outcome(
     source: str, options: Options, way: str | None, own: Patch | None, *, is_listed: bool, is_verified: bool
 ) -> _Outcome:
+    from archlint import engine
+    from archlint.core.report import Report
     from archlint.core.surgery import Way
-    from archlint.patching import Bench, bench
     from archlint.report.surgery import listed
 
-    with bench(source, options) as found:
-        if not isinstance(found, Bench):
+    with engine.opening(source, options) as found:
+        if isinstance(found, Report):
             lacks = tuple(f"error: {lack.what}: {lack.why}" for lack in found.unchecked)
             return _Outcome(UNCHECKED, notes=lacks)
-        notes = tuple(f"note: {note}" for note in found.subject.notes)
+        notes = tuple(f"note: {note}" for note in found.notes)
         if is_listed:
-            return _Outcome(0, listed(found.operations, found.model), notes=notes)
+            return _Outcome(0, listed(found.surgeries(), found.blueprint.model), notes=notes)
         made = own or found.patch(None if way is None else Way(way))
         if made is None:
             lacks = tuple(
                 f"{operation.way.value} for {operation.sites[0].type.name}: {operation.lack}"
-                for operation in found.operations
+                for operation in found.surgeries()
                 if operation.lack
             )
             what = "no patch applies" if way is None else f"--way {way} applies to nothing"
-            others = f": archlint patch {source} --list tells what does" if found.operations else ""
-            note = f"{what} in {found.model.class_name}{others}"
+            others = f": archlint patch {source} --list tells what does" if found.surgeries() else ""
+            note = f"{what} in {found.blueprint.model.class_name}{others}"
             return _Outcome(1, notes=(*notes, *lacks, note))
         text = "" if own is not None else made.text
         if own is None and way is None and made.way is not None:
@@ -166,9 +167,9 @@ def _outcome(
         return _verified(found, made, text, notes)
 
 
-def _verified(found: Bench, made: Patch, text: str, notes: tuple[str, ...]) -> _Outcome:
-    from archlint.patching import NotVerifiableError
+def _verified(found: Subject, made: Patch, text: str, notes: tuple[str, ...]) -> _Outcome:
     from archlint.report.surgery import verified
+    from archlint.subject import NotVerifiableError
     from archlint.surgery.patch import PatchError
 
     try:

@@ -5,18 +5,17 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import ModuleType
 from typing import Any
 
 import pytest
 
-from archlint.core.blueprint import Kind, ModelInfo, Operation, Role, Site, TypeInfo
+from archlint.core.blueprint import Blueprint, Kind, ModelInfo, Operation, Role, Site, TypeInfo
 from archlint.core.report import Report, Unchecked
 from archlint.core.safety import Safety
 from archlint.core.surgery import Difference, Effect, Step, Way
-from archlint.patching import Bench, NotVerifiableError
+from archlint.subject import NotVerifiableError, Subject
 from archlint.surgery.patch import Patch, PatchError
 
 from .conftest import Call
@@ -36,18 +35,15 @@ OPERATIONS = (
 )
 
 
-@dataclass(frozen=True)
-class Workbench(Bench):
+class Answering(Subject):
     """One that answers at once, by the source's name."""
 
-    name: str = ""
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.blueprint = Blueprint(ModelInfo(f"org/{name}", "hub", "Net", "net", 10, 3), ())
+        self.notes = ("the bundled snapshot was used",)
 
-    @property
-    def model(self) -> ModelInfo:
-        return ModelInfo(f"org/{self.name}", "hub", "Net", "net", 10, 3)
-
-    @property
-    def operations(self) -> tuple[Operation, ...]:
+    def surgeries(self) -> tuple[Operation, ...]:
         return () if "plain" in self.name else OPERATIONS
 
     def patch(self, way: Way | None = None) -> Patch | None:
@@ -65,27 +61,29 @@ class Workbench(Bench):
         return STEPS
 
 
+Answering.__abstractmethods__ = frozenset()  # nothing else is asked of it
+
+
 class Engine:
-    """Stands in for ``archlint.patching.bench``, and keeps what it was told."""
+    """Stands in for ``archlint.engine.opening``, and keeps what it was told."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, Any]] = []
 
     @contextlib.contextmanager
-    def bench(self, source: str, options: Any) -> Iterator[Bench | Report]:
+    def opening(self, source: str, options: Any) -> Iterator[Subject | Report]:
         self.calls.append((source, options))
         options.progress("building")
         if source == "gone":
             yield Report(source=source, unchecked=(Unchecked("the architecture", "it is not there"),))
             return
-        opened: Any = SimpleNamespace(notes=("the bundled snapshot was used",))
-        yield Workbench(opened, source)
+        yield Answering(source)
 
 
 @pytest.fixture
 def engine(monkeypatch: pytest.MonkeyPatch) -> Engine:
     made = Engine()
-    monkeypatch.setattr("archlint.patching.bench", made.bench)
+    monkeypatch.setattr("archlint.engine.opening", made.opening)
     return made
 
 

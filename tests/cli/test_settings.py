@@ -452,11 +452,11 @@ class TestOtherCommands:
         project("[source.x]\nsubfolder = 'text'\nclass = 'Net'")
         seen = []
 
-        def bench(source: str, options: Any) -> Any:
+        def opening(source: str, options: Any) -> Any:
             seen.append(options.source)
             raise click.ClickException("seen")
 
-        monkeypatch.setattr("archlint.patching.bench", bench)
+        monkeypatch.setattr("archlint.engine.opening", opening)
         call("patch", "x", "--list")
         assert [(one.subfolder, one.class_name) for one in seen] == [("text", "Net")]
 

@@ -15,9 +15,9 @@ from transformers import PretrainedConfig
 
 from archlint.core.safety import Safety
 from archlint.core.surgery import Step, Way
-from archlint.engine import Options
-from archlint.patching import Bench, NotVerifiableError, bench
+from archlint.engine import Options, opening
 from archlint.sources import SourceOptions
+from archlint.subject import NotVerifiableError, Subject
 from archlint.surgery.patch import Patch, PatchError
 
 WIDTH = 64
@@ -167,8 +167,8 @@ def config(**sizes: int) -> PretrainedConfig:
 
 def trial(text: str, model: type[Tiny] = Tiny) -> dict[str, Step]:
     """The steps of a file of somebody's own, by name."""
-    with bench(model(config()), Options(prove=False)) as found:
-        assert isinstance(found, Bench)
+    with opening(model(config()), Options(prove=False)) as found:
+        assert isinstance(found, Subject)
         return {step.name: step for step in found.verify(Patch(text, "mine.py"))}
 
 
@@ -194,8 +194,8 @@ def test_the_model_stays_as_it_is() -> None:
     before = [(name, id(module)) for name, module in model.named_modules()]
     kept = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     state = torch.get_rng_state()
-    with bench(model, Options(prove=False)) as found:
-        assert isinstance(found, Bench)
+    with opening(model, Options(prove=False)) as found:
+        assert isinstance(found, Subject)
         found.verify(Patch(GOOD))
 
     assert [(name, id(module)) for name, module in model.named_modules()] == before
@@ -380,8 +380,8 @@ def test_a_file_for_one_size_cannot_be_tried_on_a_smaller_copy() -> None:
 def test_a_model_without_a_small_copy_cannot_be_tried() -> None:
     model = Tiny(config())
     del model.config
-    with bench(model, Options(prove=False)) as found:
-        assert isinstance(found, Bench)
+    with opening(model, Options(prove=False)) as found:
+        assert isinstance(found, Subject)
         with pytest.raises(NotVerifiableError, match="no config"):
             found.verify(Patch(GOOD))
 
@@ -389,8 +389,8 @@ def test_a_model_without_a_small_copy_cannot_be_tried() -> None:
 def own(source: str | nn.Module, way: Way) -> list[Step]:
     """The steps of archlint's own patch."""
     options = Options(prove=False, source=SourceOptions(offline=True))
-    with bench(source, options) as found:
-        assert isinstance(found, Bench)
+    with opening(source, options) as found:
+        assert isinstance(found, Subject)
         patch = found.patch(way)
         assert patch is not None
         return found.verify(patch)

@@ -1,0 +1,50 @@
+"""What was done with the code that a model's own repository brings: read, or run within bounds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Something that could not be read of the code: modules may be missing there, or be others than shown."""
+
+    path: str
+    """The module that it concerns; empty for the model as a whole."""
+    file: str
+    line: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What became of code that was read, and of which nothing was run."""
+
+    gaps: tuple[Gap, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """Something that the code did, or tried to do, besides making a model."""
+
+    text: str
+    is_grave: bool = True
+    """Whether loading a model has no use for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Containment:
+    """What code was run in."""
+
+    layers: tuple[str, ...] = ()
+    """What was in force, in words: ``Landlock (ABI 7)``."""
+    lack: str = ""
+    """What was open for want of a layer; empty where files, network and processes were each closed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conduct:
+    """How code behaved that was run, and within which bounds."""
+
+    containment: Containment
+    remarks: tuple[Remark, ...] = ()
