@@ -132,7 +132,7 @@ def check(
     choices = Choices(ctx, without=() if write_baseline is None and against is None else ["baseline"])
     values = choices.of_all().values
     style = values["style"]
-    catalog = load_catalog(values["load"])
+    catalog = load_catalog(choices.rule_files(sources or choices.sources))
     asking = Asking(ctx, choices, catalog)
     if not sources:
         sources = asking.sources()

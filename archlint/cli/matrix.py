@@ -151,7 +151,7 @@ def _asked(ctx: click.Context, arguments: list[str]) -> tuple[Sequence[str], Sev
     with check.make_context(ctx.info_name, [*severe, *arguments], parent=ctx.parent) as inner:
         choices = Choices(inner)
         values = choices.of_all().values
-        asking = Asking(inner, choices, load_catalog(values["load"]))
+        asking = Asking(inner, choices, load_catalog(choices.rule_files(inner.params["sources"] or choices.sources)))
         sources = inner.params["sources"] or asking.sources()
         for source in sources:
             asking.question(source)

@@ -212,7 +212,7 @@ def scan(
         raise click.UsageError("--resume goes on with a file: name it with -o.")
     choices = Choices(ctx)
     values = choices.of_all().values
-    catalog = load_catalog(values["load"])
+    catalog = load_catalog(choices.rule_files([*sources, *choices.sources]))
     fail_on = severity(values["fail_on"])
     of_each = len(choices.tables) > 1
     ask = _questions(Asking(ctx, choices, catalog), of_each=of_each)

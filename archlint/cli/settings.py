@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
@@ -84,6 +84,26 @@ class Choices:
         """What holds for sources without a section of their own, and for the call as a whole."""
         return self._joined(self.tables[:1])
 
+    def rule_files(self, sources: Iterable[str]) -> Sequence[Path]:
+        """The files of rules to load in a call that checks ``sources``.
+
+        Settings that were found in what is checked are not there to have code run, or checking it would do harm.
+
+        Raises:
+            click.UsageError: such settings ask for it.
+        """
+        chosen = self.of_all()
+        files: Sequence[Path] = chosen.values["load"]
+        if not files or self._settings is None or "load" in self.command_line.values or self._ctx.params["config"]:
+            return files
+        for source in sources:
+            if _holds(source, self._settings.path):
+                raise click.UsageError(
+                    f"{chosen.spelt['load']} has code run, and the file is part of {source}, which is checked: "
+                    f"--config {self._settings.path} says that it may, --isolated leaves it out."
+                )
+        return files
+
     def of(self, source: str) -> Chosen:
         """What holds for ``source``."""
         if self._settings is None:
@@ -116,6 +136,16 @@ class Choices:
             elif isinstance(value, tuple):
                 value = tuple(map(settings.from_here, value))
         return param.process_value(self._ctx, value)
+
+
+def _holds(source: str, file: Path) -> bool:
+    """Whether ``source`` is a folder, or a file in one, that ``file`` lies in."""
+    try:
+        path = Path(source).expanduser().resolve()
+        folder = path if path.is_dir() else path.parent
+        return path.exists() and file.resolve().is_relative_to(folder)
+    except (OSError, ValueError, RuntimeError):  # a name that no path can have
+        return False
 
 
 def _is_given(ctx: click.Context, param: click.Parameter) -> bool:

@@ -126,6 +126,45 @@ def test_rules_of_the_project_are_loaded(call: Call, engine: Engine, project: Se
     assert [rule.code for rule in engine.options.rules] == ["MINE1"]
 
 
+RUNS = "raise SystemExit('the code of a stranger was run')"
+
+
+class TestCodeOfWhatIsChecked:
+    """A repository that is checked brings settings of its own, which name a file with rules."""
+
+    @pytest.fixture
+    def folder(self, project: Set) -> Path:
+        folder = project("load = 'mine.py'").parent
+        (folder / "mine.py").write_text(RUNS)
+        (folder / "config.json").write_text('{"model_type": "llama"}')
+        (folder / "models").mkdir()
+        (folder / "models" / "config.json").write_text('{"model_type": "llama"}')
+        return folder
+
+    @pytest.mark.parametrize("source", [".", "config.json", "..", "{folder}"])
+    @pytest.mark.parametrize("command", ["check", "scan", "matrix"])
+    def test_it_is_not_run_unasked(self, call: Call, engine: Engine, folder: Path, command: str, source: str) -> None:
+        more = ("--with", "peft==0.21.2") if command == "matrix" else ()
+        result = call(command, source.format(folder=folder), *more)
+        assert result.exit_code == 2
+        assert "archlint.toml:1: load has code run, and the file is part of" in result.stderr
+        assert "--config archlint.toml says that it may" in result.stderr
+
+    def test_nor_where_the_settings_name_themselves(self, call: Call, engine: Engine, project: Set) -> None:
+        (project("load = 'mine.py'\nsources = ['.']").parent / "mine.py").write_text(RUNS)
+        assert call("check").exit_code == 2
+
+    def test_it_is_where_it_was_asked_for(self, call: Call, engine: Engine, folder: Path) -> None:
+        (folder / "mine.py").write_text(RULE)
+        assert call("check", ".", "--config", "archlint.toml", "--select", "MINE1").exit_code == 0
+        assert call("check", ".", "--load", "mine.py", "--select", "MINE1").exit_code == 0
+        assert call("check", ".", "--isolated").exit_code == 0
+
+    def test_settings_beside_what_is_checked_are_somebody_s_own(self, call: Call, engine: Engine, folder: Path) -> None:
+        (folder / "mine.py").write_text(RULE)
+        assert call("check", "models", "--select", "MINE1").exit_code == 0
+
+
 class TestWhoWins:
     TEXT = """
         scope = "vision"
