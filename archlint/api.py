@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from peft import PeftConfig
     from torch import nn
 
-    from archlint.subject import Subject
+    from archlint.subject import Bench
 
 
 class NoRecipeError(Exception):
@@ -57,6 +57,7 @@ def lint(
     subfolder: str | None = None,
     cache_dir: str | Path | None = None,
     trust_remote_code: bool = False,
+    require_sandbox: bool = False,
 ) -> Report:
     """Check a model before it is fine-tuned with PEFT.
 
@@ -80,7 +81,9 @@ def lint(
         revision: branch, tag or commit of a hub repository.
         subfolder: folder in the repository that holds the config.
         cache_dir: the hub's cache, where it is not the default one.
-        trust_remote_code: run the repository's own code.
+        trust_remote_code: run the repository's own code, in a process that is kept from all else; without it that code
+            is read.
+        require_sandbox: run it only where files, network and processes are all closed to it.
 
     Returns:
         The report. A source that cannot be loaded gives a report whose status is ``unchecked``.
@@ -105,7 +108,7 @@ def lint(
         prove=prove,
         trainers=None if trainers is None else _trainers(trainers),
         trainer_arguments=_trainer_arguments(trainer_args),
-        source=_source_options(class_name, offline, revision, subfolder, cache_dir, trust_remote_code),
+        source=_source_options(class_name, offline, revision, subfolder, cache_dir, trust_remote_code, require_sandbox),
     )
     return check(_source_or_module(model_or_source), options)
 
@@ -127,6 +130,7 @@ def check_plan(
     subfolder: str | None = None,
     cache_dir: str | Path | None = None,
     trust_remote_code: bool = False,
+    require_sandbox: bool = False,
 ) -> Report:
     """Check a plan on a model: a guard for training scripts, before ``get_peft_model``.
 
@@ -165,6 +169,7 @@ def check_plan(
         subfolder=subfolder,
         cache_dir=cache_dir,
         trust_remote_code=trust_remote_code,
+        require_sandbox=require_sandbox,
     )
 
 
@@ -181,6 +186,7 @@ def recipe(
     subfolder: str | None = None,
     cache_dir: str | Path | None = None,
     trust_remote_code: bool = False,
+    require_sandbox: bool = False,
 ) -> dict[str, Any]:
     """The arguments of a LoraConfig that fits a model: ``LoraConfig(**archlint.recipe(model))``.
 
@@ -201,7 +207,7 @@ def recipe(
     """
     if rank is not None and rank < 1:
         raise ValueError(f"a rank of at least 1 is expected, not {rank}")
-    source = _source_options(class_name, offline, revision, subfolder, cache_dir, trust_remote_code)
+    source = _source_options(class_name, offline, revision, subfolder, cache_dir, trust_remote_code, require_sandbox)
     options = Options(scope=_scope(scope), preset=Preset(preset), source=source)
     report = check(_source_or_module(model_or_source), options)
     if (reason := _reason_against(report, allow_unchecked)) is not None:
@@ -220,6 +226,7 @@ def patch(
     subfolder: str | None = None,
     cache_dir: str | Path | None = None,
     trust_remote_code: bool = False,
+    require_sandbox: bool = False,
 ) -> str:
     """The text of a Python file with ``unwrap(model)`` and ``rewrap(model)``, as ``archlint patch`` writes it.
 
@@ -237,7 +244,7 @@ def patch(
     wanted = None if way is None else Way(way)
     if wanted is Way.INNER:
         raise ValueError("inner needs no patch: the plan names the linear inside")
-    source = _source_options(class_name, offline, revision, subfolder, cache_dir, trust_remote_code)
+    source = _source_options(class_name, offline, revision, subfolder, cache_dir, trust_remote_code, require_sandbox)
     with _opened(model_or_source, source) as found:
         made = found.patch(wanted)
         if made is None:
@@ -255,6 +262,7 @@ def surgeries(
     subfolder: str | None = None,
     cache_dir: str | Path | None = None,
     trust_remote_code: bool = False,
+    require_sandbox: bool = False,
 ) -> tuple[Operation, ...]:
     """Each way to have PEFT adapt what it cannot adapt as it is, and what it changes, as ``patch --list`` has it.
 
@@ -266,13 +274,13 @@ def surgeries(
         NoPatchError: the model cannot be loaded.
         TypeError: a source that is neither text, a path nor a module.
     """
-    source = _source_options(class_name, offline, revision, subfolder, cache_dir, trust_remote_code)
+    source = _source_options(class_name, offline, revision, subfolder, cache_dir, trust_remote_code, require_sandbox)
     with _opened(model_or_source, source) as found:
         return found.surgeries()
 
 
 @contextlib.contextmanager
-def _opened(model_or_source: str | Path | nn.Module, source: SourceOptions) -> Iterator[Subject]:
+def _opened(model_or_source: str | Path | nn.Module, source: SourceOptions) -> Iterator[Bench]:
     """A model that patches can be made for.
 
     Raises:
@@ -338,6 +346,7 @@ def _source_options(
     subfolder: str | None,
     cache_dir: str | Path | None,
     trust_remote_code: bool,
+    require_sandbox: bool,
 ) -> SourceOptions:
     return SourceOptions(
         offline=offline,
@@ -345,6 +354,7 @@ def _source_options(
         subfolder=subfolder,
         cache_dir=Path(cache_dir) if cache_dir is not None else None,
         trust_remote_code=trust_remote_code,
+        require_sandbox=require_sandbox,
         class_name=class_name,
     )
 

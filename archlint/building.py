@@ -11,7 +11,7 @@ from archlint.core.blueprint import Blueprint, Kind, ModelInfo, Operation, Scope
 from archlint.core.training import Trained, Training
 from archlint.core.trial import Baseline, Plan, Trial
 from archlint.options import Options
-from archlint.subject import CodeNotRunError, NotBuiltError, NotVerifiableError, Subject
+from archlint.subject import Bench, CodeNotRunError, NotBuiltError, NotVerifiableError
 from archlint.versions import environment
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Built(Subject):
+class Built(Bench):
     """A model on the meta device."""
 
     blueprint: Blueprint

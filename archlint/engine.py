@@ -21,12 +21,11 @@ from archlint.versions import environment
 if TYPE_CHECKING:
     from torch import nn
 
-    from archlint.core.finding import Finding
     from archlint.evidence import Evidence
     from archlint.memory import Memory
-    from archlint.subject import Subject
+    from archlint.subject import Bench
 
-__all__ = ["Options", "check", "check_located", "checking", "environment", "finished", "kept", "not_loaded", "opening"]
+__all__ = ["Options", "check", "check_located", "checking", "environment", "finished", "kept", "opening"]
 
 _ONE_AT_A_TIME = threading.RLock()
 """A check changes parts of torch and of the process while it runs, and puts them back."""
@@ -80,7 +79,7 @@ def kept(located: Located, options: Options) -> Report | None:
 
 
 @contextlib.contextmanager
-def opening(source: str | nn.Module, options: Options) -> Iterator[Subject | Report]:
+def opening(source: str | nn.Module, options: Options) -> Iterator[Bench | Report]:
     """The model of one source, built and surveyed; or a report that says why there is none."""
     from archlint.building import live
     from archlint.subject import NotBuiltError, missing_part
@@ -89,7 +88,7 @@ def opening(source: str | nn.Module, options: Options) -> Iterator[Subject | Rep
         try:
             subject = _named(source, options) if isinstance(source, str) else live(source, options)
         except (SourceError, NotBuiltError) as error:
-            yield not_loaded(source if isinstance(source, str) else type(source).__name__, error, options)
+            yield _not_loaded(source if isinstance(source, str) else type(source).__name__, error, options)
             return
         with contextlib.closing(subject):
             blueprint = subject.blueprint
@@ -99,12 +98,20 @@ def opening(source: str | nn.Module, options: Options) -> Iterator[Subject | Rep
                 yield subject
 
 
-def _named(source: str, options: Options) -> Subject:
-    """The model of ``source`` with the name that it has there."""
+def _named(source: str, options: Options) -> Bench:
+    """The model of ``source`` with the name that it has there.
+
+    Raises:
+        NotBuiltError: there is no model, or one of which only the text was read.
+        SourceError: there is no such source.
+    """
+    from archlint.subject import Bench, CodeNotRunError
     from archlint.subjects import subject_of
 
     located = _located(source, options)
     subject = subject_of(located, options)
+    if not isinstance(subject, Bench):
+        raise CodeNotRunError("not run: custom code; to run it, pass --trust-remote-code")
     named = located.named(Report(NAMELESS, subject.blueprint.model))
     assert named.model is not None  # as it had one
     subject.blueprint = dataclasses.replace(subject.blueprint, model=named.model)
@@ -123,7 +130,7 @@ def _judging(source: str | nn.Module, options: Options) -> Iterator[Judge]:
             located = _located(source, options)
     except SourceError as error:
         reason = error
-        yield lambda options: not_loaded(source, reason, options)
+        yield lambda options: _not_loaded(source, reason, options)
         return
     with _examining(located, options) as judge:
         yield lambda options: located.named(judge(options))
@@ -143,7 +150,7 @@ def _judge_of_object(model: nn.Module, options: Options) -> Judge:
         subject = live(model, options)
     except NotBuiltError as error:
         reason = error
-        return lambda options: not_loaded(type(model).__name__, reason, options)
+        return lambda options: _not_loaded(type(model).__name__, reason, options)
     evidence = Evidence(Answers(), lambda: subject)
     return lambda options: _report(evidence.blueprint.model.id, evidence, options)
 
@@ -173,9 +180,9 @@ def _examined(memory: Memory, options: Options) -> Report:
 
     try:
         evidence = memory.evidence()
-    except NotBuiltError as error:
-        return not_loaded(NAMELESS, error, options)
-    report = _report(NAMELESS, evidence, options)
+        report = _report(NAMELESS, evidence, options)
+    except NotBuiltError as error:  # also in the midst of it: the repository's own code may end its process
+        return _not_loaded(NAMELESS, error, options)
     if memory.is_kept and options.catalog is not None and options.prove:
         # with other rules it is to be answered from what is known
         every = options.catalog.chosen()
@@ -194,22 +201,10 @@ def _report(name: str, evidence: Evidence, options: Options) -> Report:
     return reporting.report(name, evidence, options)
 
 
-def not_loaded(name: str, error: Exception, options: Options) -> Report:
-    """The report on a source that could not be resolved, or of which no model could be built."""
-    from archlint.core.blueprint import Scope
-    from archlint.rules.tool.cannot_load import CannotLoad
-    from archlint.rules.tool.custom_code import CustomCode
-    from archlint.subject import CodeNotRunError
+def _not_loaded(name: str, error: Exception, options: Options) -> Report:
+    from archlint import reporting  # with all that a report is made of, which one that is kept has no need of
 
-    found: tuple[Finding, Unchecked]
-    found = CustomCode().not_run(error) if isinstance(error, CodeNotRunError) else CannotLoad().failed(error)
-    finding, unchecked = found
-    return Report(
-        source=name,
-        scope=options.scope or Scope.TEXT,
-        findings=(finding,) if finding.code in options.codes else (),
-        unchecked=(unchecked,),
-    )
+    return reporting.not_loaded(name, error, options)
 
 
 def _with_missing_rules(report: Report, options: Options) -> Report:

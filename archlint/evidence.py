@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from archlint import deadline
 from archlint.core.blueprint import Blueprint, Operation, Scope
 from archlint.core.checkpoint import AdapterWeights
+from archlint.core.custom_code import Conduct
 from archlint.core.serial import read_as, to_json
 from archlint.core.training import Trained, Training
 from archlint.core.trial import USER, Baseline, Plan, Trial
@@ -66,15 +67,25 @@ class Answers:
             self._objects[key] = found
         return cast(T, self._objects[key])
 
+    def put(self, question: str, value: object) -> None:
+        """Keep ``value`` as the answer to ``question``, in place of what was known."""
+        self.kept[json.dumps(question)] = to_json(value)
+        self._objects[json.dumps(question)] = value
+
 
 class Evidence:
     """The model of a check, built when something is asked that is not known."""
 
     def __init__(self, answers: Answers, reach: Callable[[], Subject]) -> None:
         self._answers = answers
-        self._reach = reach
-        self.blueprint = answers.answer("blueprint", Blueprint, lambda: reach().blueprint)
+        self._to = reach
+        self._subject: Subject | None = None
+        self.blueprint = answers.answer("blueprint", Blueprint, lambda: self._reach().blueprint)
         """What the model is, without trials."""
+
+    def _reach(self) -> Subject:
+        self._subject = self._to()
+        return self._subject
 
     def training(self) -> Training:
         """What any trainer makes of the model."""
@@ -88,6 +99,13 @@ class Evidence:
         """What came of real steps of the installed SFTTrainer on a small copy, with the plan of ``trial``."""
         question = ["trained", _asked(trial.plan), dict(arguments)]
         return self._answers.answer(question, Trained, lambda: self._reach().trained(trial, arguments))
+
+    def conduct(self) -> Conduct | None:
+        """How the repository's own code behaved, in all that was asked so far; ``None`` where none was run."""
+        if self._subject is not None and (conduct := self._subject.conduct()) is not None:
+            self._answers.put("conduct", conduct)
+            self._answers.is_sure &= not conduct.grave
+        return read_as(Conduct, self._answers.kept.get(json.dumps("conduct")))
 
     def plan(self, file: PlanFile) -> Plan:
         """What ``file`` asks of PEFT on this model.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,9 +18,12 @@ from archlint.digests import digest, key_of
 from archlint.options import Options
 from archlint.own_code import survey_code
 from archlint.published import PublishedAdapter
-from archlint.sources import Source, resolve
+from archlint.sources import Source, custom_code, resolve
 from archlint.sources.hub import AdapterOnHubError
 from archlint.surroundings import surroundings
+
+_MOST_FILES, _MOST_BYTES = 1000, 20_000_000
+"""Of a repository's code, far more than any has: the folder may be somebody's home."""
 
 NAMELESS = "SOURCE"
 """What a report says in place of a source before it is given the name of one."""
@@ -46,14 +49,18 @@ class Located:
     @cached_property
     def config(self) -> dict[str, Any]:
         """The configuration that is built; a repository's own code gets it as it stands."""
-        assert self.source.config is not None  # `locate` looked
-        config = dict(self.source.config)
-        return config if self.runs_own_code else canonical(config)
+        config = dict(self._config)
+        return config if self.is_custom else canonical(config)
 
     @property
-    def runs_own_code(self) -> bool:
-        """Whether code of the repository may be run."""
-        return self.source.folder is not None and bool(self.source.config and self.source.config.get("auto_map"))
+    def _config(self) -> Mapping[str, Any]:
+        assert self.source.config is not None  # `locate` looked
+        return self.source.config
+
+    @cached_property
+    def is_custom(self) -> bool:
+        """Whether the architecture exists only as the repository's own code."""
+        return custom_code.is_needed(self._config)
 
     @property
     def info(self) -> ModelInfo:
@@ -69,19 +76,21 @@ class Located:
 
     def architecture(self, options: Options) -> str | None:
         """The same for all that have the same evidence; ``None`` where that cannot be told."""
-        if self.runs_own_code and "--" in repr(self.config.get("auto_map")):  # code of another repository
+        if self.is_custom and "--" in repr(self.config.get("auto_map")):  # code of another repository
             return None
         adapter = None if self.adapter is None else (self.adapter.task, self.adapter.labels)
-        code = list(_code(self.source.folder)) if self.runs_own_code and options.source.trust_remote_code else None
+        code = _code(self.source.folder) if self.is_custom and self.source.folder is not None else []
+        if code is None:
+            return None
         return key_of(
             "architecture",
             surroundings(),
             survey_code(),
             self.config,
-            self.runs_own_code,
+            self.is_custom,
             code,
             options.source.class_name,
-            options.source.trust_remote_code,
+            self.is_custom and [options.source.trust_remote_code, options.source.require_sandbox],
             options.rewards,
             adapter,
             options.scope,
@@ -138,11 +147,19 @@ def _called(finding: Finding, name: str) -> Finding:
     return dataclasses.replace(finding, remedies=tuple(remedies))
 
 
-def _code(folder: Path | None) -> Iterator[tuple[str, str]]:
-    """The Python files of a repository with digests of what is in them; first the folder, which reports name."""
-    if folder is None:
-        return
-    yield str(folder.absolute()), ""
-    for path in sorted(folder.rglob("*.py")):
-        if path.is_file():
-            yield str(path.relative_to(folder)), digest(path.read_bytes())
+def _code(folder: Path) -> list[tuple[str, str]] | None:
+    """The Python files of a repository with digests of what is in them; first the folder, which reports name.
+
+    ``None`` where they are more than a repository has, or cannot be read.
+    """
+    found, size = [(str(folder.absolute()), "")], 0
+    try:
+        for path in folder.rglob("*.py"):
+            if path.is_file():
+                size += path.stat().st_size
+                if len(found) > _MOST_FILES or size > _MOST_BYTES:
+                    return None
+                found.append((str(path.relative_to(folder)), digest(path.read_bytes())))
+    except OSError:
+        return None
+    return sorted(found)

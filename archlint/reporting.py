@@ -6,9 +6,10 @@ import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from archlint import extent, suppressions
+from archlint import claims, extent, suppressions
 from archlint.core.blueprint import Blueprint
 from archlint.core.catalog import Catalog
+from archlint.core.custom_code import OwnCode
 from archlint.core.finding import Finding, LeftOut, Severity
 from archlint.core.means import ALL
 from archlint.core.report import Report, Unchecked
@@ -59,18 +60,22 @@ def report(name: str, evidence: Evidence, options: Options) -> Report:
         recipe, left_out = solution.trial, solution.left_out
         if options.trial_train:
             blueprint = _trained(blueprint, evidence, recipe, options)
+    blueprint = dataclasses.replace(blueprint, conduct=evidence.conduct())
     findings, unchecked = run_rules(blueprint, options.rules)
     if options.prove:
         means = ALL if options.plan_file is None else options.plan_file.dialect.means
         findings = prove_remedies(findings, blueprint, options.rules, recipe, judge, means)
+        blueprint = dataclasses.replace(blueprint, conduct=evidence.conduct())
     else:
         unchecked.append(Unchecked("the plans", "PEFT was not run, as asked: only the structure was judged"))
     if options.plan_file is not None and blueprint.plan is not None:
         findings = list(located(findings, options.plan_file, blueprint.plan))
-    unchecked += [*unread, *lacks(blueprint.training), *_untold(blueprint, findings)]
+    findings = claims.held(findings, blueprint.facts.reading)
+    unchecked += [*claims.unchecked(blueprint), *unread, *lacks(blueprint.training), *_untold(blueprint, findings)]
     if (lack := CannotRun.lack(blueprint, recipe)) is not None:
         unchecked.append(lack)
     standing, suppressed = _suppressed(findings, evidence, blueprint, options, judged=not unchecked)
+    own_code = _own_code(blueprint)
     return Report(
         source=name,
         model=blueprint.model,
@@ -87,10 +92,35 @@ def report(name: str, evidence: Evidence, options: Options) -> Report:
         stock=blueprint.stock,
         modules=extent.modules(blueprint, recipe),
         unchecked=tuple(unchecked),
+        own_code=own_code,
         notes=(
+            *(() if own_code is None else (str(own_code),)),
             *(() if options.plan_file is None else options.plan_file.remarks()),
             *_ignored(blueprint, options),
         ),
+    )
+
+
+def not_loaded(name: str, error: Exception, options: Options) -> Report:
+    """The report on a source that could not be resolved, or of which no model could be built."""
+    from archlint.core.blueprint import Scope
+    from archlint.rules.tool.cannot_load import CannotLoad
+    from archlint.rules.tool.custom_code import CustomCode
+    from archlint.rules.tool.intrusive_code import IntrusiveCode
+    from archlint.subject import CodeNotRunError, NotBuiltError
+
+    found = CustomCode().not_read(error) if isinstance(error, CodeNotRunError) else CannotLoad().failed(error)
+    finding, unchecked = found
+    conduct = error.conduct if isinstance(error, NotBuiltError) else None
+    own_code = None if conduct is None else OwnCode(conduct=conduct)
+    findings = (finding, *IntrusiveCode().told(conduct))
+    return Report(
+        source=name,
+        scope=options.scope or Scope.TEXT,
+        findings=tuple(finding for finding in findings if finding.code in options.codes),
+        unchecked=(unchecked, *claims.attempts(conduct)),
+        own_code=own_code,
+        notes=() if own_code is None else (str(own_code),),
     )
 
 
@@ -106,6 +136,11 @@ def _with_weights(
         loaded = evidence.weights(adapter)
         blueprint, lack = dataclasses.replace(blueprint, weights=loaded.weights), loaded.lack or lack
     return blueprint, (Unchecked("the adapter's weights", lack),) if lack else ()
+
+
+def _own_code(blueprint: Blueprint) -> OwnCode | None:
+    found = OwnCode(blueprint.facts.reading, blueprint.conduct)
+    return None if found == OwnCode() else found
 
 
 def _suppressed(
@@ -153,7 +188,7 @@ def _training(evidence: Evidence, options: Options) -> Training:
         options.trainers if options.trainers is not None or options.plan_file is None else options.plan_file.trainers
     )
     trainers = usual_trainers(evidence.blueprint) if named is None else named
-    if not trainers:
+    if not trainers or evidence.blueprint.facts.reading is not None:
         return Training()
     training = evidence.training().by(trainers, **_trainer_arguments(options))
     return dataclasses.replace(training, are_named=named is not None)

@@ -24,9 +24,11 @@ class NotBuiltError(Exception):
 
     Attributes:
         is_lasting: whether it would be so again, with the same packages installed.
+        conduct: how the repository's own code behaved, where some was run.
     """
 
     is_lasting = True
+    conduct: Conduct | None = None
 
 
 class CodeNotRunError(NotBuiltError):
@@ -66,7 +68,7 @@ class Subject(ABC):
 
     @abstractmethod
     def operations(self) -> tuple[Operation, ...]:
-        """What can be done about the model's wrappers, as :meth:`surgeries` has it."""
+        """What can be done about the model's wrappers, as :meth:`Bench.surgeries` has it."""
 
     @abstractmethod
     def trained(self, trial: Trial, arguments: Mapping[str, Any]) -> Trained:
@@ -79,6 +81,17 @@ class Subject(ABC):
         Raises:
             archlint.proving.loading.NotLoadableError: it cannot be told.
         """
+
+    def conduct(self) -> Conduct | None:
+        """How the repository's own code behaved so far; ``None`` where none was run."""
+        return None
+
+    def close(self) -> None:  # noqa: B027 (most hold nothing)
+        """Give up what it holds; nothing is asked of it afterwards."""
+
+
+class Bench(Subject):
+    """A model that patches can be made for and tried on."""
 
     @abstractmethod
     def surgeries(self) -> tuple[Operation, ...]:
@@ -96,13 +109,6 @@ class Subject(ABC):
             PatchError: it does not fit the model.
             NotVerifiableError: there is no small copy that can be run.
         """
-
-    def conduct(self) -> Conduct | None:
-        """How the repository's own code behaved so far; ``None`` where none was run."""
-        return None
-
-    def close(self) -> None:  # noqa: B027 (most hold nothing)
-        """Give up what it holds; nothing is asked of it afterwards."""
 
 
 def missing_part(blueprint: Blueprint) -> Unchecked | None:

@@ -13,10 +13,23 @@ if TYPE_CHECKING:
 
 
 def subject_of(located: Located, options: Options) -> Subject:
-    """The model of a source.
+    """The model of a source: built, or as the repository's own code has it.
 
     Raises:
-        CodeNotRunError: only the repository's own code has the architecture, and it may not run.
+        CodeNotRunError: only the repository's own code has the architecture; it may not run, and cannot be read.
         NotBuiltError: there is no model to look at.
     """
+    if not located.is_custom or _is_exported(options.source.class_name):
+        return built(located, options)
+    if not options.source.trust_remote_code:
+        from archlint.as_read import as_read
+
+        return as_read(located, options)
     return built(located, options)
+
+
+def _is_exported(class_name: str | None) -> bool:
+    """Whether transformers has a model class of this name."""
+    from archlint.skeleton.classes import exported_class
+
+    return class_name is not None and exported_class(class_name) is not None

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from archlint import engine
+from archlint import engine, identity
 from archlint.core.catalog import Catalog
 from archlint.core.serial import to_json
 from archlint.identity import NAMELESS, locate
@@ -69,14 +69,34 @@ def test_another_scope_or_class_is_another_question(put: Put) -> None:
     assert len(keys) == 3
 
 
-def test_own_code_that_is_run_belongs_to_the_architecture(put: Put) -> None:
+def test_own_code_that_is_run_or_read_belongs_to_the_architecture(put: Put) -> None:
     source = put("own", model_type="own", auto_map={"AutoConfig": "own.Config", "AutoModelForCausalLM": "own.Model"})
     code = Path(source) / "own.py"
     code.write_text("ONE = 1\n", encoding="utf-8")
-    before, untrusted = architecture(source, trust=True), architecture(source)
+    run, read = architecture(source, trust=True), architecture(source)
+    assert run != read
     code.write_text("ONE = 2\n", encoding="utf-8")
-    assert architecture(source, trust=True) != before
-    assert architecture(source) == untrusted
+    assert architecture(source, trust=True) != run
+    assert architecture(source) != read
+
+
+def test_code_beside_a_type_that_transformers_has_is_nothing_to_it(put: Put) -> None:
+    source = put("known", auto_map={"AutoConfig": "own.Config", "AutoModelForCausalLM": "own.Model"})
+    before = architecture(source, trust=True)
+    (Path(source) / "own.py").write_text("ONE = 1\n", encoding="utf-8")
+    assert architecture(source, trust=True) == architecture(source) == before
+
+
+def test_what_no_repository_has_as_its_code_is_not_kept(put: Put, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = put("own", model_type="own", auto_map={"AutoConfig": "own.Config", "AutoModelForCausalLM": "own.Model"})
+    for number in range(4):
+        (Path(source) / f"own{number}.py").write_text("ONE = 1\n", encoding="utf-8")
+    assert architecture(source) is not None
+    monkeypatch.setattr(identity, "_MOST_FILES", 3)
+    assert architecture(source) is None
+    monkeypatch.setattr(identity, "_MOST_FILES", 1000)
+    monkeypatch.setattr(identity, "_MOST_BYTES", 30)
+    assert architecture(source) is None
 
 
 def test_code_of_another_repository_is_known_by_nothing_here(put: Put) -> None:

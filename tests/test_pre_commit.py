@@ -215,7 +215,9 @@ def test_own_code_is_run_only_where_that_is_allowed(repository: Repository) -> N
     repository.configure("archlint")
     done = repository.commit(broken())
     assert done.returncode == 1
-    assert "- exit code: 3" in done.stderr
+    assert "- exit code: 1" in done.stderr
+    assert "ARC303 tuple-output · 2 sites · static" in done.stderr
+    assert "not run: custom code" in done.stderr
     assert "read the code, then allow it: --trust-remote-code" in done.stderr
 
 

@@ -141,10 +141,11 @@ def source_options(section: str = "Where the model comes from") -> Callable[[F],
         option(
             "--trust-remote-code",
             is_flag=True,
-            help="Run the model's own Python code from the hub.",
+            help="Run the model's own Python code, contained.",
             section=section,
             setting=Setting.OF_SOURCE_ALONE,  # who says so of all says so of code that nobody has seen
         ),
+        here("--require-sandbox", is_flag=True, help="Run it only where nothing is open to it."),
     )
 
 
@@ -184,7 +185,7 @@ def source_settings(values: Mapping[str, Any]) -> SourceOptions:
     """The values of :func:`source_options`, among others."""
     from archlint.sources import SourceOptions
 
-    names = ("offline", "revision", "subfolder", "cache_dir", "class_name", "trust_remote_code")
+    names = ("offline", "revision", "subfolder", "cache_dir", "class_name", "trust_remote_code", "require_sandbox")
     return SourceOptions(**{name: values[name] for name in names})
 
 

@@ -17,7 +17,7 @@ from archlint.cli.progress import progress
 
 if TYPE_CHECKING:
     from archlint.engine import Options
-    from archlint.subject import Subject
+    from archlint.subject import Bench
     from archlint.surgery.patch import Patch
 
 _PATCH, _TRIAL = "The patch", "Its trial"
@@ -167,7 +167,7 @@ def _outcome(
         return _verified(found, made, text, notes)
 
 
-def _verified(found: Subject, made: Patch, text: str, notes: tuple[str, ...]) -> _Outcome:
+def _verified(found: Bench, made: Patch, text: str, notes: tuple[str, ...]) -> _Outcome:
     from archlint.report.surgery import verified
     from archlint.subject import NotVerifiableError
     from archlint.surgery.patch import PatchError

@@ -9,6 +9,7 @@ from functools import cached_property
 from math import prod
 
 from archlint.core.checkpoint import AdapterWeights
+from archlint.core.custom_code import Conduct, Reading
 from archlint.core.folding import fold, unfold
 from archlint.core.surgery import Effect, Way
 from archlint.core.training import Training
@@ -230,6 +231,8 @@ class Facts:
     custom_code: tuple[str, ...] = ()
     """What ``auto_map`` names, where the repository brings code of its own."""
     ran_custom_code: bool = False
+    reading: Reading | None = None
+    """What became of the repository's own code where it was read in place of being run: nothing of the model was."""
     peft_default: tuple[str, ...] | str | None = None
     """What the installed PEFT targets by itself for this model type; ``None`` where it has no default."""
 
@@ -293,6 +296,8 @@ class Blueprint:
     """What the trainers make of it; without trainers where it is checked for none."""
     operations: tuple[Operation, ...] = ()
     """What can be done about its wrappers after loading, and what that changes."""
+    conduct: Conduct | None = None
+    """How the repository's own code behaved; ``None`` where none was run."""
 
     @cached_property
     def by_path(self) -> Mapping[str, Site]:

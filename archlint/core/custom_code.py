@@ -48,3 +48,30 @@ class Conduct:
 
     containment: Containment
     remarks: tuple[Remark, ...] = ()
+
+    @property
+    def grave(self) -> tuple[Remark, ...]:
+        """What it did that loading a model has no use for."""
+        return tuple(remark for remark in self.remarks if remark.is_grave)
+
+
+@dataclass(frozen=True, slots=True)
+class OwnCode:
+    """What was done with the code of a model's own repository: it was read, or it was run."""
+
+    reading: Reading | None = None
+    conduct: Conduct | None = None
+
+    @property
+    def was_run(self) -> bool:
+        return self.conduct is not None
+
+    def __str__(self) -> str:
+        """What a reader of the report should know of it."""
+        if self.conduct is None:
+            gaps = len(self.reading.gaps) if self.reading is not None else 0
+            left = f"; {gaps} {'places' if gaps > 1 else 'place'} in it could not be read" if gaps else ""
+            return f"the repository's own code was read, and none of it run{left}"
+        containment = self.conduct.containment
+        left = f"; open to it: {containment.lack}" if containment.lack else ""
+        return f"the repository's own code was run, kept in by {', '.join(containment.layers)}{left}"

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from archlint.core.blueprint import ModelInfo, Scope
+from archlint.core.custom_code import OwnCode
 from archlint.core.finding import Finding, FoldedSites, LeftOut, Severity
 from archlint.core.suppression import Suppressed
 from archlint.core.training import Training, needed_together
@@ -109,6 +110,8 @@ class Report:
     modules: tuple[Part, ...] = ()
     """All of the model, by class and place."""
     unchecked: tuple[Unchecked, ...] = ()
+    own_code: OwnCode | None = None
+    """What was done with the repository's own code; ``None`` where there is none that is needed."""
     notes: tuple[str, ...] = ()
     """What the reader should know of how this came about, such as that a family's representative was taken."""
     seconds: float = 0.0

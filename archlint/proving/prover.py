@@ -85,10 +85,15 @@ class _AllNeededError(Exception):
 
 
 class Prover:
-    """Tries plans on the model of a blueprint."""
+    """Tries plans on the model of a blueprint.
 
-    def __init__(self, model: nn.Module, blueprint: Blueprint) -> None:
+    Args:
+        not_run: why the model is not to be run, where it is none that can be.
+    """
+
+    def __init__(self, model: nn.Module, blueprint: Blueprint, *, not_run: str = "") -> None:
         self._model = model
+        self._not_run = not_run
         self._blueprint = blueprint
         self._is_meta = all(parameter.is_meta for parameter in model.parameters())
         self._names = [name for name, _ in model.named_modules()]
@@ -104,11 +109,13 @@ class Prover:
 
     @cached_property
     def _runner(self) -> Runner:
-        return Runner(self._model, self._blueprint)
+        return Runner(self._model, self._blueprint, not_run=self._not_run)
 
     @cached_property
     def _small(self) -> Copy | None:
         """A small copy; the model must hold no adapters when this is first asked for."""
+        if self._not_run:
+            return None
         try:
             return Copy(self._model, self._blueprint)
         except NoSmallCopyError:
@@ -164,7 +171,9 @@ class Prover:
         if scope is self._blueprint.scope:
             return self
         if scope not in self._others:
-            self._others[scope] = Prover(self._model, dataclasses.replace(self._blueprint, scope=scope))
+            self._others[scope] = Prover(
+                self._model, dataclasses.replace(self._blueprint, scope=scope), not_run=self._not_run
+            )
         return self._others[scope]
 
     def try_plan(self, plan: Plan) -> Trial:

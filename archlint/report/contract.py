@@ -14,6 +14,7 @@ from typing import Any
 
 from archlint import __version__
 from archlint.core.blueprint import ModelInfo
+from archlint.core.custom_code import OwnCode
 from archlint.core.finding import Finding, FoldedSites, Remedy, Severity
 from archlint.core.folding import fold
 from archlint.core.report import Environment, Part, Report, Run
@@ -78,8 +79,20 @@ def _report(report: Report) -> dict[str, Any]:
         ],
         "modules": [_part(part) for part in report.modules],
         "unchecked": [{"what": unchecked.what, "why": unchecked.why} for unchecked in report.unchecked],
+        "own_code": None if report.own_code is None else _own_code(report.own_code),
         "notes": list(report.notes),
         "seconds": round(report.seconds, 3),
+    }
+
+
+def _own_code(code: OwnCode) -> dict[str, Any]:
+    conduct = code.conduct
+    return {
+        "treatment": "read" if conduct is None else "run",
+        "gaps": [] if code.reading is None else [dataclasses.asdict(gap) for gap in code.reading.gaps],
+        "containment": None if conduct is None else list(conduct.containment.layers),
+        "open": None if conduct is None else conduct.containment.lack or None,
+        "remarks": [] if conduct is None else [{"text": one.text, "grave": one.is_grave} for one in conduct.remarks],
     }
 
 

@@ -173,7 +173,8 @@ def _recipe(report: Report, environment: Environment) -> Iterator[RenderableType
     other = report.plan is not None and report.plan.plan.tuner != LORA
     yield Row(label, Text(f"{'with LoRA: ' if other else ''}{wording.injection(recipe, report.scope)}"))
     size = f" · {wording.magnitude(recipe.trainable)} trainable parameters" if recipe.trainable else ""
-    yield Row(Text(), Text(f"injected by peft {environment.peft}{size}", "dim"))
+    injected = "injected by" if report.own_code is None or report.own_code.was_run else "on the model as read by"
+    yield Row(Text(), Text(f"{injected} peft {environment.peft}{size}", "dim"))
     yield Row(Text(), Text(wording.execution(recipe), "dim" if recipe.is_sound else "yellow"))
     yield from _left_out(report)
     yield _BLANK

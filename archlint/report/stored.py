@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from archlint.core.blueprint import ModelInfo, Scope
+from archlint.core.custom_code import Conduct, Containment, Gap, OwnCode, Reading, Remark
 from archlint.core.finding import (
     Edit,
     Evidence,
@@ -120,9 +121,22 @@ def _report(given: Value) -> Report:
         stock=tuple(_trial(trial, trial["name"].text()) for trial in given["stock"].items()),
         modules=given.rows("modules", _part),
         unchecked=tuple(Unchecked(item["what"].text(), item["why"].text()) for item in given["unchecked"].items()),
+        own_code=given.get("own_code", lambda code: code.maybe(_own_code), None),
         notes=given.rows("notes", Value.text),
         seconds=given["seconds"].number(),
     )
+
+
+def _own_code(given: Value) -> OwnCode:
+    if given["treatment"].text() == "read":
+        return OwnCode(reading=Reading(given["gaps"].each(_gap)))
+    containment = Containment(given["containment"].each(Value.text), given["open"].maybe(Value.text) or "")
+    remarks = given["remarks"].each(lambda one: Remark(one["text"].text(), one["grave"].flag()))
+    return OwnCode(conduct=Conduct(containment, remarks))
+
+
+def _gap(given: Value) -> Gap:
+    return Gap(given["path"].text(), given["file"].text(), given["line"].integer(), given["why"].text())
 
 
 def _model(given: Value) -> ModelInfo:

@@ -66,16 +66,20 @@ class DepthNeededError(Exception):
 
 
 class Runner:
-    """Runs one model; it must hold no adapters when this is made."""
+    """Runs one model; it must hold no adapters when this is made.
 
-    def __init__(self, model: nn.Module, blueprint: Blueprint) -> None:
+    Args:
+        not_run: why it is not to be run at all, if so.
+    """
+
+    def __init__(self, model: nn.Module, blueprint: Blueprint, *, not_run: str = "") -> None:
         self._model = model
         self._blueprint = blueprint
         self._depth = Depth(model)
         self._paths = {id(module): path for path, module in model.named_modules()}
         self._batch: Batch | None = None
         self._cut = Cut.NONE
-        self.baseline = self._find_baseline()
+        self.baseline = Baseline(reason=not_run) if not_run else self._find_baseline()
 
     def run(self, adapted: Collection[str], dead: Dead) -> Run | None:
         """One training step of the model as it stands; ``None`` where it cannot be run.

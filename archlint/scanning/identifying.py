@@ -23,7 +23,7 @@ def usual() -> Identity:
 
 
 def _locate(entry: Entry, options: Options) -> Found | Report:
-    from archlint import engine
+    from archlint import engine, reporting
     from archlint.identity import locate
     from archlint.sources.source import SourceError
 
@@ -33,7 +33,7 @@ def _locate(entry: Entry, options: Options) -> Found | Report:
     try:
         located = locate(entry.source, options) if entry.config is None else _given(entry)
     except SourceError as error:
-        return engine.not_loaded(entry.source, error, options)
+        return reporting.not_loaded(entry.source, error, options)
     # an adapter's report is about its plan and its weights too
     key = None if located.adapter is not None else located.architecture(options)
     return Found(located, key, engine.kept(located, options))

@@ -1,4 +1,4 @@
-"""The code files that a configuration's ``auto_map`` names. They are found here, never run."""
+"""The code files that a configuration's ``auto_map`` names. They are found here, neither read nor run."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
+
+from archlint.sources.model_types import model_types
+from archlint.syntax import parsed
 
 _REFERENCE = re.compile(r"(?:(?P<repository>.+)--)?(?P<module>[\w-]+(?:\.[\w-]+)*)\.\w+")
 
@@ -36,6 +39,12 @@ def files(config: Mapping[str, Any]) -> tuple[CodeFile, ...]:
     return tuple(found)
 
 
+def is_needed(config: Mapping[str, Any]) -> bool:
+    """Whether ``auto_map`` names code, and transformers does not have the architecture itself."""
+    model_type = config.get("model_type")
+    return bool(config.get("auto_map")) and not (isinstance(model_type, str) and model_type in model_types())
+
+
 def folder(config: Mapping[str, Any], *candidates: Path) -> Path:
     """The first of ``candidates`` that holds a file which ``auto_map`` names, else the last one."""
     named = [code.file for code in files(config) if code.repository is None]
@@ -48,11 +57,8 @@ def relative_imports(source: str, file: str) -> Iterator[str]:
     ``from . import x`` gives ``x.py``, whether ``x`` is a module or a name of the package. Where ``source``
     is not Python there are none.
     """
-    try:
-        tree = ast.parse(source)
-    except (SyntaxError, ValueError):
-        return
-    for node in ast.walk(tree):
+    tree = parsed(source)
+    for node in () if tree is None else ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.level:
             parents = PurePosixPath(file).parents
             if node.level > len(parents):

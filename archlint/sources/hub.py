@@ -1,4 +1,4 @@
-"""Sources on the hub: the configuration and, where it is allowed, code files. Never weights.
+"""Sources on the hub: the configuration and, where an architecture is nowhere else, code files. Never weights.
 
 huggingface_hub retries for some twenty seconds where there is no network. So the first question is whether its
 host answers at all, the second a single request without retries, and only then its own download is asked.
@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from archlint import __version__
 from archlint.sources import custom_code, jsonfile
@@ -30,11 +30,16 @@ from archlint.sources.contents import (
 )
 from archlint.sources.source import SourceError, SourceOptions
 
+if TYPE_CHECKING:
+    from huggingface_hub import HfFileMetadata
+
 ANSWER_SECONDS = 4.0
 """How long the hub may take for one answer, unless HF_HUB_ETAG_TIMEOUT says otherwise."""
 TOTAL_SECONDS = 30.0
 """How long everything together may take, code files included."""
 _MOST_CODE_FILES = 100
+_LARGEST_CODE_FILE = 5_000_000
+"""Bytes; fifty times what the largest has."""
 _PLAIN_ID = re.compile(r"(?:[a-z0-9]+(?:[-._][a-z0-9]+)*/)?[a-z0-9]+(?:[-._][a-z0-9]+)*", re.ASCII | re.IGNORECASE)
 _ID_LENGTH = 96
 
@@ -102,7 +107,8 @@ def endpoint() -> str:
 def fetch(repository: str, options: SourceOptions) -> Download:
     """The configuration of ``repository`` at the revision of ``options``, asked from the hub.
 
-    With ``trust_remote_code`` the code files that it names are fetched as well.
+    Where nothing but the repository's own code has the architecture, the code files are fetched as well. What of them
+    cannot be had, without ``trust_remote_code``, is left to who reads them.
 
     Raises:
         HubError: the hub cannot be asked, or does not give it.
@@ -202,7 +208,7 @@ class _Client:
             try:
                 self._ask(repository)
                 download = self._config(repository)
-                if self.options.trust_remote_code:
+                if custom_code.is_needed(download.document.content):
                     self._code(repository, download)
             except RemoteEntryNotFoundError as error:
                 raise self._no_config(repository) from error
@@ -210,14 +216,18 @@ class _Client:
                 raise self._explained(error, repository) from error
         return download
 
-    def _ask(self, repository: str) -> None:
-        """One request, without retries, whether the configuration is there."""
+    def _metadata(self, repository: str, file: str, revision: str | None) -> HfFileMetadata:
+        """What the hub says of a file, asked once and without retries."""
         from huggingface_hub import get_hf_file_metadata, hf_hub_url
 
-        url = hf_hub_url(repository, _config_path(self.options), revision=self.options.revision, endpoint=self.address)
-        metadata = get_hf_file_metadata(
+        url = hf_hub_url(repository, file, revision=revision, endpoint=self.address)
+        return get_hf_file_metadata(
             url, timeout=self.seconds, endpoint=self.address, library_name="archlint", library_version=__version__
         )
+
+    def _ask(self, repository: str) -> None:
+        """Whether the configuration is there."""
+        metadata = self._metadata(repository, _config_path(self.options), self.options.revision)
         if metadata.commit_hash is None:
             raise HubError(
                 Failure.UNREACHABLE,
@@ -264,10 +274,14 @@ class _Client:
                 raise SourceError(f"the code of {repository} is spread over more than {_MOST_CODE_FILES} files")
             place, file, revision = pending.pop()
             try:
+                if (self._metadata(place, file, revision).size or 0) > _LARGEST_CODE_FILE:
+                    raise SourceError(f"the code of {repository}: {file} is larger than any code")
                 path = self._file(place, file, revision)
             except RemoteEntryNotFoundError:
                 continue  # an import of a name rather than a module; what is needed and missing shows when it is run
             except (_http().HTTPError, OSError, ValueError) as error:
+                if not self.options.trust_remote_code:
+                    continue
                 reason = self._explained(error, place)
                 raise SourceError(f"the code of {repository}: {reason.message}", reason.hint) from error
             source = Path(path).read_text(encoding="utf-8", errors="replace")

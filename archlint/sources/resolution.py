@@ -64,16 +64,17 @@ def _type(name: str, model_type: str) -> Source:
 
 
 def _repository(name: str, options: SourceOptions) -> Source:
-    if hub.is_commit(options.revision) and not options.trust_remote_code and (pinned := hub.cached(name, options)):
-        return _downloaded(name, "cache", pinned, options)  # a commit does not change: nothing to ask
+    pinned = hub.cached(name, options) if hub.is_commit(options.revision) else None
+    if pinned is not None and not custom_code.is_needed(pinned.document.content):
+        return _downloaded(name, "cache", pinned)  # a commit does not change: nothing to ask
     try:
-        return _downloaded(name, "hub", hub.fetch(name, options), options)
+        return _downloaded(name, "hub", hub.fetch(name, options))
     except HubError as error:
         problem = error
     if problem.failure is Failure.NO_REVISION:
         raise problem
     if problem.failure is not Failure.NO_CONFIG and (download := hub.cached(name, options)):
-        return _noted(_downloaded(name, "cache", download, options), f"{problem.summary}; the hub's cache was used")
+        return _noted(_downloaded(name, "cache", download), f"{problem.summary}; the hub's cache was used")
     if source := _bundled(name, options, problem):
         return source
     if problem.failure in (Failure.UNREACHABLE, Failure.NO_REPOSITORY):
@@ -86,7 +87,7 @@ def _repository(name: str, options: SourceOptions) -> Source:
     raise _not_found(name, options, problem)
 
 
-def _downloaded(name: str, origin: str, download: hub.Download, options: SourceOptions) -> Source:
+def _downloaded(name: str, origin: str, download: hub.Download) -> Source:
     config = download.document.content
     elsewhere = {code.repository for code in custom_code.files(config)} - {None, name}
     notes = [f"its code comes from another repository, {place}" for place in sorted(filter(None, elsewhere))]
@@ -96,7 +97,7 @@ def _downloaded(name: str, origin: str, download: hub.Download, options: SourceO
         origin=origin,
         config=config,
         revision=download.commit,
-        folder=download.folder if options.trust_remote_code else None,
+        folder=download.folder if custom_code.is_needed(config) else None,
         notes=tuple(jsonfile.remarks(download.document, CONFIG) + notes),
     )
 

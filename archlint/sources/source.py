@@ -21,7 +21,9 @@ class SourceOptions:
     cache_dir: Path | None = None
     """The hub cache to use; the usual one where it is ``None``."""
     trust_remote_code: bool = False
-    """Fetch the code files that ``auto_map`` names. Nothing is run here."""
+    """Run the repository's own code where nothing else has the architecture; nothing is run here."""
+    require_sandbox: bool = False
+    """Run it only where files, network and processes are closed to it."""
     class_name: str | None = None
     """The class to build, where the user names it: the configuration may then lack ``model_type``."""
 
@@ -41,7 +43,7 @@ class Source:
     revision: str | None = None
     """The commit where it is known, else the revision that was asked for."""
     folder: Path | None = None
-    """Where the code files that ``auto_map`` names lie, where they are at hand."""
+    """Where the code files that ``auto_map`` names lie, where they are needed and at hand."""
     family: tuple[str, ...] = ()
     """Other members, where a family's representative was taken."""
     notes: tuple[str, ...] = ()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import io
 import re
 import tokenize
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from archlint.core.blueprint import Blueprint
 from archlint.core.finding import Location
+from archlint.syntax import parsed
 
 _OURS = re.compile(r"#\s*archlint\s*:\s*(.*?)(?=\s#\s|$)", re.IGNORECASE | re.MULTILINE)
 """What is said to archlint: up to the end of the comment, or to what is said to another tool."""
@@ -58,10 +58,11 @@ def comments(file: str, text: str) -> Iterator[Comment]:
     """
     if _OURS.search(text) is None:
         return
+    if parsed(text) is None:
+        return
     try:
-        ast.parse(text)
         tokens = list(tokenize.generate_tokens(io.StringIO(text, newline=None).readline))
-    except (SyntaxError, ValueError, tokenize.TokenError, RecursionError, MemoryError):
+    except (SyntaxError, ValueError, tokenize.TokenError):
         return
     found = {token.start[0]: token for token in tokens if token.type == tokenize.COMMENT}
     at = {line: statement for statement in _statements(tokens) for line in statement.lines(found)}

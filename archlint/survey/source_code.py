@@ -18,7 +18,10 @@ from functools import cached_property
 from pathlib import Path
 
 from archlint.skeleton.copies import original
+from archlint.syntax import parsed
 
+WRITTEN = "__archlint_source__"
+"""An attribute of a class that has no module: the file and the line of its statement."""
 _SPLITS = frozenset({"chunk", "split", "tensor_split", "unbind"})
 
 
@@ -87,10 +90,7 @@ class ClassCode:
 
     @cached_property
     def _tree(self) -> ast.Module | None:
-        try:
-            return ast.parse(self.text)
-        except SyntaxError:
-            return None
+        return parsed(self.text)
 
     @cached_property
     def _methods(self) -> list[ast.FunctionDef]:
@@ -157,15 +157,22 @@ def _source_of(cls: type) -> tuple[str, int, str] | None:
 
     A regular expression finds the statement: :func:`inspect.getsource` parses the whole module for each class.
     """
+    written = cls.__dict__.get(WRITTEN)  # of a class that stands in for one that was read, and has no module
+    if written is not None:
+        return _statement(*written)
     module = sys.modules.get(cls.__module__)
     file = getattr(module, "__file__", None)
     if file is None:
         return None
     starts = _class_lines(file)
     line = starts.get(cls.__qualname__.rpartition(".")[2])
-    if line is None:
-        return None
+    return None if line is None else _statement(file, line)
+
+
+def _statement(file: str, line: int) -> tuple[str, int, str] | None:
     lines = linecache.getlines(file)
+    if not 0 < line <= len(lines):
+        return None
     indent = len(lines[line - 1]) - len(lines[line - 1].lstrip())
     body = [lines[line - 1][indent:]]
     for text in lines[line:]:

@@ -63,6 +63,8 @@ class CannotRun(Rule):
     @staticmethod
     def lack(blueprint: Blueprint, recipe: Trial | None = None) -> Unchecked | None:
         """What a report has to say of plans that were not run; ``None`` where all were, or nothing was to be run."""
+        if blueprint.facts.reading is not None:  # of which nothing could have been run
+            return None
         baseline = blueprint.baseline
         trials = [*blueprint.trials, *([recipe] if recipe is not None else [])]
         untold = next((trial for trial in trials if trial.not_run), None)

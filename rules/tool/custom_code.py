@@ -16,7 +16,8 @@ class CustomCode(Rule):
     ## What it does
     Looks at `auto_map` in config.json. Where the installed transformers has the model type itself, its own class
     is checked and the repository's code is not run. Where it has not, the code is run only with
-    `--trust-remote-code`; without that nothing is checked.
+    `--trust-remote-code`, in a process that is kept from all else. Without that it is read: the model that its text
+    describes is judged, with what PEFT makes of it, and nothing of it is run.
 
     ## Why it matters
     Code of a repository can do anything on the machine that loads it. And the class that is trained may differ
@@ -38,9 +39,9 @@ class CustomCode(Rule):
 
     says
 
-        my-model: warning ARC901 custom-code: model type 'own' exists only as the repository's own code (own.Config, …
+        my-model: warning ARC901 custom-code: not run: custom code (own.Config, own.Model); …
 
-    and with `--trust-remote-code` the code is run and its model checked.
+    beside what was read, and with `--trust-remote-code` the code is run and its model checked.
     """
 
     code = "ARC901"
@@ -50,7 +51,9 @@ class CustomCode(Rule):
 
     def check(self, blueprint: Blueprint) -> Iterable[Finding]:
         facts = blueprint.facts
-        if facts.ran_custom_code:
+        if facts.reading is not None:
+            yield self._unchecked(self.not_run(facts.custom_code))
+        elif facts.ran_custom_code:
             yield self.finding(
                 f"{blueprint.model.class_name} is the repository's own code, which was run to build it",
                 severity=Severity.INFO,
@@ -63,8 +66,16 @@ class CustomCode(Rule):
                 remedies=[Remedy("setting", "load the model for training without trust_remote_code")],
             )
 
-    def not_run(self, error: Exception) -> tuple[Finding, Unchecked]:
-        """What to report where only code that was not run would have built the model."""
+    @staticmethod
+    def not_run(references: Iterable[str]) -> str:
+        """What is said of a model whose code, at ``references``, was read and not run."""
+        return f"not run: custom code ({', '.join(dict.fromkeys(references))}); its text was read"
+
+    def not_read(self, error: Exception) -> tuple[Finding, Unchecked]:
+        """What to report where only code would have built the model that was not run, and could not be read."""
         reason = " ".join(str(error).split())
+        return self._unchecked(reason), Unchecked("model", reason)
+
+    def _unchecked(self, reason: str) -> Finding:
         remedy = Remedy("setting", "read the code, then allow it: --trust-remote-code")
-        return self.finding(reason, remedies=[remedy], unchecked=True), Unchecked("model", reason)
+        return self.finding(reason, remedies=[remedy], unchecked=True)

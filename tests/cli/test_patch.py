@@ -15,7 +15,7 @@ from archlint.core.blueprint import Blueprint, Kind, ModelInfo, Operation, Role,
 from archlint.core.report import Report, Unchecked
 from archlint.core.safety import Safety
 from archlint.core.surgery import Difference, Effect, Step, Way
-from archlint.subject import NotVerifiableError, Subject
+from archlint.subject import Bench, NotVerifiableError
 from archlint.surgery.patch import Patch, PatchError
 
 from .conftest import Call
@@ -35,7 +35,7 @@ OPERATIONS = (
 )
 
 
-class Answering(Subject):
+class Answering(Bench):
     """One that answers at once, by the source's name."""
 
     def __init__(self, name: str) -> None:
@@ -71,7 +71,7 @@ class Engine:
         self.calls: list[tuple[str, Any]] = []
 
     @contextlib.contextmanager
-    def opening(self, source: str, options: Any) -> Iterator[Subject | Report]:
+    def opening(self, source: str, options: Any) -> Iterator[Bench | Report]:
         self.calls.append((source, options))
         options.progress("building")
         if source == "gone":

@@ -30,6 +30,22 @@ each_rule = pytest.mark.parametrize("rule", RULES.values(), ids=lambda rule: rul
 written = pytest.mark.skipif(not FOLDER.is_dir(), reason="the documents are not installed")
 
 
+OWN = """
+from torch import nn
+from transformers import PretrainedConfig, PreTrainedModel
+
+class Config(PretrainedConfig):
+    model_type = "own"
+
+class Model(PreTrainedModel):
+    config_class = Config
+
+    def __init__(self, config):
+        super().__init__(config)
+        self.q_proj = nn.Linear(8, 8)
+"""
+
+
 @written
 def test_there_is_a_page_for_each_rule_and_no_other() -> None:
     assert {file.name for file in FOLDER.iterdir()} == set(PAGES)
@@ -86,7 +102,7 @@ def test_the_example_of_what_cannot_be_loaded(output: Callable[[str], str]) -> N
 def test_the_example_of_custom_code(output: Callable[[str], str], tmp_path: Path) -> None:
     config, command, line = blocks(RULES["ARC901"])
     (tmp_path / "my-model").mkdir()
-    (tmp_path / "my-model" / "own.py").touch()
+    (tmp_path / "my-model" / "own.py").write_text(OWN)
     (tmp_path / "my-model" / "config.json").write_text(config)
     assert said(output(command), line)
 

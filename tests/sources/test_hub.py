@@ -20,7 +20,7 @@ from archlint.sources import Source, SourceError, SourceOptions, hub, network, r
 CONFIG = {"model_type": "llama", "hidden_size": 64}
 COMMIT = "c0ffee" + "0" * 34
 BUNDLED = "google/gemma-2-2b"
-CODE = {
+CODE: dict[str, Any] = {
     "config.json": {"auto_map": {"AutoConfig": "configuration.Config", "AutoModel": "modeling.Model"}},
     "configuration.py": "class Config: ...",
     "modeling.py": "from .layers import Norm\nfrom .configuration import Config\nfrom . import layers",
@@ -96,15 +96,21 @@ class TestFound:
 
 
 class TestCode:
-    def test_it_is_left_alone_unless_it_is_trusted(self, stub_hub: Any, options: SourceOptions) -> None:
-        stub_hub.put("org/custom", CODE)
-        source = resolve("org/custom", options)
+    @pytest.mark.parametrize("trusted", [False, True])
+    def test_it_is_left_alone_where_transformers_has_the_type(
+        self, stub_hub: Any, options: SourceOptions, trusted: bool
+    ) -> None:
+        stub_hub.put("org/custom", {**CODE, "config.json": {**CODE["config.json"], "model_type": "llama"}})
+        source = resolve("org/custom", replace(options, trust_remote_code=trusted))
         assert source.folder is None
         assert stub_hub.fetched == ["config.json"]
 
-    def test_what_auto_map_names_and_imports_is_fetched(self, stub_hub: Any, options: SourceOptions) -> None:
+    @pytest.mark.parametrize("trusted", [False, True])
+    def test_what_auto_map_names_and_imports_is_fetched(
+        self, stub_hub: Any, options: SourceOptions, trusted: bool
+    ) -> None:
         stub_hub.put("org/custom", CODE)
-        source = resolve("org/custom", replace(options, trust_remote_code=True))
+        source = resolve("org/custom", replace(options, trust_remote_code=trusted))
         assert sorted(stub_hub.fetched) == ["config.json", "configuration.py", "layers.py", "modeling.py"]
         assert source.folder is not None
         assert (source.folder / "modeling.py").read_text() == CODE["modeling.py"]
@@ -134,6 +140,7 @@ class TestCode:
         stub_hub.add("org/model", config__json={"auto_map": {"AutoModel": reference}})
         stub_hub.gated.add("org/gated")
         assert refusal("org/model", replace(options, trust_remote_code=True)).startswith(message)
+        assert resolve("org/model", options).origin == "hub"  # what is not to be run need not be there
 
     @pytest.mark.parametrize("reference", ["missing.Model", "../../modeling.Model"])
     def test_a_named_file_that_is_not_there_is_left_to_who_needs_it(
@@ -142,6 +149,12 @@ class TestCode:
         stub_hub.add("org/model", config__json={"model_type": "own", "auto_map": {"AutoModel": reference}})
         assert resolve("org/model", replace(options, trust_remote_code=True)).origin == "hub"
         assert stub_hub.fetched == ["config.json"]
+
+    def test_a_huge_file_of_code_is_not_fetched(self, stub_hub: Any, options: SourceOptions, monkeypatch: Any) -> None:
+        monkeypatch.setattr(hub, "_LARGEST_CODE_FILE", 60)
+        stub_hub.put("org/custom", {**CODE, "modeling.py": CODE["modeling.py"] + "#" * 60})
+        assert "modeling.py is larger than any code" in refusal("org/custom", options)
+        assert "modeling.py" not in stub_hub.fetched
 
     def test_code_without_end_is_refused(self, stub_hub: Any, options: SourceOptions, monkeypatch: Any) -> None:
         monkeypatch.setattr(hub, "_MOST_CODE_FILES", 3)

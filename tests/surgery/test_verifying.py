@@ -17,7 +17,7 @@ from archlint.core.safety import Safety
 from archlint.core.surgery import Step, Way
 from archlint.engine import Options, opening
 from archlint.sources import SourceOptions
-from archlint.subject import NotVerifiableError, Subject
+from archlint.subject import Bench, NotVerifiableError
 from archlint.surgery.patch import Patch, PatchError
 
 WIDTH = 64
@@ -168,7 +168,7 @@ def config(**sizes: int) -> PretrainedConfig:
 def trial(text: str, model: type[Tiny] = Tiny) -> dict[str, Step]:
     """The steps of a file of somebody's own, by name."""
     with opening(model(config()), Options(prove=False)) as found:
-        assert isinstance(found, Subject)
+        assert isinstance(found, Bench)
         return {step.name: step for step in found.verify(Patch(text, "mine.py"))}
 
 
@@ -195,7 +195,7 @@ def test_the_model_stays_as_it_is() -> None:
     kept = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     state = torch.get_rng_state()
     with opening(model, Options(prove=False)) as found:
-        assert isinstance(found, Subject)
+        assert isinstance(found, Bench)
         found.verify(Patch(GOOD))
 
     assert [(name, id(module)) for name, module in model.named_modules()] == before
@@ -381,7 +381,7 @@ def test_a_model_without_a_small_copy_cannot_be_tried() -> None:
     model = Tiny(config())
     del model.config
     with opening(model, Options(prove=False)) as found:
-        assert isinstance(found, Subject)
+        assert isinstance(found, Bench)
         with pytest.raises(NotVerifiableError, match="no config"):
             found.verify(Patch(GOOD))
 
@@ -390,7 +390,7 @@ def own(source: str | nn.Module, way: Way) -> list[Step]:
     """The steps of archlint's own patch."""
     options = Options(prove=False, source=SourceOptions(offline=True))
     with opening(source, options) as found:
-        assert isinstance(found, Subject)
+        assert isinstance(found, Bench)
         patch = found.patch(way)
         assert patch is not None
         return found.verify(patch)

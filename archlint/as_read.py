@@ -1,0 +1,88 @@
+"""The model of a repository's own code, as its text has it: nothing of the code is run."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from archlint.core.blueprint import Blueprint, Operation, Scope
+from archlint.core.custom_code import Gap, Reading
+from archlint.core.training import Trained, Training
+from archlint.core.trial import Baseline, Plan, Trial
+from archlint.subject import CodeNotRunError, Subject
+
+if TYPE_CHECKING:
+    from archlint.core.checkpoint import AdapterWeights
+    from archlint.identity import Located
+    from archlint.options import Options
+    from archlint.proving import Prover
+    from archlint.published import PublishedAdapter
+
+NOT_RUN = "not run: custom code"
+"""What is said of all that only a run would show."""
+
+
+@dataclass
+class AsRead(Subject):
+    """A model whose classes stand in for those of the code: PEFT can be tried on it, and it cannot be run."""
+
+    blueprint: Blueprint
+    _prover: Prover
+    notes: tuple[str, ...] = ()
+
+    def baseline(self, scope: Scope) -> Baseline:
+        return self._prover.scoped(scope).baseline
+
+    def try_plan(self, plan: Plan, scope: Scope) -> Trial:
+        return self._prover.scoped(scope).try_plan(plan)
+
+    def training(self) -> Training:
+        return Training()
+
+    def operations(self) -> tuple[Operation, ...]:
+        return ()
+
+    def trained(self, trial: Trial, arguments: Mapping[str, Any]) -> Trained:
+        return Trained(reason=NOT_RUN)
+
+    def weights(self, adapter: PublishedAdapter) -> AdapterWeights:
+        from archlint.proving.loading import load
+
+        assert adapter.shapes is not None  # the caller looked
+        return load(self._prover.model, adapter.settings, adapter.shapes, adapter.file)
+
+
+def as_read(located: Located, options: Options) -> AsRead:
+    """What the code of a source says that its model is.
+
+    Raises:
+        CodeNotRunError: there is no code at hand, or it cannot be read.
+    """
+    from archlint import published
+    from archlint.proving import Prover
+    from archlint.reading import ReadingError, read
+    from archlint.survey import survey
+
+    references = tuple(dict.fromkeys(map(str, (located.config.get("auto_map") or {}).values())))
+    reason = (
+        f"{NOT_RUN}: model type {located.config.get('model_type')!r} exists only as the repository's own "
+        f"({', '.join(references)}); to run it, pass --trust-remote-code"
+    )
+    config = dict(located.config)
+    if options.rewards:
+        config = published.with_labels(config, 1)  # as the trainer loads it
+    if located.source.folder is None:
+        raise CodeNotRunError(reason)
+    options.progress("reading the repository's own code")
+    try:
+        found = read(config, located.source.folder, options.source.class_name)
+    except ReadingError as error:
+        raise CodeNotRunError(f"{reason}; nor could it be read: {error}") from error
+    options.progress("taking the census")
+    blueprint = survey(found.skeleton, located.info, options.scope)
+    gaps = tuple(Gap(gap.path, gap.file, gap.line, gap.why) for gap in found.gaps)
+    facts = dataclasses.replace(blueprint.facts, custom_code=references, ran_custom_code=False, reading=Reading(gaps))
+    blueprint = dataclasses.replace(blueprint, facts=facts)
+    return AsRead(blueprint, Prover(found.skeleton.model, blueprint, not_run=NOT_RUN))
