@@ -60,7 +60,7 @@ def as_read(located: Located, options: Options) -> AsRead:
     Raises:
         CodeNotRunError: there is no code at hand, or it cannot be read.
     """
-    from archlint import published
+    from archlint.building import wanted
     from archlint.proving import Prover
     from archlint.reading import ReadingError, read
     from archlint.survey import survey
@@ -70,14 +70,12 @@ def as_read(located: Located, options: Options) -> AsRead:
         f"{NOT_RUN}: model type {located.config.get('model_type')!r} exists only as the repository's own "
         f"({', '.join(references)}); to run it, pass --trust-remote-code"
     )
-    config = dict(located.config)
-    if options.rewards:
-        config = published.with_labels(config, 1)  # as the trainer loads it
+    config, class_name = wanted(located, options)
     if located.source.folder is None:
         raise CodeNotRunError(reason)
     options.progress("reading the repository's own code")
     try:
-        found = read(config, located.source.folder, options.source.class_name)
+        found = read(config, located.source.folder, class_name)
     except ReadingError as error:
         raise CodeNotRunError(f"{reason}; nor could it be read: {error}") from error
     options.progress("taking the census")

@@ -109,18 +109,10 @@ def built(located: Located, options: Options) -> Built:
         CodeNotRunError: only the repository's own code has the architecture, and it may not run.
         NotBuiltError: the model cannot be built.
     """
-    from archlint import published
     from archlint.skeleton import SkeletonError, build
     from archlint.skeleton.build import CustomCodeError
-    from archlint.skeleton.classes import class_for_task
 
-    config, class_name = dict(located.config), options.source.class_name
-    if located.adapter is not None:
-        class_name = class_name or class_for_task(config, located.adapter.task)
-        config = config if class_name is None else located.adapter.with_head(config)
-    elif options.rewards:
-        class_name = class_name or class_for_task(config, "SEQ_CLS")
-        config = published.with_labels(config, 1)  # as the trainer loads it
+    config, class_name = wanted(located, options)
     options.progress("building the model on the meta device")
     try:
         skeleton = build(
@@ -136,6 +128,21 @@ def built(located: Located, options: Options) -> Built:
         failed.is_lasting = not isinstance(error.__cause__, (OSError, MemoryError))
         raise failed from error
     return surveyed(skeleton, located.info, options)
+
+
+def wanted(located: Located, options: Options) -> tuple[dict[str, Any], str | None]:
+    """The configuration to build, and the class where it is not the config's own choice."""
+    from archlint import published
+    from archlint.skeleton.classes import class_for_task
+
+    config, class_name = dict(located.config), options.source.class_name
+    if located.adapter is not None:
+        class_name = class_name or class_for_task(config, located.adapter.task)
+        config = config if class_name is None else located.adapter.with_head(config)
+    elif options.rewards:
+        class_name = class_name or class_for_task(config, "SEQ_CLS")
+        config = published.with_labels(config, 1)  # as the trainer loads it
+    return config, class_name
 
 
 def live(model: nn.Module, options: Options) -> Built:

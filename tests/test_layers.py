@@ -51,7 +51,7 @@ KNOWS = {
     "subject": "core published surgery",
     "building": "core identity options proving published running skeleton subject surgery survey training versions",
     "reading": "core deadline skeleton sources survey",
-    "as_read": "core identity options proving published reading subject survey",
+    "as_read": "building core identity options proving published reading subject survey",
     "containment": "core building identity options subject surgery",
     "subjects": "as_read building containment identity options skeleton subject",
     "evidence": "core deadline plans proving published subject",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -70,7 +70,7 @@ def build(
                 parsed = _parse(plain, class_name)
                 cls: type[Any] = model_class(parsed, class_name)
             else:
-                parsed, cls = _custom(plain, references, code, trust_remote_code)
+                parsed, cls = _custom(plain, references, code, trust_remote_code, class_name)
             parsed = _part_for(cls, parsed)
             _unquantized(parsed)
             with bounded_build(), init_empty_weights(include_buffers=True):
@@ -186,7 +186,7 @@ def _unquantized(config: PretrainedConfig) -> None:
 
 
 def _custom(
-    config: Mapping[str, Any], references: Mapping[str, str], code: Path | None, trusted: bool
+    config: Mapping[str, Any], references: Mapping[str, str], code: Path | None, trusted: bool, wanted: str | None
 ) -> tuple[PretrainedConfig, type[Any]]:
     if not trusted:
         raise CustomCodeError(
@@ -197,13 +197,29 @@ def _custom(
         raise CustomCodeError("the repository's own code is not here: give its folder or its hub id as the source")
     if "AutoConfig" not in references:
         raise SkeletonError("the config's auto_map names no AutoConfig")
+    reference = _model(references, wanted, config.get("architectures") or ())
     config_class: Any = _imported(references["AutoConfig"], code)
-    tasks = [name for name in references if name.startswith("AutoModel")]
-    if not tasks:
-        raise SkeletonError("the config's auto_map names no model class")
-    task = next((name for name in tasks if name != "AutoModel"), tasks[0])
-    model = _imported(references[task], code)
+    from transformers.models.auto.auto_factory import add_generation_mixin_to_remote_model
+
+    model = add_generation_mixin_to_remote_model(_imported(reference, code))  # as Auto classes do
     return config_class.from_dict(dict(config)), model
+
+
+def _model(references: Mapping[str, str], wanted: str | None, published: Collection[str]) -> str:
+    """Which of the ``references`` of an ``auto_map`` is to be built.
+
+    The class that is ``wanted``, else one of the ``architectures`` that were ``published``, else one with a task.
+    """
+    models = {auto: reference for auto, reference in references.items() if auto.startswith("AutoModel")}
+    if not models:
+        raise SkeletonError("the config's auto_map names no model class")
+    by_class = {reference.rpartition(".")[2]: reference for reference in models.values()}
+    if wanted is not None:
+        if wanted not in by_class:
+            raise SkeletonError(f"the config's auto_map names no class {wanted!r}; it names {', '.join(by_class)}")
+        return by_class[wanted]
+    first = [reference for name, reference in by_class.items() if name in published]
+    return [*first, *(models[auto] for auto in sorted(models, key="AutoModel".__eq__))][0]
 
 
 def _imported(reference: str, code: Path) -> type[Any]:

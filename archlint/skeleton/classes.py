@@ -27,6 +27,14 @@ listed for both as well, so sequence-to-sequence comes first where the config sa
 """
 
 
+_AUTO_CLASS_OF_TASK = {
+    "SEQ_CLS": "AutoModelForSequenceClassification",
+    "TOKEN_CLS": "AutoModelForTokenClassification",
+    "QUESTION_ANS": "AutoModelForQuestionAnswering",
+}
+"""What loads a model with a new head, by PEFT's ``task_type``."""
+
+
 def model_class(config: PretrainedConfig, wanted: str | None = None) -> type[PreTrainedModel]:
     """The class to build for ``config``: ``wanted``, else its ``architectures``, else what the Auto classes say.
 
@@ -77,7 +85,12 @@ def class_for_task(config: Mapping[str, Any], task: str) -> str | None:
         "TOKEN_CLS": auto.MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING_NAMES,
         "QUESTION_ANS": auto.MODEL_FOR_QUESTION_ANSWERING_MAPPING_NAMES,
     }
-    found = listed[task].get(str(config.get("model_type"))) if task in listed else None
+    if task not in listed:
+        return None
+    found = listed[task].get(str(config.get("model_type")))
+    if found is None and not known_type(config.get("model_type")):
+        own = custom_references(config).get(_AUTO_CLASS_OF_TASK[task])
+        return None if own is None else own.rpartition(".")[2]
     return found if isinstance(found, str) else None
 
 

@@ -188,7 +188,7 @@ class _Census:
 
 def _bypassed(module: nn.Module) -> frozenset[str]:
     """Names of the linear layers in ``module`` whose weight it reads without ever calling them."""
-    if isinstance(module, nn.MultiheadAttention):
+    if type(module).forward is nn.MultiheadAttention.forward:
         return frozenset({"out_proj"})
     names = bypassed_children(type(module))
     return frozenset(

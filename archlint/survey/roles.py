@@ -31,6 +31,8 @@ _INPUTS = {
     "input_values": Role.AUDIO,
 }
 _TOWERS = (Role.VISION, Role.AUDIO)
+_COLOURS = 3
+"""Channels of an image."""
 
 
 class Roles:
@@ -90,13 +92,17 @@ class Roles:
             path = self._encoder(modality)
             if path and not any(part in marks for part in _lineage(path)):
                 marks[path] = role
+        if not any(role in _TOWERS for role in marks.values()):
+            marks.update(dict.fromkeys(self._patching(), Role.VISION))
         if set(marks.values()) == {Role.TEXT} and _declared(self._model) in (None, Role.TEXT):
             return {}  # a language model in several pieces
         return marks
 
     def _holds_tower(self, path: str, parts: Mapping[int, Role]) -> bool:
         inside = (module for inner, module in self._submodels.items() if inner.startswith(f"{path}."))
-        return any(parts.get(id(getattr(module, "config", None))) in _TOWERS for module in inside)
+        return any(
+            (parts.get(id(getattr(module, "config", None))) or _declared(module)) in _TOWERS for module in inside
+        )
 
     def _encoder(self, modality: str) -> str | None:
         """Where transformers' own look-up finds a modality's encoder that declares nothing itself."""
@@ -105,6 +111,25 @@ class Roles:
             if found is not self._model and not _is_pretrained(found):
                 return next((path for path, module in self._modules.items() if module is found), None)
         return None
+
+    def _patching(self) -> Iterator[str]:
+        """The largest parts beside the token embeddings that begin with a convolution of colours.
+
+        That is what a tower is that nothing declares: a plain module, as repositories' own code has it.
+        """
+        if not self._embeds_tokens():
+            return
+        shared = {
+            part
+            for path, module in self._modules.items()
+            if isinstance(module, nn.Embedding)
+            for part in _lineage(path)
+        }
+        for path, module in self._modules.items():
+            if isinstance(module, (nn.Conv2d, nn.Conv3d)) and module.in_channels == _COLOURS:
+                tower = next((part for part in reversed(list(_lineage(path))) if part not in shared), None)
+                if tower is not None and tower != path:
+                    yield tower
 
     def _find_heads(self) -> Iterator[str]:
         for path, module in self._submodels.items():

@@ -281,6 +281,7 @@ def _children_used(method: ast.FunctionDef) -> Iterator[str]:
 
 def _split_children(method: ast.FunctionDef, methods: frozenset[str]) -> Iterator[str]:
     outputs: dict[str, str] = {}
+    taken_out: dict[str, set[int]] = {}  # of a child's output, which parts of its first dimension: qkv[0], qkv[1]
     for node in _in_order(method):
         if isinstance(node, ast.Assign):
             child = _origin(node.value, outputs)
@@ -297,8 +298,12 @@ def _split_children(method: ast.FunctionDef, methods: frozenset[str]) -> Iterato
             is_function = isinstance(node.func.value, ast.Name) and node.func.value.id == "torch"
             if node.func.attr == "unbind" or not _along_first(node, 2 if is_function else 1):
                 yield from _known(_origin(node.args[0] if is_function and node.args else node.func.value, outputs))
-        elif isinstance(node, ast.Subscript) and _slices_last_dimension(node.slice):
-            yield from _known(outputs.get(node.value.id) if isinstance(node.value, ast.Name) else None)
+        elif isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name) and node.value.id in outputs:
+            child = outputs[node.value.id]
+            if isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, int):
+                taken_out.setdefault(child, set()).add(node.slice.value)
+            if _slices_feature_dimension(node.slice) or len(taken_out.get(child, ())) > 1:
+                yield child
 
 
 def _in_order(method: ast.FunctionDef) -> list[ast.Assign | ast.Call | ast.Subscript]:
@@ -333,19 +338,26 @@ def _origin(node: ast.AST, outputs: dict[str, str]) -> str | None:
     while isinstance(node, ast.Call):
         if (name := _own_attribute(node.func)) is not None:
             return name
-        if not isinstance(node.func, ast.Attribute):
+        if not isinstance(node.func, ast.Attribute) or node.func.attr in _DESCRIPTIONS:
             return None
         node = node.func.value
     return outputs.get(node.id) if isinstance(node, ast.Name) else None
 
 
-def _slices_last_dimension(index: ast.AST) -> bool:
-    return (
-        isinstance(index, ast.Tuple)
-        and len(index.elts) > 1
-        and isinstance(index.elts[-1], ast.Slice)
-        and (index.elts[-1].lower is not None or index.elts[-1].upper is not None)
-        and any(isinstance(part, ast.Constant) and part.value is Ellipsis for part in index.elts)
+def _slices_feature_dimension(index: ast.AST) -> bool:
+    """Whether ``index`` takes a part of the last dimension, ``[..., :4]``, or of heads before it, ``[..., :n, :]``.
+
+    Constants in that place count tokens: ``[..., :-1, :]`` is all but the last.
+    """
+    if not isinstance(index, ast.Tuple):
+        return False
+    dots = [place for place, part in enumerate(index.elts) if isinstance(part, ast.Constant) and part.value is Ellipsis]
+    if not dots or dots[0] == len(index.elts) - 1:
+        return False
+    *before, last = index.elts[dots[0] + 1 :]
+    bounds = [bound for part in before if isinstance(part, ast.Slice) for bound in (part.lower, part.upper)]
+    return (isinstance(last, ast.Slice) and (last.lower or last.upper) is not None) or any(
+        isinstance(part, (ast.Name, ast.Attribute)) for bound in bounds if bound is not None for part in ast.walk(bound)
     )
 
 

@@ -6,6 +6,7 @@ import contextlib
 import copy
 import inspect
 import itertools
+import json
 import socket
 import subprocess
 import sys
@@ -27,6 +28,7 @@ from archlint.skeleton.copies import original
 from archlint.skeleton.limits import BuildTooLargeError, bounded_build
 from archlint.sources import SourceError
 from archlint.sources.sanity import check_sizes
+from tests.fixtures.repositories import FOLDER
 
 SMALL = {"model_type": "llama", "num_hidden_layers": 2, "hidden_size": 64, "intermediate_size": 64, "vocab_size": 100}
 
@@ -190,6 +192,25 @@ class TestCustomCode:
         assert original(str(copied)) == str(repository / "modeling_own.py"), "people are told of their own file"
         for other in (copied.with_name("gone.py"), Path(__file__)):
             assert original(str(other)) == str(other)
+
+    def test_is_built_in_the_class_that_is_asked_for(self, modules: Path) -> None:
+        code = FOLDER / "internlm2_like"
+        config = json.loads((code / "config.json").read_text(encoding="utf-8"))
+        config["auto_map"] = dict(reversed(config["auto_map"].items()))
+        for wanted in ("InternLM2ForSequenceClassification", "InternLM2ForCausalLM"):
+            model = built(config, class_name=wanted, code=code, trust_remote_code=True).model
+            assert type(model).__name__ == wanted
+        model = built(config, code=code, trust_remote_code=True).model
+        assert type(model).__name__ == config["architectures"][0], "whatever auto_map names first"
+        with pytest.raises(SkeletonError, match="names no class 'Missing'; it names InternLM2"):
+            built(config, class_name="Missing", code=code, trust_remote_code=True)
+
+    def test_generates_as_what_the_auto_classes_load_does(self, modules: Path) -> None:
+        code = FOLDER / "chatglm_like"
+        config = json.loads((code / "config.json").read_text(encoding="utf-8"))
+        model = built(config, code=code, trust_remote_code=True).model
+        assert model.can_generate()
+        assert model.generation_config is not None
 
     def test_is_not_needed_where_transformers_has_the_type(self) -> None:
         skeleton = built({**SMALL, "auto_map": {"AutoModelForCausalLM": "modeling_llama.LlamaForCausalLM"}})

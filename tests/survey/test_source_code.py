@@ -40,6 +40,33 @@ class Sliced(nn.Module):
         return both[..., :4] + both[..., 4:]
 
 
+class SlicedByGroup(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        fused = self.qkv(x)
+        fused = fused.view(2, 3, -1, 4, 8)
+        return fused[..., : self.groups, :].sum() + fused[..., -1, :].sum()
+
+
+class Shifted(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        logits = self.lm_head(x)
+        return logits[..., :-1, :].sum() + logits[..., 1:, :].sum()
+
+
+class Indexed(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        qkv = self.qkv(x).reshape(2, 3, 3, 4).permute(2, 0, 1, 3)
+        query, key, value = qkv[0], qkv[1], qkv[2]
+        return query + key + value
+
+
+class TakesOne(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        first = self.score(x)
+        size = self.proj(x).size()
+        return first[0].view(size[0], size[1])
+
+
 class Helped(nn.Module):
     def _heads(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         return x, x
@@ -72,6 +99,10 @@ class Reassigned(nn.Module):
         (Scaled, {"in_proj"}),
         (Unbound, {"qkv"}),
         (Sliced, {"kv"}),
+        (SlicedByGroup, {"qkv"}),
+        (Shifted, set()),
+        (Indexed, {"qkv"}),
+        (TakesOne, set()),
         (Helped, {"qk"}),
         (Batched, set()),
         (Reassigned, {"up"}),
