@@ -7,6 +7,7 @@ import dataclasses
 from hypothesis import strategies as st
 
 from archlint.core.blueprint import ModelInfo, Scope
+from archlint.core.custom_code import Conduct, Containment, Gap, OwnCode, Reading, Remark
 from archlint.core.finding import Edit, Evidence, Finding, FoldedSites, LeftOut, Location, PlanLine, Remedy, Severity
 from archlint.core.report import Environment, Part, Report, Run, Unchecked
 from archlint.core.safety import Safety
@@ -133,6 +134,17 @@ def _consistent(report: Report) -> Report:
     return dataclasses.replace(report, unchecked=(*report.unchecked, *told))
 
 
+GAPS = st.builds(Gap, NAMES, NAMES, LINES, NAMES)
+CONDUCT = st.builds(
+    Conduct,
+    st.builds(Containment, st.lists(NAMES, max_size=2).map(tuple), st.one_of(st.just(""), NAMES)),
+    st.lists(st.builds(Remark, NAMES, st.booleans()), max_size=2).map(tuple),
+)
+OWN_CODE = st.one_of(
+    st.builds(OwnCode, reading=st.builds(Reading, st.lists(GAPS, max_size=2).map(tuple))),
+    st.builds(OwnCode, conduct=CONDUCT),
+)
+
 REPORTS = st.builds(
     Report,
     source=NAMES,
@@ -146,6 +158,7 @@ REPORTS = st.builds(
     plan=st.one_of(st.none(), TRIALS),
     modules=st.lists(PARTS, max_size=2).map(tuple),
     unchecked=UNCHECKED,
+    own_code=st.one_of(st.none(), OWN_CODE),
     notes=st.lists(NAMES, max_size=1).map(tuple),
 ).map(_consistent)
 RUNS = st.builds(Run, st.just(Environment("3.11")), st.lists(REPORTS, min_size=1, max_size=2).map(tuple))
