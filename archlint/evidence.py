@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from archlint import deadline
+from archlint.core import too_slow
 from archlint.core.blueprint import Blueprint, Operation, Scope
 from archlint.core.checkpoint import AdapterWeights
 from archlint.core.custom_code import Conduct
@@ -22,16 +23,6 @@ if TYPE_CHECKING:
     from archlint.subject import Subject
 
 T = TypeVar("T")
-
-MAX_SECONDS = 60.0
-"""Ten times what the largest plan on the largest model takes."""
-
-
-class PlanTooSlowError(BaseException):
-    """A plan takes longer to match than any that is meant; no code of a model that catches errors may catch it."""
-
-    def __init__(self) -> None:
-        super().__init__(f"matching it with the model takes more than {MAX_SECONDS:.0f} s: is a pattern too involved?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +107,7 @@ class Evidence:
         """
 
         def find() -> Plan:
-            with deadline.deadline(MAX_SECONDS, PlanTooSlowError):
+            with deadline.deadline(too_slow.MAX_SECONDS, too_slow.PlanTooSlowError):
                 return file.plan(self.blueprint)
 
         return self._answers.answer(["plan", file.dialect.name, file.text, file.place], Plan, find)
@@ -169,7 +160,7 @@ class Trials:
             subject = self._reach()
             if plan.name != USER:
                 return subject.try_plan(plan, self._scope)
-            with deadline.deadline(MAX_SECONDS, PlanTooSlowError):
+            with deadline.deadline(too_slow.MAX_SECONDS, too_slow.PlanTooSlowError):
                 return subject.try_plan(plan, self._scope)
 
         trial = self._answers.answer(["trial", self._scope.value, _asked(plan)], Trial, find)

@@ -150,7 +150,8 @@ class Memory:
         if self._files and not self._is_reached:
             return self._files
         blueprint = self._evidence.blueprint if isinstance(self._evidence, Evidence) else None
-        found = self._places.states(blueprint)
+        others = () if self._subject is None else self._subject.files
+        found = None if others is None else self._places.states(blueprint, others)
         return None if found is None else {**self._files, **found}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FunctionType
@@ -49,12 +49,14 @@ class Places:
                 if file is not None and not name.startswith(_COPIES) and not _is_installed(file):
                     _of_nobody.add(name)
 
-    def states(self, blueprint: Blueprint | None) -> dict[str, State] | None:
+    def states(self, blueprint: Blueprint | None, others: Collection[str] = ()) -> dict[str, State] | None:
         """The files that the classes of ``blueprint`` are made from, and what they are.
 
         Those are the classes' own; of transformers' models also the configuration, what else these import, and what
         chose the class; and whatever is not installed that a model of this process imported. Where there is no
         ``blueprint``, any model that was looked for is in the files of transformers.
+
+        ``others`` are those that another process found so.
 
         ``None`` where one cannot be read, as of a class that was typed in, or was changed meanwhile: what was imported
         may be what it was before.
@@ -64,7 +66,7 @@ class Places:
             return None
         own = {place.file for place in types if place.file is not None}
         imported = {file for name in _of_nobody if (file := _file(name)) is not None}
-        files = sorted(own | imported | (_all_models() if blueprint is None else _models(own)))
+        files = sorted(own | imported | {*others} | (_all_models() if blueprint is None else _models(own)))
         states = {file: state for file in files if (state := _state(file, self._begin)) is not None}
         return states if len(states) == len(files) else None
 

@@ -15,11 +15,12 @@ from archlint.core.means import ALL
 from archlint.core.report import Report, Unchecked
 from archlint.core.stock import STOCK_PLANS
 from archlint.core.suppression import Suppressed
+from archlint.core.too_slow import PlanTooSlowError
 from archlint.core.trainers import lacks, usual_trainers
 from archlint.core.training import Trained, Trainer, Training
 from archlint.core.trial import Plan, Trial
 from archlint.core.verdicts import Known, Verdict, verdicts
-from archlint.evidence import Evidence, PlanTooSlowError
+from archlint.evidence import Evidence
 from archlint.judging import prove_remedies, run_rules
 from archlint.options import Options
 from archlint.plans import PlanError, located

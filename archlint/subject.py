@@ -45,10 +45,13 @@ class Subject(ABC):
     Attributes:
         blueprint: what it is, without trials.
         notes: what the reader should know of where it is from.
+        files: those that its classes are made from, as another process imported them; ``None`` where that cannot be
+            told.
     """
 
     blueprint: Blueprint
     notes: tuple[str, ...] = ()
+    files: tuple[str, ...] | None = ()
 
     @abstractmethod
     def baseline(self, scope: Scope) -> Baseline:

@@ -25,7 +25,9 @@ def subject_of(located: Located, options: Options) -> Subject:
         from archlint.as_read import as_read
 
         return as_read(located, options)
-    return built(located, options)
+    from archlint.containment import contained
+
+    return contained(located, options)
 
 
 def _is_exported(class_name: str | None) -> bool:

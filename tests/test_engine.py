@@ -13,7 +13,8 @@ from peft import LoraConfig, get_peft_model
 from torch import nn
 
 import archlint
-from archlint import engine, evidence
+from archlint import engine
+from archlint.core import too_slow
 from archlint.core.catalog import Catalog
 from archlint.core.finding import Severity
 from archlint.core.folding import unfold
@@ -229,7 +230,7 @@ def test_nothing_is_proven_on_a_model_that_does_not_run() -> None:
 
 
 def test_a_plan_that_never_ends_is_unchecked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(evidence, "MAX_SECONDS", 2.0)
+    monkeypatch.setattr(too_slow, "MAX_SECONDS", 2.0)
     report = archlint.check_plan("type:llama", {"target_modules": r"(([a-z_.0-9]+)+)+!"})
     (lack,) = report.unchecked
     assert lack.what == "the plan"

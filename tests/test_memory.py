@@ -18,6 +18,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from archlint import deadline, engine, memory
+from archlint.building import built
 from archlint.core.catalog import Catalog
 from archlint.core.finding import Severity
 from archlint.core.report import Report
@@ -307,7 +308,9 @@ def borrowing(tmp_path: Path) -> Callable[[str], str]:
 
 
 @pytest.fixture
-def trusting(options: Options) -> Options:
+def trusting(options: Options, monkeypatch: pytest.MonkeyPatch) -> Options:
+    """Own code is run in this process, which sees modules that are not installed: a contained one does not."""
+    monkeypatch.setattr(memory, "subject_of", built)
     return dataclasses.replace(options, source=SourceOptions(offline=True, trust_remote_code=True), prove=False)
 
 
