@@ -362,7 +362,7 @@ def _source_options(
 def _plan(given: object) -> Plan:
     if isinstance(given, Mapping):
         # training is what is checked, whatever the file of a finished adapter says
-        arguments = {key: value for key, value in given.items() if key not in ("inference_mode", "peft_type")}
+        arguments = {key: _plain(value) for key, value in given.items() if key not in ("inference_mode", "peft_type")}
         kind = given.get("peft_type") or LORA
         return Plan(USER, arguments, _plain(kind).upper())
     from peft import PeftConfig
@@ -393,4 +393,6 @@ def _arguments(config: PeftConfig) -> dict[str, Any]:
 def _plain(value: Any) -> Any:
     if isinstance(value, enum.Enum):
         return value.value
-    return sorted(value) if isinstance(value, (set, frozenset)) else value
+    if isinstance(value, Mapping):  # in JSON a key is a text
+        return {str(key): _plain(item) for key, item in value.items()}
+    return sorted(value, key=str) if isinstance(value, (set, frozenset)) else value

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import stat
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -61,6 +62,8 @@ class Baseline:
             BaselineError: it cannot be read, or holds something else.
         """
         try:
+            if not stat.S_ISREG(path.stat().st_mode):  # a device has no end
+                raise BaselineError(f"{path} is no file")
             document = json.loads(path.read_text(encoding="utf-8"))
         except OSError as error:
             raise BaselineError(f"{path}: {error.strerror or error}") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -137,7 +138,7 @@ def _called(finding: Finding, name: str) -> Finding:
     """``finding`` with ``name`` in the commands of its remedies."""
     if not any(NAMELESS in remedy.text for remedy in finding.remedies):
         return finding
-    old, new = f"archlint patch {NAMELESS} ", f"archlint patch {name} "
+    old, new = f"archlint patch {NAMELESS} ", f"archlint patch {shlex.quote(name)} "
     remedies = (
         dataclasses.replace(remedy, text=remedy.text.replace(old, new), value=str(remedy.value).replace(old, new))
         if remedy.kind == "patch"

@@ -21,9 +21,16 @@ from archlint.core.report import Unchecked
 from archlint.core.rule import Rule
 from archlint.core.safety import Safety
 from archlint.core.trial import LORA, Baseline, Judge, Plan, Trial
+from archlint.deadline import deadline
 from archlint.solving import PLACING, nearest, respelled, solve
 
+MAX_SECONDS = 30.0
+"""Five times what the largest plan on the largest model takes."""
 _TARGETS = ("target_modules", "target_parameters")
+
+
+class _PlanTooSlowError(BaseException):
+    """No code of PEFT's or of a model that catches errors may catch it."""
 
 
 class ScopedJudge(Judge, Protocol):
@@ -103,6 +110,8 @@ class _Court:
     recipe: Trial | None
     judge: ScopedJudge
     means: Means
+    late: list[Mapping[str, Any]] = dataclasses.field(default_factory=list)
+    """Plans that took too long; behind the first of them no other is tried."""
 
     def judged(self, finding: Finding) -> Iterator[Remedy]:
         """The remedies of ``finding`` that hold; the first is no alternative to anything."""
@@ -186,7 +195,9 @@ class _Court:
         assert remedy.plan is not None  # the caller looked
         scope = remedy.scope or self.blueprint.scope
         judge = self.judge.scoped(scope)
-        trial = judge.try_plan(self._plan(remedy.plan))
+        trial = self._trial(judge, remedy.plan)
+        if trial is None:
+            return
         blueprint = dataclasses.replace(self.blueprint, scope=scope, baseline=judge.baseline)
         if trial.raised is None and not self.means.allow(remedy.plan):
             plan = respelled(self.blueprint, trial, self.means)
@@ -194,7 +205,9 @@ class _Court:
                 return
             value = plan.get(remedy.kind, plan.get("target_modules"))
             remedy = dataclasses.replace(remedy, plan=plan, value=value, by_recipe=False)
-            trial = judge.try_plan(self._plan(plan))
+            trial = self._trial(judge, plan)
+            if trial is None:
+                return
         proven = self._proves(trial, finding, blueprint)
         if proven is not None:
             lossy = self._gives_up(trial) or self._trains_more(remedy, trial)
@@ -222,6 +235,16 @@ class _Court:
             return self._attention is not None
         reached = user.reached_through(*_TARGETS).union(user.reached)
         return any(path not in reached and path.rpartition(".")[0] not in reached for path in trial.adapted)
+
+    def _trial(self, judge: ScopedJudge, arguments: Mapping[str, Any]) -> Trial | None:
+        """What comes of a plan; ``None`` where a pattern of the user's takes longer than any that is meant."""
+        if not self.late:
+            try:
+                with deadline(MAX_SECONDS, _PlanTooSlowError):
+                    return judge.try_plan(self._plan(arguments))
+            except _PlanTooSlowError:
+                self.late.append(arguments)
+        return None
 
     def _plan(self, arguments: Mapping[str, Any]) -> Plan:
         user = self.blueprint.plan

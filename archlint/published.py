@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from archlint.sources import SourceError
 from archlint.sources.contents import ADAPTER_CONFIG, ADAPTER_PICKLE, ADAPTER_WEIGHTS, CONFIG, no_weights, unread_pickle
 from archlint.sources.hub import AdapterOnHubError
+from archlint.sources.sanity import MAX_LABELS
 from archlint.sources.tensors import shapes
 
 if TYPE_CHECKING:
@@ -47,14 +49,18 @@ class PublishedAdapter:
 
     @property
     def labels(self) -> int | None:
-        """How many classes its own head tells apart, where it brings one: the rows of the head's smallest matrix."""
+        """How many classes its own head tells apart, where it brings one: the rows of the head's smallest matrix.
+
+        ``None`` where these are more than any model has labels: a name is made for each.
+        """
         saved = self.settings.get("modules_to_save") or ()
         rows = [
             shape[0]
             for name, shape in (self.shapes or {}).items()
             if len(shape) == 2 and "lora_" not in name and any(f".{head}." in name for head in saved)
         ]
-        return min(rows, default=None)
+        labels = min(rows, default=None)
+        return labels if labels is None or labels <= MAX_LABELS else None
 
 
 def from_hub(name: str, found: AdapterOnHubError) -> PublishedAdapter:
@@ -63,7 +69,7 @@ def from_hub(name: str, found: AdapterOnHubError) -> PublishedAdapter:
     Raises:
         SourceError: its settings cannot be read, or name no base model.
     """
-    plan_file = _settings(found.settings, f"archlint SOURCE --adapter-config {found.settings}")
+    plan_file = _settings(found.settings, f"archlint SOURCE --adapter-config {shlex.quote(str(found.settings))}")
     assert plan_file.base_model is not None  # it was looked for
     return PublishedAdapter(plan_file, plan_file.base_model, f"{ADAPTER_WEIGHTS} of {name}", found.shapes, found.lack)
 
@@ -95,7 +101,8 @@ def find(name: str) -> PublishedAdapter | None:
             return None
     except (OSError, ValueError):  # a name that no path can have
         return None
-    plan_file = _settings(folder / ADAPTER_CONFIG, f"archlint SOURCE --adapter-config {folder / ADAPTER_CONFIG}")
+    settings = folder / ADAPTER_CONFIG
+    plan_file = _settings(settings, f"archlint SOURCE --adapter-config {shlex.quote(str(settings))}")
     assert plan_file.base_model is not None  # it was looked for
     beside = folder / plan_file.base_model
     base = str(beside) if plan_file.base_model.startswith(".") and beside.exists() else plan_file.base_model

@@ -139,10 +139,13 @@ def _write(top: Path, commit: str, name: str, root: Path) -> list[Path]:
     contents = _git(top, "cat-file", "--batch", given="".join(f"{blob}\n" for _, blob, _ in wanted).encode())
     at = 0
     links = []
+    own = os.path.realpath(root)
     for mode, _, file in wanted:
         start = contents.index(b"\n", at) + 1
         end = start + int(contents[at:start].split()[2])
         at = end + 1
+        if not Path(os.path.realpath(file.parent)).is_relative_to(own):  # a name or a link that leads out of the tree
+            continue
         file.parent.mkdir(parents=True, exist_ok=True)
         if mode == _LINK:
             file.symlink_to(os.fsdecode(contents[start:end]))

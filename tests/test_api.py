@@ -97,6 +97,17 @@ def test_the_kind_of_adapter_may_stand_in_a_mapping(llama: LlamaForCausalLM) -> 
     assert (report.plan.plan.tuner, dict(report.plan.plan.lora)) == ("LOHA", {"target_modules": ["q_proj"]})
 
 
+@pytest.mark.parametrize("pattern", [{0: 4, None: 2}, {("q", "proj"): 4}, {1.5: 4}])
+def test_keys_that_are_no_texts_are_written_as_such(llama: LlamaForCausalLM, pattern: dict[Any, int]) -> None:
+    report = archlint.check_plan(llama, {"target_modules": {"q_proj", "v_proj"}, "rank_pattern": pattern})
+    assert report.plan is not None
+    assert report.plan.plan.lora == {
+        "target_modules": ["q_proj", "v_proj"],
+        "rank_pattern": {str(key): rank for key, rank in pattern.items()},
+    }
+    assert "ARC513" in {finding.code for finding in report.findings}
+
+
 @pytest.mark.parametrize(
     ("plan", "why"),
     [

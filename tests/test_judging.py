@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Iterable
 
 import pytest
 
+from archlint import judging
 from archlint.core.blueprint import Blueprint, ModelInfo, Scope
 from archlint.core.finding import Finding, Remedy, Severity
 from archlint.core.rule import Rule
@@ -214,3 +216,23 @@ class TestTrainers:
                 yield self.finding("the plan is bad")
 
         assert self.remedies(Remedy("setting", "off", training={"gradient_checkpointing": False}), Plans) == [True]
+
+
+def test_behind_a_remedy_that_takes_for_ever_no_other_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Slow(Judge):
+        tried = 0
+
+        def try_plan(self, plan: Plan) -> Trial:
+            Slow.tried += 1
+            while True:
+                try:
+                    re.fullmatch(r"(a+)+!", "a" * 40)
+                except Exception:  # as PEFT has it in places
+                    continue
+
+    monkeypatch.setattr(judging, "MAX_SECONDS", 0.05)
+    plans = [Remedy("target_modules", "name it", plan={"target_modules": [name]}) for name in ("a", "b", "c")]
+    words = Remedy("other", "think again")
+    finding = dataclasses.replace(next(iter(NeedsO().check(BLUEPRINT))), remedies=(*plans, words))
+    (judged,) = prove_remedies([finding], BLUEPRINT, [NeedsO], None, Slow())
+    assert (judged.remedies, Slow.tried) == ((words,), 1)

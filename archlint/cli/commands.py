@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeVar
 import click
 
 from archlint.cli.output import emit
+from archlint.report.quoting import one_line
 from archlint.settings.forms import Form
 
 if TYPE_CHECKING:
@@ -223,6 +224,6 @@ class App(DefaultGroup):
 
 def report_usage(error: click.ClickException) -> None:
     """Print what is wrong with a call on one line, and where help is on another."""
-    click.echo(f"error: {error.format_message()}", err=True)
+    click.echo(f"error: {one_line(error.format_message())}", err=True)
     if isinstance(error, click.UsageError) and error.ctx is not None:
         click.echo(f"hint: {error.ctx.command_path} --help", err=True)

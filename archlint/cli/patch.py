@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -156,7 +157,7 @@ def _outcome(
                 if operation.lack
             )
             what = "no patch applies" if way is None else f"--way {way} applies to nothing"
-            others = f": archlint patch {source} --list tells what does" if found.surgeries() else ""
+            others = f": archlint patch {shlex.quote(source)} --list tells what does" if found.surgeries() else ""
             note = f"{what} in {found.blueprint.model.class_name}{others}"
             return _Outcome(1, notes=(*notes, *lacks, note))
         text = "" if own is not None else made.text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import shlex
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -153,13 +154,14 @@ def _about_trl(report: Report) -> Iterator[str]:
     from archlint.core.training import Trainer
 
     if report.trainer is None:
-        yield f"TRL's SFTTrainer cannot train this model: archlint check {report.source} says why"
+        yield f"TRL's SFTTrainer cannot train this model: archlint check {shlex.quote(report.source)} says why"
     elif report.trainer:
         yield f"TRL's SFTTrainer needs {', '.join(f'{name}={value!r}' for name, value in report.trainer.items())}"
     training = report.training
     if Trainer.SFT in training.bypassing and training.fused is None and training.tail.differs:
         mended = ", ".join(f"{name}={value!r}" for name, value in training.tail.mended_by.items())
-        way = f"set {mended} in the text config first" if mended else f"archlint check {report.source} tells more"
+        more = f"archlint check {shlex.quote(report.source)} tells more"
+        way = f"set {mended} in the text config first" if mended else more
         yield f"TRL's SFTTrainer trains this model towards another loss than its own (ARC701): {way}"
 
 

@@ -93,7 +93,9 @@ def as_parameters(
         return [], None
     if lora is None:  # nothing else was targeted
         lora = {**trial.plan.lora, "target_modules": []}
-    lora["target_parameters"] = list(dict.fromkeys([*(lora.get("target_parameters") or ()), *names]))
+    given = lora.get("target_parameters")
+    kept = given if isinstance(given, (list, tuple)) else ()
+    lora["target_parameters"] = list(dict.fromkeys([*map(str, kept), *names]))
     return names, {**lora, **unwrappable(lora)}
 
 

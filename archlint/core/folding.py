@@ -116,15 +116,15 @@ def pieces(pattern: str) -> Iterator[list[str]]:
 
 
 def _tokens(pattern: str) -> Iterator[tuple[bool, str]]:
-    """Split ``pattern`` into literal stretches and the insides of its braces."""
+    """Split ``pattern`` into literal stretches and the insides of its braces; one that is left open is literal."""
     start, depth_start, i = 0, -1, 0
     while i < len(pattern):
         if pattern[i] == "\\":
             i += 2
             continue
-        if pattern[i] == "{":
+        if pattern[i] == "{" and depth_start < 0:
             yield False, pattern[start:i]
-            depth_start = i + 1
+            start, depth_start = i, i + 1
         elif pattern[i] == "}" and depth_start >= 0:
             yield True, pattern[depth_start:i]
             start, depth_start = i + 1, -1

@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection, Iterable, Sequence
 
 from archlint.core.blueprint import Blueprint, Kind, Site
+from archlint.core.expressions import matched
 from archlint.core.names import near, respelled
 from archlint.core.refusals import is_adaptable
 from archlint.core.suffixes import reached_by
@@ -47,11 +48,7 @@ def _leaf(name: str) -> str:
 
 def is_expression(blueprint: Blueprint, value: str) -> bool:
     """Whether ``value`` matches any module of the model as a regular expression."""
-    try:
-        pattern = re.compile(value)
-    except re.error:
-        return False
-    return any(pattern.fullmatch(path) for path in _modules(blueprint))
+    return bool(matched(value, _modules(blueprint)))
 
 
 def string(blueprint: Blueprint, given: str) -> str | list[str] | None:

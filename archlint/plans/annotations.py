@@ -13,6 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from archlint.plans.document import is_countable
+
 
 @dataclass(frozen=True, slots=True)
 class Sort:
@@ -24,7 +26,9 @@ class Sort:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    return is_countable(value) if isinstance(value, int) else math.isfinite(value)
 
 
 _NUMBER = Sort("a number", "numbers", _is_number)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,6 +26,12 @@ COMPUTED: Final = _Computed()
 
 UNREAD: Final = "**"
 """The key of the entry for arguments whose names only running the file would tell."""
+
+
+def is_countable(number: int) -> bool:
+    """Whether a float can hold ``number`` too: nothing in a file of settings counts further, and Python may not even
+    print what does."""
+    return abs(number) <= sys.float_info.max
 
 
 @dataclass(frozen=True, slots=True)

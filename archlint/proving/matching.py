@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
+from archlint.core.expressions import NO_EXPRESSION
 from archlint.core.trial import Entry
 
 
@@ -23,7 +24,7 @@ def reached(config: Any, names: Sequence[str]) -> tuple[str, ...]:
     found = ((name, check_target_module_exists(config, name)) for name in names if name)
     try:
         return tuple(name for name, hit in found if hit and not isinstance(hit, _ExcludedModule))
-    except (re.error, TypeError):
+    except (*NO_EXPRESSION, TypeError):
         return ()
 
 
@@ -80,7 +81,7 @@ def _feedforward(setting: Any, value: str, names: Iterable[str]) -> tuple[str, .
         return tuple(name for name in names if name.endswith(value))
     try:
         return tuple(name for name in names if re.fullmatch(value, name))
-    except re.error:
+    except NO_EXPRESSION:
         return ()
 
 
@@ -90,7 +91,7 @@ def _keyed(pattern: str, names: Iterable[str]) -> tuple[str, ...]:
 
     try:
         return tuple(name for name in names if get_pattern_key([pattern], name) == pattern)
-    except re.error:
+    except NO_EXPRESSION:
         return ()
 
 

@@ -439,7 +439,7 @@ def _effective(config: Any, plan: Plan) -> dict[str, Any]:
         return {}
     settings = {key: getattr(config, key, None) for key in ("target_modules", "target_parameters")}
     return {
-        key: value if isinstance(value, str) else sorted(value)
+        key: value if isinstance(value, str) else sorted(value, key=str)
         for key, value in settings.items()
         if isinstance(value, Collection)
     }
@@ -447,8 +447,9 @@ def _effective(config: Any, plan: Plan) -> dict[str, Any]:
 
 def _rewritten(plan: Plan, effective: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
     """Settings that PEFT exchanged: the names of separate experts for parameters of fused ones."""
-    given = set(plan.lora.get("target_parameters") or ())
-    parameters = set(effective.get("target_parameters") or ())
+    before = plan.lora.get("target_parameters") or ()
+    given = set(map(str, before if isinstance(before, Collection) else [before]))  # a stranger's may be anything
+    parameters = set(map(str, effective.get("target_parameters") or ()))
     if parameters <= given:
         return {}
     return {key: tuple([value] if isinstance(value, str) else value) for key, value in effective.items()}

@@ -132,7 +132,7 @@ def _extent(report: Report, plan: Trial) -> Iterator[RenderableType]:
         yield Path(label, Text(visible(part.sites.pattern), "cyan"))
     if others := report.adapts[_MOST_FOLDS:]:
         yield Row(Text(), Text(f"and {wording.plural(len(others), 'pattern')} more: --format json has them", "dim"))
-    if plan.trainable and report.model is not None:
+    if plan.trainable and report.model is not None and report.model.parameters:
         portion = wording.portion(plan.trainable / report.model.parameters)
         text = f"{wording.magnitude(plan.trainable)} trainable parameters, {portion} of the model"
         on_disk = f"; {wording.size(plan.size)} on disk" if plan.size is not None else ""

@@ -34,8 +34,8 @@ def argument(name: str, value: Any, width: int) -> str:
 
 
 def assignment(name: str, value: Any) -> str:
-    """One argument on a line of its own, without the comma."""
-    return f"{name}={literal(value)}"
+    """One argument on a line of its own, without the comma; what is no name of one is given in a dictionary."""
+    return f"{name}={literal(value)}" if name.isidentifier() else f"**{literal({name: value})}"
 
 
 def literal(value: Any) -> str:
@@ -65,7 +65,7 @@ def _string(text: str) -> str:
 def _argument(name: str, value: Any, margin: str, width: int) -> Iterator[str]:
     line = f"{margin}{assignment(name, value)},"
     deeper = margin + _INDENT
-    if len(line) <= width:
+    if len(line) <= width or not name.isidentifier():
         yield line
     elif isinstance(value, str):
         yield f"{margin}{name}=("

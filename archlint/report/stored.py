@@ -33,8 +33,8 @@ from archlint.core.verdicts import Flaw, Verdict
 from archlint.report.contract import SCHEMA
 from archlint.report.values import DocumentError, Value
 
-_MOST_SITES = 1_000_000
-"""More than any model has: a pattern may stand for as many as its author likes."""
+_MOST_SITES = 10_000_000
+"""All plans of a thousand models adapt fewer: a pattern may stand for as many as its author likes."""
 _NO_NUMBERS = ("nan", "inf", "-inf")
 _NAMELESS = "?"
 """A site of which it is only known that there is one."""
@@ -60,7 +60,15 @@ def parse(text: str) -> tuple[Run, ...]:
     Raises:
         DocumentError: it is something else.
     """
-    return tuple(_run(document) for document in _documents(text))
+    runs: list[Run] = []
+    sites = 0
+    for document in _documents(text):
+        _check_kind(document)
+        sites += _sites_to_write_out(document)
+        if sites > _MOST_SITES:
+            raise DocumentError(f"its plans adapt more sites than any models have: {sites}")
+        runs.append(_run(document))
+    return tuple(runs)
 
 
 def _documents(text: str) -> Iterator[Value]:
@@ -83,12 +91,23 @@ def _is_json(line: str) -> bool:
     return True
 
 
-def _run(given: Value) -> Run:
+def _check_kind(given: Value) -> None:
     if "schema" not in given.mapping():
         raise DocumentError(f"{given.named} is no report of --format json or jsonl: it has no schema")
     schema = given["schema"].text()
     if schema != SCHEMA:
         raise DocumentError(f"{given['schema'].place} is {schema!r}, and {SCHEMA} is what this archlint reads")
+
+
+def _sites_to_write_out(given: Value) -> int:
+    """How many adapted sites are to be held in memory for a document."""
+    reports = given["reports"].items()
+    plans = (plan for report in reports for plan in (report["recipe"], report["plan"], *report["stock"].items()))
+    trials = (plan["trial"] for plan in plans if plan.content is not None)
+    return sum(max(trial["adapted"].integer(), sum(map(size, trial.rows("patterns", Value.text)))) for trial in trials)
+
+
+def _run(given: Value) -> Run:
     environment = given["environment"]
     packages = ("torch", "transformers", "accelerate", "peft", "trl")
     versions = {name: environment.get(name, lambda version: version.maybe(Value.text), None) for name in packages}
@@ -216,7 +235,7 @@ def _dying(given: Value) -> Dying:
 
 
 def _adapted(given: Value) -> Adapted:
-    return Adapted(_sites(given), given["share"].number())
+    return Adapted(_sites(given), given["share"].share())
 
 
 def _part(given: Value) -> Part:
@@ -264,7 +283,7 @@ def _trial(given: Value, name: str) -> Trial:
         raised=trial["raised"].maybe(lambda raised: Refusal(*_named(raised.text()))),
         adapted=_paths(trial),
         notices=trial.rows("notices", Value.text),
-        coverage=trial["coverage"].number(),
+        coverage=trial["coverage"].share(),
         outside=trial["outside_scope"].integer(),
         trainable=trial.get("trainable", Value.integer, None),
         size=given.get("bytes", Value.integer, None),
@@ -281,8 +300,6 @@ def _paths(trial: Value) -> tuple[str, ...]:
     """The adapted sites; without names where the document does not say which they are."""
     number = trial["adapted"].integer()
     patterns = trial.rows("patterns", Value.text)
-    if number > _MOST_SITES or sum(map(size, patterns)) > _MOST_SITES:
-        raise DocumentError(f"{trial.place} adapts more sites than any model has")
     paths = tuple(path for pattern in patterns for path in unfold(pattern))
     return paths if len(paths) == number else (_NAMELESS,) * number
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import json
 import math
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeVar
@@ -88,15 +89,23 @@ class Value:
         return self.content if isinstance(self.content, bool) else self._refuse("true or false")
 
     def integer(self) -> int:
-        """One of 0 or more."""
-        if isinstance(self.content, bool) or not isinstance(self.content, int) or self.content < 0:
+        """One of 0 or more, that fits in 64 bits."""
+        if isinstance(self.content, bool) or not isinstance(self.content, int) or not 0 <= self.content < 2**63:
             self._refuse("an integer of 0 or more")
         return self.content
 
     def number(self) -> float:
+        """One that a float can be."""
         if isinstance(self.content, bool) or not isinstance(self.content, (int, float)):
             self._refuse("a number")
+        if abs(self.content) > sys.float_info.max:
+            self._refuse("a number")
         return self.content
+
+    def share(self) -> float:
+        """A number from 0 to 1."""
+        number = self.number()
+        return number if 0 <= number <= 1 else self._refuse("a number from 0 to 1")
 
     def word(self, words: type[E]) -> E:
         """One of ``words``."""

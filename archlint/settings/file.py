@@ -25,6 +25,9 @@ else:
 OWN, SHARED = "archlint.toml", "pyproject.toml"
 _TABLE = ("tool", "archlint")
 _SOURCE = "source"
+_MOST_BYTES = 4 * 2**20
+_MOST_DOTS = 1000
+"""In a line: for a key of so many parts the parser takes the square of that in memory."""
 _KEPT = 40
 """Characters of a wrong value that a message shows."""
 
@@ -98,11 +101,16 @@ def find(folder: Path) -> Path | None:
         SettingsError: a file that is nearer, or as near, cannot be read.
     """
     for place in (folder, *folder.parents):
-        if _exists(place / OWN):
+        if _is_there(place / OWN):
             return place / OWN
-        if _exists(place / SHARED) and _own_part(place / SHARED, _parsed(place / SHARED)[1]) is not None:
+        if _is_there(place / SHARED) and _own_part(place / SHARED, _parsed(place / SHARED)[1]) is not None:
             return place / SHARED
     return None
+
+
+def _is_there(path: Path) -> bool:
+    """Whether there is such a file: a pipe, from which nothing may ever come, is none."""
+    return _exists(path) and not path.is_fifo()
 
 
 def _exists(path: Path) -> bool:
@@ -132,7 +140,13 @@ def read(path: Path, keys: Mapping[str, Key], others: Collection[str] = ()) -> S
 
 def _parsed(path: Path) -> tuple[str, dict[str, Any]]:
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        with path.open("rb") as file:
+            data = file.read(_MOST_BYTES + 1)
+        if len(data) > _MOST_BYTES:
+            raise SettingsError(f"{path}: larger than {_MOST_BYTES // 2**20} MiB: no file of settings")
+        text = data.decode("utf-8-sig")
+        if any(line.count(".") > _MOST_DOTS for line in text.split("\n")):
+            raise SettingsError(f"{path}: has a line with more than {_MOST_DOTS} dots: no file of settings")
         return text, tomllib.loads(text)
     except OSError as error:
         raise SettingsError(f"{path}: {error.strerror or error}") from error
@@ -271,7 +285,10 @@ def _argument(value: Any) -> str:
         return ",".join(map(_word, value))
     if isinstance(value, (datetime.date, datetime.time)):
         raise _FormError(f"{Form.ARGUMENTS.value}, and none takes {_shown(value)}")
-    return json.dumps(value, default=str)
+    try:
+        return json.dumps(value, default=str)
+    except ValueError:
+        raise _FormError(f"{Form.ARGUMENTS.value}, and none takes {_shown(value)}") from None
 
 
 _FORMS: Mapping[Form, Callable[[Any], Value]] = {
@@ -283,7 +300,10 @@ _FORMS: Mapping[Form, Callable[[Any], Value]] = {
 
 
 def _shown(value: Any) -> str:
-    text = json.dumps(value, default=str, ensure_ascii=False)
+    try:
+        text = json.dumps(value, default=str, ensure_ascii=False)
+    except ValueError:  # TOML has hexadecimal numbers of any length, and Python no more than some thousand digits
+        return "a number of thousands of digits"
     return text if len(text) <= _KEPT else f"{text[:_KEPT]}…"
 
 

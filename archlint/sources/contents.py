@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Collection, Mapping
 from pathlib import PurePosixPath
 from typing import Any
@@ -71,7 +72,7 @@ def no_model(where: str, config: Mapping[str, Any], file: str | None = None) -> 
     message = f"{where} has no model_type"
     architectures = config.get("architectures")
     if isinstance(architectures, list) and architectures and isinstance(architectures[0], str):
-        return SourceError(message, f"add it, or name the class: --class {architectures[0]}")
+        return SourceError(message, f"add it, or name the class: --class {shlex.quote(architectures[0])}")
     import difflib
 
     if misspelt := difflib.get_close_matches("model_type", config, n=1, cutoff=0.8):
@@ -84,8 +85,8 @@ def _adapter(where: str, adapter: Mapping[str, Any], file: str | None) -> Source
     message = f"{where} is a PEFT adapter, not a model"
     if not isinstance(base, str) or not base:
         return SourceError(message, "name its base model")
-    option = f" --adapter-config {file}" if file else ""
-    return SourceError(message, f"check its base model: archlint {base}{option}")
+    option = f" --adapter-config {shlex.quote(file)}" if file else ""
+    return SourceError(message, f"check its base model: archlint {shlex.quote(base)}{option}")
 
 
 def _foreign(where: str) -> SourceError:
@@ -97,4 +98,5 @@ def _foreign(where: str) -> SourceError:
 def _choose_part(parts: list[str]) -> str:
     if not parts:
         return "name a model of transformers"
-    return f"choose a part with --subfolder: {', '.join(parts[:_SHOWN])}" + (", …" if len(parts) > _SHOWN else "")
+    shown = ", ".join(map(shlex.quote, parts[:_SHOWN]))
+    return f"choose a part with --subfolder: {shown}" + (", …" if len(parts) > _SHOWN else "")

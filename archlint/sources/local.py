@@ -84,6 +84,8 @@ def _no_config(name: str, folder: Path) -> SourceError:
     files = set(_files(folder))
 
     def read(file: str) -> Mapping[str, Any]:
+        if not (folder / file).is_file():  # a pipe, from which nothing may ever come
+            raise SourceError(f"{folder / file} is no file")
         return jsonfile.read(folder / file).content
 
     explained = no_config(str(folder), files, read, adapter_file=str(folder / ADAPTER_CONFIG))

@@ -20,6 +20,8 @@ MAX_DIMENSION = 10**8
 MAX_MODULES = 1_000_000
 """Limit of layers times experts: each pair may be a module of its own."""
 MAX_DEPTH = 32
+_LONGEST_KEY = 200
+"""Characters of a key that may name a size: the patterns below take the square of what they match."""
 
 
 def _ending_in(words: str) -> re.Pattern[str]:
@@ -146,6 +148,8 @@ def _check_length(where: str, key: str, value: object) -> None:
 
 
 def _limit(key: str) -> int | None:
+    if len(key) > _LONGEST_KEY:
+        return None
     counted = _PER.sub("", key)
     return next((limit for pattern, limit in _LIMITS if pattern.fullmatch(counted)), None)
 
@@ -183,7 +187,8 @@ def _largest(values: Mapping[str, Any], pattern: re.Pattern[str]) -> int:
     counts = (
         value
         for key, value in values.items()
-        if isinstance(value, (int, float)) and not _DIMENSION.fullmatch(key) and pattern.fullmatch(key)
+        if isinstance(value, (int, float)) and abs(value) < math.inf and len(key) <= _LONGEST_KEY
+        if pattern.fullmatch(key) and not _DIMENSION.fullmatch(key)
     )
     return math.ceil(max(counts, default=0))
 

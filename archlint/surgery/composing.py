@@ -32,7 +32,13 @@ def composed(header: str, constants: Mapping[str, tuple[Any, str]], modules: Ite
 
 
 def _docstring(text: str) -> str:
-    """``text`` between quotes; a raw one where that holds it, so that paths and expressions can be read."""
+    """``text`` between quotes; a raw one where that holds it, so that paths and expressions can be read.
+
+    What does not print is spelled out: the name of a folder may hold anything.
+    """
+    text = "".join(
+        char if char.isprintable() or char == "\n" else char.encode("unicode_escape").decode() for char in text
+    )
     if "\\" in text and '"""' not in text:
         return f'r"""{text}\n"""'
     escaped = text.replace("\\", "\\\\").replace('"""', '\\"\\"\\"')

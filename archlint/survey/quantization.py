@@ -38,7 +38,7 @@ def described(quantization: Mapping[str, Any]) -> dict[str, str]:
     return {
         "method": method,
         "details": ", ".join(_details(quantization, method)),
-        "spared": ", ".join(map(str, quantization.get("modules_to_not_convert") or quantization.get("ignore") or ())),
+        "spared": ", ".join(_spared(quantization)),
         "known": "yes" if _is_known(quantization) else "no",
         "layer": type(layer).__name__ if layer is not None else "",
         "peft": _peft_answer(method, layer),
@@ -58,10 +58,19 @@ def _details(quantization: Mapping[str, Any], method: str) -> Iterator[str]:
         yield f"blocks of {' × '.join(map(str, block))}"
 
 
+def _spared(quantization: Mapping[str, Any]) -> list[str]:
+    listed = quantization.get("modules_to_not_convert") or quantization.get("ignore")
+    if isinstance(listed, str):
+        return [listed]
+    return list(map(str, listed)) if isinstance(listed, (list, tuple)) else []
+
+
 def _is_known(quantization: Mapping[str, Any]) -> bool:
     from transformers.quantizers.auto import AutoHfQuantizer
 
-    return "quant_method" in quantization and bool(AutoHfQuantizer.supports_quant_method(dict(quantization)))
+    if not isinstance(quantization.get("quant_method"), str):
+        return False
+    return bool(AutoHfQuantizer.supports_quant_method(dict(quantization)))
 
 
 def _peft_answer(method: str, layer: nn.Module | None) -> str:

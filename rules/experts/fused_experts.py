@@ -8,6 +8,7 @@ from typing import Any
 
 from archlint.core.amending import as_parameters, leaving_out
 from archlint.core.blueprint import Blueprint, Kind, Site, Trait
+from archlint.core.expressions import matched
 from archlint.core.finding import Evidence, Finding, Remedy, Severity
 from archlint.core.folding import without_indices
 from archlint.core.refusals import Cause, cause
@@ -184,8 +185,8 @@ def _matches_a_part(trial: Trial, stacks: Sequence[Site]) -> bool:
     targets = trial.plan.lora.get("target_modules")
     if not isinstance(targets, str):
         return False
-    pattern = re.compile(targets)  # PEFT has matched by it
-    return any(pattern.fullmatch(f"{site.parent}.0.{part}") for site in stacks for part in _parts(site.leaf))
+    parts = (f"{site.parent}.0.{part}" for site in stacks for part in _parts(site.leaf))
+    return bool(matched(targets, parts))
 
 
 def _parts(name: str) -> list[str]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from archlint.core.blueprint import Blueprint, Kind, Operation, Scope, Site
+from archlint.core.expressions import matched
 from archlint.core.finding import Evidence, Finding, Remedy, Severity
 from archlint.core.pattern import pattern
 from archlint.core.regions import excluding, roots
@@ -128,8 +130,8 @@ def _moved_inside(lora: Mapping[str, Any], inner: Mapping[str, str]) -> dict[str
 
 
 def _reaching_inside(name: str, inner: Mapping[str, str]) -> str:
-    matches = re.compile(rf"(.*\.)?({name})$").match  # as PEFT does
-    added = dict.fromkeys(linear.removeprefix(path) for path, linear in inner.items() if matches(path))
+    paths = matched(rf"(.*\.)?({name})", inner)  # as PEFT does
+    added = dict.fromkeys(inner[path].removeprefix(path) for path in paths)
     return f"({name})({'|'.join(map(re.escape, added))})?" if added else name
 
 
@@ -152,7 +154,11 @@ def _patches(blueprint: Blueprint, sites: Sequence[Site]) -> Iterator[Remedy]:
     for operation in sorted(found, key=_cost):
         assert operation.effect is not None  # as above
         source, way = blueprint.model.source, operation.way.value
-        call = f"archlint.patch(model, way={way!r})" if source is None else f"archlint patch {source} --way {way}"
+        call = (
+            f"archlint.patch(model, way={way!r})"
+            if source is None
+            else f"archlint patch {shlex.quote(source)} --way {way}"
+        )
         text = f"or {_PATCHES[operation.way]}: {call}"
         changes = [
             f"{what} change by up to {part.figure} of their standard deviations"

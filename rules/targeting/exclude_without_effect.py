@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from archlint.core.blueprint import Blueprint, Site, Trait
+from archlint.core.expressions import matched
 from archlint.core.finding import Evidence, Finding, Remedy, Severity
 from archlint.core.names import near
 from archlint.core.parameters import adapted_parameters
@@ -183,11 +184,7 @@ def _covers(entry: Entry, path: str) -> bool:
 
 def _meant(entry: Entry, targeted: Sequence[str]) -> list[str]:
     """The targeted layers that a value would keep out as the end of a path, or as an expression for one."""
-    try:
-        pattern = re.compile(rf"(.*\.)?({entry.value})")
-    except re.error:
-        return []
-    return [path for path in targeted if pattern.fullmatch(path)]
+    return matched(rf"(.*\.)?({entry.value})", targeted)
 
 
 def _matched(plan: Trial, misspelled: Sequence[str]) -> Remedy:

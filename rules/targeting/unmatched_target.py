@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from archlint.core import guesses
 from archlint.core.blueprint import Blueprint, Kind, Site
+from archlint.core.expressions import NO_EXPRESSION
 from archlint.core.finding import Evidence, Finding, Remedy, Severity
 from archlint.core.refusals import Cause, cause
 from archlint.core.rule import Example, Rule, quote
@@ -132,7 +133,7 @@ def _is_matched(why: Cause | None, entry: Entry) -> bool:
         return False
     try:
         re.compile(entry.value)
-    except re.error:
+    except NO_EXPRESSION:
         return False
     return True
 
@@ -153,6 +154,7 @@ def _modules(blueprint: Blueprint, plan: Trial, missing: Sequence[str]) -> _Answ
         hint = "a string must match whole paths as a regular expression"
         mended = guesses.string(blueprint, given)
     else:
+        given = list(map(str, given))  # as the entries are: a list may hold anything
         mended = guesses.listed(blueprint, given, missing)
         hint = _did_you_mean(guesses.nearest(missing, guesses.inventory(blueprint), given)) or _inventory(blueprint)
         if isinstance(mended, str):
@@ -181,7 +183,8 @@ def _parameters(blueprint: Blueprint, plan: Trial, missing: Sequence[str]) -> _A
     names = guesses.parameters(blueprint, missing) or guesses.stacked(blueprint)
     if not names:
         return "the model has no such parameter", [_RECIPE]
-    mended = list(dict.fromkeys([*(name for name in lora["target_parameters"] if name not in missing), *names]))
+    kept = [name for name in map(str, lora["target_parameters"]) if name not in missing]
+    mended = list(dict.fromkeys([*kept, *names]))
     plan_now = {**lora, "target_parameters": mended}
     remedy = Remedy("target_parameters", "the parameters that are there", mended, plan=plan_now)
     return _did_you_mean(names), [remedy, _RECIPE]
@@ -219,7 +222,7 @@ def _saved(blueprint: Blueprint, plan: Trial, missing: Sequence[str]) -> _Answer
     lora = plan.plan.lora
     savable = [site.leaf for site in blueprint.select(Kind.EMBEDDING, Kind.HEAD, Kind.NORM)]
     names = guesses.nearest(missing, savable)
-    mended = list(dict.fromkeys([*(name for name in lora["modules_to_save"] if name not in missing), *names]))
+    mended = list(dict.fromkeys([*(name for name in map(str, lora["modules_to_save"]) if name not in missing), *names]))
     text = "the modules that are there" if names else "leave it out"
     plan_now = {**lora, "modules_to_save": mended}
     remedies = [Remedy("modules_to_save", text, mended, plan=plan_now)]

@@ -104,6 +104,21 @@ def test_every_expert_of_a_huge_model_folds_at_once() -> None:
 
 
 @pytest.mark.parametrize(
+    ("pattern", "paths"),
+    [
+        ("a{b", ["a{b"]),
+        ("a}b", ["a}b"]),
+        ("a{{b,c}", ["a{b", "ac"]),
+        ("{" * 20_000, ["{" * 20_000]),
+        ("{a,b}.{c", ["a.{c", "b.{c"]),
+    ],
+)
+def test_braces_without_a_partner_stand_for_themselves(pattern: str, paths: list[str]) -> None:
+    assert unfold(pattern) == paths
+    assert size(pattern) == len(paths)
+
+
+@pytest.mark.parametrize(
     ("pattern", "starred"),
     [
         ("layers.{0..41}.mlp.{gate,up}_proj", "layers.*.mlp.{gate,up}_proj"),

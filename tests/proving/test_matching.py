@@ -52,3 +52,11 @@ def test_indices_in_quotes_reach_no_layer(indices: object) -> None:
     found = [entry for entry in entries(lora, names, []) if entry.setting == "layers_to_transform"]
     assert [entry.value for entry in found] == list(indices)  # type: ignore[call-overload]
     assert not any(entry.reaches for entry in found)
+
+
+@pytest.mark.parametrize("expression", ["a{4294967296}", "(" * 2000 + ")" * 2000, "[", "(?P<x>"])
+@pytest.mark.parametrize("setting", ["target_modules", "exclude_modules", "rank_pattern", "feedforward_modules"])
+def test_what_python_takes_for_no_expression_reaches_nothing(setting: str, expression: str) -> None:
+    value = {expression: 4} if setting == "rank_pattern" else expression
+    found = list(entries({"target_modules": ["q_proj"], setting: value}, ["model.q_proj"], []))
+    assert [entry.reaches for entry in found if entry.setting == setting] == [()]

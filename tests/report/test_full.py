@@ -368,3 +368,11 @@ class TestTrainers:
         text = shown(changed(gemma, training=training, dying=(self.DYING,)), 80, terminal=True)
         plain = re.sub("\x1b\\[[0-9;]*m", "", text)
         assert max(map(len, plain.splitlines())) <= 80
+
+
+def test_a_stored_model_without_parameters_is_shown(gemma: Run) -> None:
+    report = only(gemma)
+    assert report.model is not None
+    assert report.recipe is not None
+    model, plan = dataclasses.replace(report.model, parameters=0), dataclasses.replace(report.recipe, trainable=5)
+    assert "of the model" not in shown(changed(gemma, model=model, plan=plan), 80)

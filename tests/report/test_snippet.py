@@ -80,3 +80,12 @@ def test_an_argument_that_fits_stays_on_its_line() -> None:
 
 def test_sets_are_written_in_order() -> None:
     assert literal({"v_proj", "q_proj"}) == '["q_proj", "v_proj"]'
+
+
+def test_what_is_no_name_of_an_argument_is_no_code() -> None:
+    name = "r=1)\nimport os\nos.system('x')\n("
+    (call,) = ast.parse(lora_config({name: 2, "r": 8})).body
+    assert isinstance(call, ast.Expr)
+    assert isinstance(call.value, ast.Call)
+    assert [keyword.arg for keyword in call.value.keywords] == [None, "r"]
+    assert ast.literal_eval(call.value.keywords[0].value) == {name: 2}

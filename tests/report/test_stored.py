@@ -108,6 +108,12 @@ def test_documents_of_the_first_version_are_read(run: Run) -> None:
     draw(full.render(read, exit_code=0), width=100)
 
 
+def with_sites(report: Any, number: int) -> Any:
+    """``report`` whose first plan adapts so many."""
+    first, *others = report["stock"]
+    return {**report, "stock": [{**first, "trial": {**first["trial"], "adapted": number}}, *others]}
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [
@@ -118,8 +124,13 @@ def test_documents_of_the_first_version_are_read(run: Run) -> None:
         (lambda d: d["reports"][0]["findings"][1].pop("code"), r"reports\[0\].findings\[1\] has no code"),
         (lambda d: d["reports"][0]["findings"][0].update(severity=1), r"severity: a text is expected, not 1"),
         (lambda d: d["reports"][0]["recipe"]["trial"].update(adapted=-1), "adapted: an integer of 0 or more is"),
-        (lambda d: d["reports"][0]["recipe"]["trial"].update(adapted=10**9), "more sites than any model has"),
+        (lambda d: d["reports"][0]["recipe"]["trial"].update(adapted=10**9), "more sites than any models have"),
         (lambda d: d["reports"][0]["stock"][0]["trial"].update(patterns=["{0..999999999}"]), "more sites than any"),
+        (lambda d: d.update(reports=[with_sites(d["reports"][0], 900_000)] * 12), "more sites than any"),
+        (lambda d: d["reports"][0]["model"].update(parameters=10**400), "parameters: an integer of 0 or more is"),
+        (lambda d: d["reports"][0].update(seconds=10**400), "seconds: a number is expected"),
+        (lambda d: d["reports"][0]["recipe"]["trial"].update(coverage=10**400), "coverage: a number is expected"),
+        (lambda d: d["reports"][0]["recipe"]["trial"].update(coverage=1.5), "coverage: a number from 0 to 1"),
     ],
 )
 def test_what_is_no_report_is_refused_with_the_place(gemma: Run, change: Any, says: str) -> None:

@@ -209,3 +209,22 @@ def test_paths_and_sources_that_are_paths_start_at_the_file(tmp_path: Path, monk
     assert settings.from_here("sub/train.yml") == "train.yml"
     assert settings.source("net") == "../net"
     assert settings.source("org/net") == "org/net"
+
+
+@pytest.mark.parametrize(
+    "text", ["select = 0x{}", "trainer-args = {{a = 0x{}}}", "offline = [0o{}]", "select = {{a = 0b{}}}"]
+)
+def test_a_number_that_python_does_not_print_is_refused(tmp_path: Path, text: str) -> None:
+    with pytest.raises(SettingsError, match="a number of thousands of digits"):
+        read(written(tmp_path, text.format("1" * 20_000)), KEYS)
+
+
+@pytest.mark.parametrize("text", ["a{} = 1", "[a{}]", "select = {{a{} = 1}}"])
+def test_a_key_of_thousands_of_parts_is_not_parsed(tmp_path: Path, text: str) -> None:
+    with pytest.raises(SettingsError, match="a line with more than 1000 dots"):
+        read(written(tmp_path, text.format(".a" * 50_000)), KEYS)
+
+
+def test_a_file_of_any_size_is_not_read(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="larger than 4 MiB"):
+        read(written(tmp_path, "#" * 5_000_000), KEYS)

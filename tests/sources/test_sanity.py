@@ -42,6 +42,16 @@ def refusal(config: Mapping[str, Any]) -> str:
     return str(caught.value)
 
 
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 10**400])
+def test_what_only_looks_like_a_number_of_layers_may_be_any_number(value: float) -> None:
+    check_sizes({"token_per_layers": value})
+
+
+@pytest.mark.parametrize("word", ["n_", "num_layer_", "layers_", "_per_", "x_experts_"])
+def test_keys_of_any_length_take_no_time(word: str) -> None:
+    check_sizes({word * 500_000: 1})
+
+
 @given(st.dictionaries(st.sampled_from(POSITIVE), sizes | st.none()), parts)
 def test_sizes_of_models_are_fine_at_every_depth(values: dict[str, Any], path: tuple[str, ...]) -> None:
     check_sizes(nest(values, path))

@@ -66,3 +66,15 @@ def test_that_is_what_peft_does() -> None:
 def test_each_question_has_its_answer(quantization: dict[str, Any], facts: dict[str, str]) -> None:
     found = described(quantization)
     assert {key: found[key] for key in facts} == facts
+
+
+@pytest.mark.parametrize("method", [None, ["awq"], {}, 7, True])
+def test_what_is_no_name_of_a_method_is_not_known(method: Any) -> None:
+    assert described({"quant_method": method, "bits": {}})["known"] == "no"
+
+
+@pytest.mark.parametrize(
+    ("spared", "told"), [(7, ""), ("lm_head", "lm_head"), ({"a": 1}, ""), (["a", None], "a, None")]
+)
+def test_modules_that_are_spared_are_a_list_or_none(spared: Any, told: str) -> None:
+    assert described({"quant_method": "fp8", "modules_to_not_convert": spared})["spared"] == told

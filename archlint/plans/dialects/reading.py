@@ -7,6 +7,8 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from archlint.plans.document import is_countable
+
 _YES = frozenset({"yes", "true", "t", "y", "1", "on"})
 _NO = frozenset({"no", "false", "f", "n", "0", "off"})
 
@@ -28,13 +30,12 @@ def flag(data: Any) -> bool:
 def integer(data: Any) -> int:
     """A whole number, also as a text or as 8.0."""
     try:
-        if isinstance(data, str):
-            return int(data)
-        if not isinstance(data, bool) and isinstance(data, (int, float)) and int(data) == data:
-            return int(data)
+        found = int(data) if isinstance(data, (str, int, float)) and not isinstance(data, bool) else None
     except (ValueError, OverflowError):
-        pass
-    raise ValueError("a whole number")
+        found = None
+    if found is None or not is_countable(found) or not (isinstance(data, str) or found == data):
+        raise ValueError("a whole number")
+    return found
 
 
 def number(data: Any) -> float:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NoReturn
 
-from archlint.plans.document import Document, Entry, PlanError, Section, Value
+from archlint.plans.document import Document, Entry, PlanError, Section, Value, is_countable
 from archlint.plans.documents.items import relisted, successors
 from archlint.plans.documents.splicing import Lines, Splice, spliced
 
@@ -22,7 +22,7 @@ class JsonDocument(Document):
     def _read(self) -> tuple[Section, ...]:
         self._lines = Lines(self.text)
         try:
-            data = json.loads(self.text, parse_constant=_no_constant, object_pairs_hook=_once)
+            data = json.loads(self.text, parse_int=_integer, parse_constant=_no_constant, object_pairs_hook=_once)
         except RecursionError as error:
             raise PlanError(f"{self.path}: not JSON: it is nested too deeply") from error
         except ValueError as error:
@@ -132,6 +132,13 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
             raise ValueError(f"the key {json.dumps(key)} is there twice")
         found[key] = value
     return found
+
+
+def _integer(digits: str) -> int:
+    number = int(digits)
+    if not is_countable(number):
+        raise ValueError(f"an integer of {len(digits)} digits is no number of any setting")
+    return number
 
 
 def _no_constant(word: str) -> NoReturn:

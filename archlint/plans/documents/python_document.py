@@ -10,7 +10,7 @@ from functools import cached_property
 from itertools import accumulate
 from typing import Any
 
-from archlint.plans.document import COMPUTED, UNREAD, Document, Entry, PlanError, Section, Value
+from archlint.plans.document import COMPUTED, UNREAD, Document, Entry, PlanError, Section, Value, is_countable
 from archlint.plans.documents.items import successors
 from archlint.plans.documents.python_brackets import LINE_ENDS, Brackets, Tokens
 from archlint.plans.documents.python_names import Names
@@ -307,6 +307,8 @@ def _scalar(node: ast.expr, key: str) -> Any:
         data = ast.literal_eval(node)
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         return _enumerated(node, key)
+    if isinstance(data, int) and not is_countable(data):
+        return COMPUTED
     return data if data is None or isinstance(data, (bool, int, float, str)) else COMPUTED
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,10 +11,11 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 from ruamel.yaml.nodes import CollectionNode, MappingNode, Node, ScalarNode, SequenceNode
 
-from archlint.plans.document import COMPUTED
+from archlint.plans.document import COMPUTED, is_countable
 
 _MOST_NODES = 100_000
 """Aliases may stand for each other: a text that comes to more than this is not read."""
+_SHOWN = 60
 _LETTERS = frozenset("yYnN")
 _FLOAT = re.compile(r"[-+]?[\d.]+([eE][-+]?\d+)?")
 _PREFIX = "tag:yaml.org,2002:"
@@ -46,7 +48,9 @@ class YamlReader:
         reader = YAML(typ="safe", pure=True)
         reader.version = (1, 1)
         try:
-            self.root: Node | None = reader.compose(text)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of an anchor that is set again, as a file may
+                self.root: Node | None = reader.compose(text)
             self._construct = reader.constructor.construct_object
         except YAMLError as error:
             mark = getattr(error, "problem_mark", None)
@@ -77,9 +81,12 @@ class YamlReader:
                 return node.value  # PyYAML, which trainers read with, knows words only
             if kind == "float" and _FLOAT.fullmatch(node.value):
                 return float(node.value)  # trainers mean a number by 1e-4, for which YAML 1.1 wants a dot
-            return self._construct(node)
+            found = self._construct(node)
+            if isinstance(found, int) and not is_countable(found):
+                raise ValueError(f"{kind} of {len(node.value)} digits")
+            return found
         except (ValueError, YAMLError) as error:
-            raise YamlProblem(f"{node.value!r} is no {kind}", line_of(node)) from error
+            raise YamlProblem(f"{node.value[:_SHOWN]!r} is no {kind}", line_of(node)) from error
 
     def _mapping(self, node: MappingNode) -> dict[str, Any]:
         merged: dict[str, Any] = {}

@@ -104,3 +104,17 @@ def test_stray_keys_are_named_and_not_judged(tmp_path: Path) -> None:
         "the installed PEFT does not know torch_dtype, and ignores it",
         "the installed PEFT does not know lora_r, and ignores it",
     ]
+
+
+@pytest.mark.parametrize("key", ["r", "lora_alpha", "lora_dropout", "layers_to_transform", "megatron_core"])
+def test_a_number_beyond_all_floats_is_none(tmp_path: Path, key: str) -> None:
+    with pytest.raises(PlanError, match="an integer of 401 digits is no number of any setting"):
+        read_plan_file(written(tmp_path, {**LORA, key: 10**400}))
+    script = tmp_path / "train.py"
+    script.write_text(f"LoraConfig(target_modules=['q_proj'], {key}={10**400}, lora_bias=0x{'f' * 6000})")
+    if key == "layers_to_transform":
+        with pytest.raises(PlanError, match="layers_to_transform is computed"):
+            read_plan_file(script)
+    else:
+        remarks = list(read_plan_file(script).remarks())
+        assert f"{script}:1: {key} is computed" in remarks

@@ -311,3 +311,15 @@ def test_a_new_key_comes_behind_a_list_that_grows_in_the_last_line() -> None:
 def test_single_letters_are_texts_as_in_pyyaml() -> None:
     document = YamlDocument(Path("f"), "a: [y, n, v, yes, off]\n")
     assert document.sections[0].entries["a"].data == ["y", "n", "v", True, False]
+
+
+@pytest.mark.parametrize("number", ["0x" + "f" * 6000, "1" + "0" * 400, "0b" + "1" * 20_000, "1" + ":59" * 1000])
+def test_a_number_beyond_all_floats_is_none(number: str) -> None:
+    with pytest.raises(PlanError, match=r"file\.yml:2: '.* is no int") as caught:
+        YamlDocument(FILE, f"adapter: lora\nlora_r: {number}\n")
+    assert len(str(caught.value)) < 200
+
+
+def test_an_anchor_that_is_set_again_is_no_matter_for_the_terminal(capfd: pytest.CaptureFixture[str]) -> None:
+    assert said("a: &x [q]\nb: &x [v]\nc: *x\n") == {"a": ["q"], "b": ["v"], "c": ["v"]}
+    assert capfd.readouterr() == ("", "")
