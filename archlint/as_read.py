@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from archlint.core.blueprint import Blueprint, Operation, Scope
-from archlint.core.custom_code import Gap, Reading
+from archlint.core.custom_code import Reading
 from archlint.core.training import Trained, Training
 from archlint.core.trial import Baseline, Plan, Trial
 from archlint.subject import CodeNotRunError, Subject
@@ -80,7 +80,8 @@ def as_read(located: Located, options: Options) -> AsRead:
         raise CodeNotRunError(f"{reason}; nor could it be read: {error}") from error
     options.progress("taking the census")
     blueprint = survey(found.skeleton, located.info, options.scope)
-    gaps = tuple(Gap(gap.path, gap.file, gap.line, gap.why) for gap in found.gaps)
-    facts = dataclasses.replace(blueprint.facts, custom_code=references, ran_custom_code=False, reading=Reading(gaps))
+    facts = dataclasses.replace(
+        blueprint.facts, custom_code=references, ran_custom_code=False, reading=Reading(found.gaps)
+    )
     blueprint = dataclasses.replace(blueprint, facts=facts)
     return AsRead(blueprint, Prover(found.skeleton.model, blueprint, not_run=NOT_RUN))

@@ -51,7 +51,7 @@ KNOWS = {
     "subject": "core published surgery",
     "places": "core digests",
     "building": "core identity options proving published running skeleton subject surgery survey training versions",
-    "reading": "core deadline skeleton sources survey",
+    "reading": "core deadline garbage skeleton survey syntax",
     "as_read": "building core identity options proving published reading subject survey",
     "containment": "building core deadline garbage identity options places proving published sources subject surgery "
     "surroundings versions",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from archlint.reading import configs, installed
 from archlint.reading.values import Class, External, Import, Instance, Unknown, Value
 
 if TYPE_CHECKING:
@@ -31,8 +32,6 @@ def call(
 
 
 def _config(interpreter: Objects, name: str, args: list[Value], kwargs: dict[str, Value]) -> Value:
-    from archlint.reading import configs
-
     if name == "for_model":
         rest = dict(kwargs)
         model_type = args[0] if args else rest.pop("model_type", None)
@@ -50,7 +49,7 @@ def model_class(interpreter: Objects, auto: str, config: Instance) -> Value:
         found = interpreter.resolve(Import(module, name))
         if isinstance(found, Class):
             return found
-    model_type = interpreter.attribute(config, "model_type", None, "")
+    model_type = _type_of(interpreter, config.cls) or interpreter.attribute(config, "model_type", None, "")
     name_ = _table(auto).get(model_type) if isinstance(model_type, str) else None
     if isinstance(name_, (tuple, list)):
         name_ = name_[0]
@@ -79,17 +78,13 @@ def _type_of(interpreter: Objects, cls: Value) -> Value:
 
 def lists(interpreter: Objects, table: External, cls: Value) -> Value:
     """Whether one of the tables of Auto classes has a model class for a config class."""
-    from archlint.reading import library
-
-    found = library.real(table.path)
+    found = installed.real(table.path)
     return _type_of(interpreter, cls) in _names(found) if found is not None else Unknown("what is in it")
 
 
 def entry(interpreter: Objects, table: External, cls: Value) -> Value:
     """The model class that one of the tables of Auto classes has for a config class."""
-    from archlint.reading import library
-
-    name = _names(library.real(table.path)).get(_type_of(interpreter, cls))
+    name = _names(installed.real(table.path)).get(_type_of(interpreter, cls))
     name = name[0] if isinstance(name, (tuple, list)) else name
     if name is None:
         return Unknown(f"an entry of {table.name}", True)
@@ -108,8 +103,7 @@ def build(interpreter: Objects, cls: Value, config: Value) -> Value:
 @contextlib.contextmanager
 def number_type(wanted: Value) -> Iterator[None]:
     """Make floating-point tensors in this type."""
-    if isinstance(wanted, str):
-        wanted = getattr(torch, wanted.removeprefix("torch."), None)
+    wanted = configs.number_type(wanted)
     before = torch.get_default_dtype()
     if isinstance(wanted, torch.dtype) and wanted.is_floating_point and wanted.itemsize > 1:
         torch.set_default_dtype(wanted)

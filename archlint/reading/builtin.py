@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from archlint.reading import plain
+from archlint.reading import copying, installed, plain, tensors
 from archlint.reading.plain import NotPlainError
 from archlint.reading.values import (
     Bound,
@@ -149,31 +149,29 @@ def _kinds(kinds: Value) -> list[Value]:
 
 
 def _is_a(interpreter: Objects, value: Value, kind: Value) -> bool | None:
-    from archlint.reading import library
-
+    if not isinstance(kind, (Class, External)):
+        return None
     if isinstance(kind, External) and kind.path in _TYPES:
         return isinstance(value, _TYPES[kind.path])
     if isinstance(value, Instance):
         if isinstance(value.cls, Class):
-            return kind in value.cls.mro or any(library.is_kind_of(base, kind) for base in value.cls.libraries)
-        return library.is_kind_of(value.cls, kind)
+            return kind in value.cls.mro or any(installed.is_kind_of(base, kind) for base in value.cls.libraries)
+        return installed.is_kind_of(value.cls, kind)
     if isinstance(value, nn.Module) and isinstance(kind, External):
-        real = library.real(kind.path)
+        real = installed.real(kind.path)
         return isinstance(value, real) if isinstance(real, type) else False
     if isinstance(value, (*plain.SCALARS, *plain.CONTAINERS, torch.Tensor, nn.Module)):
-        return False if isinstance(kind, (Class, External)) else None
+        return False
     return None
 
 
 def _issubclass(interpreter: Objects, cls: Value, kinds: Value) -> Value:
-    from archlint.reading import library
-
     for kind in _kinds(kinds):
         if isinstance(cls, Class):
-            if kind in cls.mro or any(library.is_kind_of(base, kind) for base in cls.libraries):
+            if kind in cls.mro or any(installed.is_kind_of(base, kind) for base in cls.libraries):
                 return True
         elif isinstance(cls, External):
-            if library.is_kind_of(cls, kind):
+            if installed.is_kind_of(cls, kind):
                 return True
         else:
             return Unknown("of what class it is")
@@ -277,8 +275,6 @@ def _array(interpreter: Objects, name: str, args: list[Value], kwargs: dict[str,
     if name in ("ceil", "floor", "sqrt", "log2", "log", "exp", "prod", "power"):
         return plain.mathematics("pow" if name == "power" else name, args, {})
     if name in ("linspace", "arange"):
-        from archlint.reading import tensors
-
         made = tensors.call(name, args, {}, interpreter.budget)
         return tensors.method(made, "tolist", [], {}, interpreter.budget)
     if name in ("array", "asarray"):
@@ -291,14 +287,12 @@ def _array(interpreter: Objects, name: str, args: list[Value], kwargs: dict[str,
 
 
 def _deepcopy(interpreter: Objects, value: Value, *_: Value) -> Value:
-    from archlint.reading import copying
-
     return copying.deep(interpreter, value)
 
 
 def _copy(interpreter: Objects, value: Value) -> Value:
     if isinstance(value, Instance):
-        return Instance(value.cls, dict(value.attributes), set(value.buffers), value.finished, value.real)
+        return Instance(value.cls, dict(value.attributes), set(value.buffers), value.finished, value.real, value.length)
     if isinstance(value, plain.CONTAINERS):
         interpreter.budget.take(len(value))
         return value.copy() if not isinstance(value, tuple) else value
@@ -365,9 +359,9 @@ def _defaultdict(interpreter: Objects, *args: Value, **kwargs: Value) -> Value:
 
 def _signature(interpreter: Objects, function: Value) -> Value:
     """The names of what a function or a class takes."""
-    from archlint.reading import library
-
     names: list[str] = []
+    if isinstance(function, Native) and function.of is not None:
+        function = function.of
     if isinstance(function, Class):
         found = function.find("__init__")
         names = list(interpreter.fields(function))
@@ -378,7 +372,7 @@ def _signature(interpreter: Objects, function: Value) -> Value:
         spec = function.node.args
         names = [argument.arg for argument in (*spec.posonlyargs, *spec.args, *spec.kwonlyargs)]
     elif isinstance(function, External):
-        found = library.real(function.path)
+        found = installed.real(function.path)
         if not callable(found):
             raise NotPlainError
         names = list(inspect.signature(found).parameters)

@@ -6,7 +6,9 @@ import ast
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from archlint.reading import plain
+import torch
+
+from archlint.reading import installed, plain
 from archlint.reading.limits import MAX_COUNT
 from archlint.reading.values import Class, External, Function, Instance, Native, Unknown, Value
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
 _ATTENTION = ("_attn_implementation", "_attn_implementation_internal", "attn_implementation")
 _EXPERTS = ("_experts_implementation", "_experts_implementation_internal")
+_NUMBER_TYPES = ("dtype", "torch_dtype")
 _EARLIER: Mapping[str, Value] = {
     "tie_word_embeddings": True,
     "is_decoder": False,
@@ -34,7 +37,6 @@ _EARLIER: Mapping[str, Value] = {
     "eos_token_id": None,
     "sep_token_id": None,
     "decoder_start_token_id": None,
-    "torch_dtype": None,
     "finetuning_task": None,
     "task_specific_params": None,
     "name_or_path": "",
@@ -54,7 +56,7 @@ def _mapped(config: Instance, name: str) -> str:
     table: Value = getattr(config.real, "attribute_map", {})
     if isinstance(config.cls, Class):
         found = config.cls.find("attribute_map")
-        table = found[1] if isinstance(found, tuple) else {}
+        table = found[1] if isinstance(found, tuple) else table
     mapped = table.get(name, name) if isinstance(table, dict) else name
     return mapped if isinstance(mapped, str) else name
 
@@ -71,6 +73,9 @@ def attribute(interpreter: Objects, config: Instance, name: str) -> Value:
         return _layers(interpreter, config)
     if name == "sub_configs_defaults" and isinstance(config.cls, Class):
         return _specifications(config)
+    if name in _NUMBER_TYPES:
+        found = next((config.attributes[key] for key in _NUMBER_TYPES if config.attributes.get(key) is not None), None)
+        return number_type(found)
     name = _mapped(config, name)
     found = config.cls.find(name) if isinstance(config.cls, Class) else None
     if isinstance(found, tuple) and isinstance(found[1], Function) and found[1].kind == "property":
@@ -80,6 +85,12 @@ def attribute(interpreter: Objects, config: Instance, name: str) -> Value:
     if isinstance(config.cls, Class):
         return interpreter._bound(config, found, name, None)
     return inherited(interpreter, config, name)
+
+
+def number_type(value: Value) -> Value:
+    """The type of torch that a name stands for."""
+    found = getattr(torch, value.removeprefix("torch."), value) if isinstance(value, str) else value
+    return found if isinstance(found, torch.dtype) else value
 
 
 def _specifications(config: Instance) -> Value:
@@ -128,6 +139,8 @@ def inherited(interpreter: Objects, config: Instance, name: str) -> Value:
         value = getattr(config.real, name, NotImplemented)
         if plain.is_plain(value):
             return value
+        if _is_real(value):
+            return of_real(value)
         if value is not NotImplemented:
             return Unknown(f"a configuration's {name}")
     if name in ("architectures", "problem_type", "dtype"):
@@ -139,6 +152,12 @@ def inherited(interpreter: Objects, config: Instance, name: str) -> Value:
     is_earlier = isinstance(config.cls, Class) and config.cls.has("__init__")
     value = _EARLIER.get(name, NotImplemented) if is_earlier else NotImplemented
     return dict(value) if isinstance(value, dict) else value
+
+
+def _is_real(value: Any) -> bool:
+    from transformers import PreTrainedConfig
+
+    return isinstance(value, PreTrainedConfig)
 
 
 def set_attribute(interpreter: Objects, config: Instance, name: str, value: Value) -> None:
@@ -167,6 +186,7 @@ def initialize(interpreter: Objects, made: Instance, args: list[Value], kwargs: 
         interpreter.call_function(found[1], [made, *args], kwargs)
         return
     fields = interpreter.fields(made.cls)
+    _inherit(made, {name: value for name, value in kwargs.items() if name not in fields})
     for name, default in fields.items():
         value = kwargs.get(name, default)
         set_attribute(interpreter, made, name, value)
@@ -180,11 +200,33 @@ def initialize(interpreter: Objects, made: Instance, args: list[Value], kwargs: 
 
 def initialize_base(interpreter: Objects, made: Instance, args: list[Value], kwargs: dict[str, Value]) -> None:
     """What the ``__init__`` of transformers' base class does."""
+    _inherit(made, kwargs)
     if isinstance(made.cls, Class):
         for name, default in interpreter.fields(made.cls).items():
             if name not in made.attributes and not isinstance(default, Unknown):
                 set_attribute(interpreter, made, name, default)
     _post_init(interpreter, made, **kwargs)
+
+
+def based_on(cls: Class) -> type[PreTrainedConfig]:
+    """The config class of transformers that one of the repository comes from."""
+    from transformers import PreTrainedConfig
+
+    found = (installed.real(base.path) for base in cls.libraries if installed.is_config_class(base))
+    return next(found, PreTrainedConfig)
+
+
+def _inherit(made: Instance, kwargs: dict[str, Value]) -> None:
+    """What a configuration has of a model type of transformers whose class its own comes from."""
+    from transformers import PreTrainedConfig
+
+    cls = based_on(made.cls) if isinstance(made.cls, Class) else PreTrainedConfig
+    if cls is not PreTrainedConfig:
+        try:
+            made.real = cls(**{name: plainly(value) for name, value in kwargs.items() if _is_sure(value)})
+        except Exception:  # config classes raise whatever their values lead them to; then nothing is inherited
+            return
+        made.attributes.update(of_real(made.real).attributes)
 
 
 def _post_init(interpreter: Objects, made: Instance, **kwargs: Value) -> None:
@@ -193,6 +235,10 @@ def _post_init(interpreter: Objects, made: Instance, **kwargs: Value) -> None:
         if isinstance(name, str):
             value = _part(interpreter, made.attributes.get(name, kwargs.pop(name, None)), wanted)
             set_attribute(interpreter, made, name, value)
+    if interpreter.attribute(made, "rope_parameters", None, ...) is None:
+        theta = kwargs.get("rope_theta", interpreter.attribute(made, "default_theta", None, 10_000.0))
+        kind = interpreter.attribute(made, "default_rope_type", None, "default")
+        made.attributes["rope_parameters"] = {"rope_type": kind, "rope_theta": theta}
     labels = kwargs.pop("id2label", made.attributes.get("id2label"))
     count = kwargs.pop("num_labels", None)
     if isinstance(labels, dict):
@@ -204,9 +250,18 @@ def _post_init(interpreter: Objects, made: Instance, **kwargs: Value) -> None:
         set_attribute(interpreter, made, "num_labels", count)
     for name, value in kwargs.items():
         set_attribute(interpreter, made, name, value)
-    dtype = made.attributes.get("torch_dtype", None)
-    if dtype is not None and made.attributes.get("dtype") is None:
-        made.attributes["dtype"] = dtype
+    _rename_layer_types(made)
+
+
+def _rename_layer_types(made: Instance) -> None:
+    """As transformers does for the names that kinds of layers had before."""
+    from transformers import configuration_utils
+
+    rename: Any = getattr(configuration_utils, "remap_legacy_layer_types", None)
+    for name in ("layer_types", "mtp_layer_types"):
+        kinds = made.attributes.get(name)
+        if rename is not None and isinstance(kinds, (list, tuple)) and all(isinstance(kind, str) for kind in kinds):
+            made.attributes[name] = rename(list(kinds))
 
 
 def specification(args: list[Value], kwargs: dict[str, Value]) -> dict[str, Value]:
@@ -258,10 +313,8 @@ def _is_sure(value: Value) -> bool:
 
 def of_class(interpreter: Objects, callee: External, args: list[Value], kwargs: dict[str, Value]) -> Value:
     """What a class method of one of transformers' own config classes gives."""
-    from archlint.reading import library
-
     path, _, name = callee.path.rpartition(".")
-    cls = library.real(path)
+    cls = installed.real(path)
     if name == "from_dict" and args and isinstance(args[0], dict) and isinstance(cls, type):
         given = {key: value for key, value in args[0].items() if isinstance(key, str)}
         return make(interpreter, External(path), cls, given)
@@ -281,14 +334,12 @@ def maker(interpreter: Objects, cls: Class, name: str) -> Value:
 
 def of_real(config: Any, seen: dict[int, Instance] | None = None) -> Instance:
     """A configuration of transformers as a value."""
-    from transformers import PreTrainedConfig
-
     seen = {} if seen is None else seen
     if id(config) in seen:
         return seen[id(config)]
     made = seen[id(config)] = Instance(External(f"{type(config).__module__}.{type(config).__qualname__}"), real=config)
     for name, value in vars(config).items():
-        made.attributes[name] = of_real(value, seen) if isinstance(value, PreTrainedConfig) else value
+        made.attributes[name] = of_real(value, seen) if _is_real(value) else value
     return made
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from archlint.reading import layers, tensors
+from archlint.reading import configs, installed, layers, tensors
 from archlint.reading.values import Class, External, Instance, Unknown, Value
 
 if TYPE_CHECKING:
@@ -18,11 +18,9 @@ if TYPE_CHECKING:
 
 def kind(value: Instance) -> type[nn.Module] | None:
     """The container of torch that it is, or comes from."""
-    from archlint.reading import library
-
     bases = value.cls.libraries if isinstance(value.cls, Class) else (value.cls,)
     for base in bases:
-        found = library.real(base.path)
+        found = installed.real(base.path)
         if isinstance(found, type) and issubclass(found, layers.CONTAINERS):
             return found
     return None
@@ -34,6 +32,7 @@ def is_container(value: Value) -> bool:
 
 def children(interpreter: Objects, value: Instance) -> dict[str, Value]:
     """The layers or parameters in it, by name, and what stands for one that is not known."""
+    interpreter.budget.step(len(value.attributes) // 8)
     return {
         name: part
         for name, part in value.attributes.items()
@@ -46,8 +45,6 @@ def children(interpreter: Objects, value: Instance) -> dict[str, Value]:
 
 def elements(interpreter: Objects, value: Instance) -> list[Value] | None:
     """What a loop over it goes through; ``None`` for what is no container."""
-    from archlint.reading import configs
-
     if interpreter.is_config(value):
         return list(configs.names(value))
     found = kind(value)
@@ -101,7 +98,8 @@ def _extend(interpreter: Objects, made: Instance, source: Value, node: ast.AST |
 
 
 def _append(interpreter: Objects, made: Instance, part: Value, node: ast.AST | None = None) -> Instance:
-    _put(interpreter, made, str(len(children(interpreter, made))), part, node)
+    _put(interpreter, made, str(made.length), part, node)
+    made.length += 1
     return made
 
 
@@ -127,6 +125,7 @@ def _insert(interpreter: Objects, made: Instance, place: Value, part: Value) -> 
 def _renumber(interpreter: Objects, made: Instance, parts: list[Value]) -> None:
     for name in children(interpreter, made):
         del made.attributes[name]
+    made.length = 0
     for part in parts:
         _append(interpreter, made, part)
 

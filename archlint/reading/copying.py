@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import torch
 from torch import nn
 
-from archlint.reading import layers, plain
+from archlint.reading import layers, plain, tensors
 from archlint.reading.values import Instance, Value
 
 if TYPE_CHECKING:
@@ -22,7 +21,7 @@ def deep(interpreter: Objects, value: Value, memo: dict[int, Value] | None = Non
     interpreter.budget.step()
     made: Value
     if isinstance(value, Instance):
-        made = Instance(value.cls, {}, set(value.buffers), value.finished, value.real)
+        made = Instance(value.cls, {}, set(value.buffers), value.finished, value.real, value.length)
         memo[id(value)] = made
         if interpreter.is_module(value):
             interpreter.budget.module()
@@ -44,7 +43,7 @@ def deep(interpreter: Objects, value: Value, memo: dict[int, Value] | None = Non
         interpreter.budget.module()
         made = layers.copied(value)
     elif isinstance(value, nn.Parameter):
-        made = nn.Parameter(torch.empty_like(value, device="meta"), requires_grad=value.requires_grad)
+        made = tensors.parameter(value, value.requires_grad)
     else:
         made = set(value) if isinstance(value, set) and plain.is_small(value) else value
     memo[id(value)] = made

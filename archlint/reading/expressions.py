@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from archlint.reading import plain, tensors
+from archlint.reading import library, plain, tensors
 from archlint.reading.limits import MAX_NESTING, TooMuchError
 from archlint.reading.objects import Frame, Objects
 from archlint.reading.plain import NotPlainError
@@ -175,8 +175,6 @@ class Expressions(Objects):
         return plain.compare(kind, left, right)
 
     def _contains(self, holder: Value, value: Value) -> Value:
-        from archlint.reading import library
-
         if isinstance(holder, str):
             return value in holder if isinstance(value, str) else Unknown("what is in a text")
         if isinstance(holder, (dict, set, frozenset)):
@@ -274,8 +272,6 @@ class Expressions(Objects):
         return next((part for part in parts if isinstance(part, Unknown)), slice(*parts))
 
     def _eval_subscript(self, node: ast.Subscript, frame: Frame) -> Value:
-        from archlint.reading import library
-
         value = self.evaluate(node.value, frame)
         if isinstance(value, (Unknown, Class)) or (isinstance(value, External) and not library.is_table(value)):
             return value  # a type with arguments is the type
@@ -285,8 +281,6 @@ class Expressions(Objects):
         return self.element(value, index, node)
 
     def element(self, value: Value, index: Value, node: ast.AST) -> Value:
-        from archlint.reading import library
-
         if isinstance(value, External):
             return library.table_entry(self, value, index)
         if isinstance(value, torch.Tensor):
@@ -329,41 +323,53 @@ class Expressions(Objects):
 
     def _eval_dictcomp(self, node: ast.DictComp, frame: Frame) -> Value:
         made: dict[Value, Value] = {}
-        for inner in self._runs(node, node.generators, frame):
-            if inner is None:
-                return Unknown("a table that is not known", True)
+        for inner, unknown in self._runs(node.generators, frame):
             self.budget.take(1)
             key = self.evaluate(node.key, inner)
             value = self.evaluate(node.value, inner)
+            if unknown is not None:
+                return self._unknown_list(node, value, unknown)
             if plain.is_key(key):
                 made[key] = value
         return made
 
-    def _comprehended(self, node: ast.expr, element: ast.expr, frame: Frame) -> Value:
+    def _comprehended(
+        self, node: ast.ListComp | ast.GeneratorExp | ast.SetComp, element: ast.expr, frame: Frame
+    ) -> Value:
         values = []
-        for inner in self._runs(node, node.generators, frame):  # type: ignore[attr-defined]
-            if inner is None:
-                return Unknown("a list that is not known", True)
+        for inner, unknown in self._runs(node.generators, frame):
             self.budget.take(1)
-            values.append(self.evaluate(element, inner))
+            value = self.evaluate(element, inner)
+            if unknown is not None:
+                return self._unknown_list(node, value, unknown)
+            values.append(value)
         return values
 
-    def _runs(self, node: ast.expr, generators: list[ast.comprehension], frame: Frame) -> Iterator[Frame | None]:
-        """The frames in which an element is computed; ``None`` where that is not known."""
+    def _unknown_list(self, node: ast.expr, element: Value, why: str) -> Unknown:
+        """What stands for elements that are like ``element``, and of which it is not known how many there are."""
+        holds = self.is_module(element) or (isinstance(element, Unknown) and element.may_hold_modules)
+        if holds:
+            self.gap(node, f"a loop over what is not known: {why}")
+        return Unknown(why, holds)
+
+    def _runs(self, generators: list[ast.comprehension], frame: Frame) -> Iterator[tuple[Frame, str | None]]:
+        """The frames in which an element is computed, and where their number is not known, why."""
         scope: Scope = {}
         inner = Frame(frame.module, (scope, *frame.scopes), frame.function, frame.receiver)
-        yield from self._nested(node, generators, inner)
+        yield from self._nested(generators, inner)
 
-    def _nested(self, node: ast.expr, generators: list[ast.comprehension], frame: Frame) -> Iterator[Frame | None]:
+    def _nested(self, generators: list[ast.comprehension], frame: Frame) -> Iterator[tuple[Frame, str | None]]:
         if not generators:
-            yield frame
+            yield frame, None
             return
         first, *rest = generators
         source = self.evaluate(first.iter, frame)
         values = self.elements(source)
         if values is None:
-            self.gap(node, f"a loop over what is not known: {_why(source)}")
-            yield None
+            holds = isinstance(source, Unknown) and source.may_hold_modules
+            self.assign(first.target, Unknown(_why(source), holds), frame)
+            for inner, unknown in self._nested(rest, frame):
+                yield inner, unknown or _why(source)
             return
         for value in values:
             self.budget.step()
@@ -371,7 +377,7 @@ class Expressions(Objects):
             tests = [self.truth(self.evaluate(test, frame)) for test in first.ifs]
             if False in tests:
                 continue
-            yield from self._nested(node, rest, frame)
+            yield from self._nested(rest, frame)
 
     def assign(self, target: ast.expr, value: Value, frame: Frame) -> None:
         raise NotImplementedError

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
-from archlint.reading import configs, plain
+import torch
+from torch import nn
+
+from archlint.reading import configs, library, plain, tensors
 from archlint.reading.expressions import Expressions
 from archlint.reading.limits import MAX_NESTING, TooMuchError
 from archlint.reading.objects import Frame, RaisedError
@@ -71,7 +75,9 @@ class Interpreter(Expressions):
         try:
             if isinstance(node, ast.Lambda):
                 return self.evaluate(node.body, frame)
-            if _yields(node):
+            if function.is_generator is None:
+                function.is_generator = _yields(node)
+            if function.is_generator:
                 frame.yielded = []
             result: Value = None
             try:
@@ -177,8 +183,6 @@ class Interpreter(Expressions):
             self.assign(target, part, frame)
 
     def _set_item(self, target: ast.Subscript, value: Value, frame: Frame) -> None:
-        from archlint.reading import library
-
         holder = self.evaluate(target.value, frame)
         index = self.evaluate(target.slice, frame)
         if isinstance(holder, dict) and plain.is_key(index):
@@ -188,6 +192,9 @@ class Interpreter(Expressions):
             holder[index] = value
         elif isinstance(holder, Instance):
             library.set_item(self, holder, index, value)
+        elif isinstance(holder, torch.Tensor) and not isinstance(holder, nn.Parameter):
+            with contextlib.suppress(plain.NotPlainError):
+                tensors.set_element(holder, index, value)
 
     def _do_delete(self, node: ast.Delete, frame: Frame) -> None:
         for target in node.targets:
@@ -236,8 +243,6 @@ class Interpreter(Expressions):
 
     def _check_import(self, module: str, name: str | None) -> None:
         """Fail as an import of what is not there would, where the code says what to do then."""
-        from archlint.reading import library
-
         if self.trying and not library.is_importable(self, module, name):
             raise RaisedError("ImportError")
 

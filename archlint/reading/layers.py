@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from archlint.reading import tensors
 from archlint.reading.limits import MAX_COUNT
 from archlint.reading.plain import SCALARS, NotPlainError, is_plain
 from archlint.reading.values import Unknown, Value
@@ -68,7 +69,7 @@ def _arguments(cls: type[nn.Module], args: list[Value], kwargs: dict[str, Value]
                 unknown.append(name)
             else:
                 del given[name]
-                if name not in ("p", "dropout", "dtype", "eps", "activation", "inplace", "momentum"):
+                if name not in ("p", "bias", "dropout", "dtype", "eps", "activation", "inplace", "momentum"):
                     unknown.append(name)
         elif isinstance(value, int) and value > MAX_COUNT and "layers" in name:
             raise NotPlainError
@@ -107,7 +108,5 @@ def copied(layer: nn.Module) -> nn.Module:
         other.__dict__[name] = value.copy() if isinstance(value, dict) else value
     for name, parameter in layer._parameters.items():
         if parameter is not None:
-            other._parameters[name] = nn.Parameter(
-                torch.empty_like(parameter, device="meta"), requires_grad=parameter.requires_grad
-            )
+            other._parameters[name] = tensors.parameter(parameter, parameter.requires_grad)
     return other

@@ -10,7 +10,6 @@ import functools
 import importlib
 import inspect
 import re
-import sys
 import types
 from typing import TYPE_CHECKING, Any
 
@@ -18,66 +17,17 @@ import torch
 from torch import nn
 
 from archlint.reading import automatic, builtin, configs, containers, layers, modules, plain, tensors
+from archlint.reading.installed import (
+    STANDARD,
+    is_config_class,
+    is_known,
+    real,
+)
 from archlint.reading.plain import NotPlainError
-from archlint.reading.values import Class, External, Import, Instance, Native, Unknown, Value
+from archlint.reading.values import Class, External, Import, Instance, Native, Partial, Unknown, Value
 
 if TYPE_CHECKING:
     from archlint.reading.objects import Objects
-
-_STANDARD = frozenset(sys.stdlib_module_names) | {"numpy", "packaging", "typing_extensions", "__future__"}
-_IMPORTED = re.compile(r"transformers(\.(?!models\.)\w+)*$|transformers\.models\.(auto|\w+\.configuration_\w+)(\.|$)")
-"""Modules of transformers that may be imported: none that defines a model."""
-
-
-# what is there
-
-
-@functools.cache
-def real(path: str) -> Any:
-    """The object of torch, transformers or Python that a path names; ``None`` where there is none to be had."""
-    top, *parts = path.split(".")
-    if top == "torch":
-        return _inner(torch, parts)
-    if top == "transformers":
-        return _of_transformers(path)
-    if top in _STANDARD and top in sys.modules and top not in ("os", "sys", "subprocess", "builtins", "importlib"):
-        return _inner(sys.modules[top], parts)
-    return getattr(sys.modules["builtins"], parts[0], None) if top == "builtins" and len(parts) == 1 else None
-
-
-def _inner(holder: Any, parts: list[str]) -> Any:
-    for part in parts:
-        if not isinstance(holder, (types.ModuleType, type)):
-            return None
-        holder = inspect.getattr_static(holder, part, None)
-        if isinstance(holder, (staticmethod, classmethod)):
-            return None
-    return holder
-
-
-def _of_transformers(path: str) -> Any:
-    module, _, name = path.rpartition(".")
-    found = holder(module, name) if module else None
-    module = found or module
-    if not _IMPORTED.match(module):
-        return None
-    try:
-        return getattr(importlib.import_module(module), name, None)
-    except Exception:  # what an import of a part of transformers needs may not be installed
-        return None
-
-
-@functools.cache
-def holder(package: str, name: str) -> str | None:
-    """The module of transformers that defines what a package of it gives as ``name``."""
-    import transformers
-
-    known: dict[str, str] = getattr(transformers, "_class_to_module", {})
-    module = known.get(name)
-    if module is None:
-        return None
-    full = f"transformers.{module}"
-    return full if full != package and full.startswith(package) else None
 
 
 def is_importable(interpreter: Objects, module: str, name: str | None) -> bool:
@@ -92,37 +42,7 @@ def is_importable(interpreter: Objects, module: str, name: str | None) -> bool:
         )
     if top == "torch":
         return real(f"{module}.{name}" if name else module) is not None
-    return top in _STANDARD
-
-
-def is_known(base: External) -> bool:
-    return real(base.path) is not None or base.package in _STANDARD or base.package in ("torch", "transformers")
-
-
-@functools.cache
-def is_module_class(base: External) -> bool:
-    found = real(base.path)
-    return issubclass(found, nn.Module) if isinstance(found, type) else not is_known(base)
-
-
-@functools.cache
-def is_config_class(base: External) -> bool:
-    from transformers import PreTrainedConfig
-
-    found = real(base.path)
-    return isinstance(found, type) and issubclass(found, PreTrainedConfig)
-
-
-def is_kind_of(base: External, kind: Value) -> bool:
-    """Whether a library's class is, or comes from, another."""
-    if base == kind:
-        return True
-    mine, other = real(base.path), real(kind.path) if isinstance(kind, External) else None
-    return isinstance(mine, type) and isinstance(other, type) and issubclass(mine, other)
-
-
-def is_enumeration(cls: Class) -> bool:
-    return any(base.package == "enum" or base.name in ("ExplicitEnum", "StrEnum") for base in cls.libraries)
+    return top in STANDARD
 
 
 # attributes
@@ -210,6 +130,8 @@ def inherited(interpreter: Objects, receiver: Instance, name: str, after: Class 
             return Native(name, functools.partial(found, interpreter, receiver))
         if name == "training":
             return True
+        if name == "base_model":
+            return modules.base_model(interpreter, receiver)
     return _of_bases(bases, name)
 
 
@@ -228,7 +150,11 @@ def inherited_by_class(interpreter: Objects, cls: Value, name: str) -> Value:
     if not isinstance(cls, Class):
         return NotImplemented
     if name == "__init__":
-        return cls  # whose signature it has
+        return Native(
+            name,
+            lambda made, *args, **kwargs: initialize(interpreter, made, list(cls.libraries), list(args), kwargs, None),
+            cls,
+        )
     if interpreter.makes_modules(cls):
         if name in ("_from_config", "from_config"):
             return Native(name, lambda config, *_, **__: automatic.build(interpreter, cls, config))
@@ -319,6 +245,9 @@ def call(
 ) -> Value:
     """What calling a library's function or class gives."""
     package = callee.package
+    if callee.name == "__init__" and args and isinstance(args[0], Instance):
+        initialize(interpreter, args[0], [External(callee.path.rpartition(".")[0])], args[1:], kwargs, node)
+        return None
     try:
         if package == "builtins":
             return builtin.call(interpreter, callee.name, args, kwargs)
@@ -328,7 +257,7 @@ def call(
             return _call_transformers(interpreter, callee, args, kwargs, node)
         if package == "packaging" and callee.name in ("parse", "Version") and len(args) == 1:
             return _version(args[0])
-        if package in _STANDARD:
+        if package in STANDARD:
             return builtin.library(interpreter, callee.path, args, kwargs)
     except NotPlainError:
         return Unknown(f"what {callee.path} gives")
@@ -387,11 +316,13 @@ def _call_torch(
         return _wrapped(interpreter, found, args, kwargs, node)
     if callee.path in ("torch.compile", "torch.jit.script", "torch.jit.ignore"):
         return args[0] if args else Native("a decorator", lambda inner: inner)
+    if callee.path == "torch.nn.utils.skip_init" and args:
+        return interpreter.call(args[0], args[1:], kwargs, node)
     if callee.path == "torch.get_default_dtype":
         return torch.get_default_dtype()
     if callee.path.count(".") == 1 and tensors.is_maker(callee.name):
         return tensors.call(callee.name, args, kwargs, interpreter.budget)
-    return Unknown(f"what {callee.path} gives")
+    return Unknown(f"what {callee.path} gives", callee.name == "load")
 
 
 def _parameter(
@@ -433,7 +364,7 @@ def _call_transformers(
     if name == "SubConfigSpec":
         return Instance(callee, configs.specification(args, kwargs))
     if name in ("get_activation", "ACT2FN"):
-        return activation(interpreter, args[0] if args else None, node)
+        return activation(interpreter, args[0] if args else None)
     if name == "get_logger":
         return Unknown("a logger")
     found = real(callee.path)
@@ -443,7 +374,7 @@ def _call_transformers(
         if issubclass(found, nn.Module):
             return _layer(interpreter, found, args, kwargs, node)
         return Unknown(f"a {found.__name__}")
-    if re.match(r"is_\w+_(available|enabled|greater_or_equal)", name) and inspect.isfunction(found):
+    if re.match(r"is_\w+_(available|enabled|greater_or_equal)", name) and callable(found):
         return _asked(found, args)
     if name == "is_flash_attention_requested":
         return False  # attention is the plain one, as configs say
@@ -483,14 +414,32 @@ def contains(interpreter: Objects, external: External, value: Value) -> Value:
 
 
 def table_entry(interpreter: Objects, external: External, index: Value) -> Value:
-    if external.name in ("ACT2FN", "ACT2CLS"):
-        return activation(interpreter, index, None)
+    if external.name == "ACT2FN":
+        return activation(interpreter, index)
+    if external.name == "ACT2CLS":
+        return _activation_class(index)
     if external.name == "CONFIG_MAPPING" and isinstance(index, str):
         return configs.known_type(index)
     return automatic.entry(interpreter, external, index)
 
 
-def activation(interpreter: Objects, name: Value, node: ast.AST | None) -> Value:
+def _activation_class(name: Value) -> Value:
+    from transformers.activations import ACT2CLS
+
+    found = ACT2CLS.get(name) if isinstance(name, str) else None
+    cls, options = found if isinstance(found, tuple) else (found, {})
+    if cls is None:
+        return Unknown("an activation")
+    return Partial(External(f"{cls.__module__}.{cls.__qualname__}"), (), dict(options))
+
+
+def given(external: External) -> Value:
+    """What an import of a library's name gives: a layer, where the library has made one."""
+    found = real(external.path) if external.path.startswith("transformers.activations.") else None
+    return found if isinstance(found, nn.Module) else external
+
+
+def activation(interpreter: Objects, name: Value) -> Value:
     """The layer that transformers has for the name of an activation."""
     from transformers.activations import ACT2FN
 

@@ -49,8 +49,8 @@ class Budget:
         self.items = 0
         self.modules = 0
 
-    def step(self) -> None:
-        self.steps += 1
+    def step(self, count: int = 1) -> None:
+        self.steps += count
         if self.steps > MAX_STEPS:
             raise TooMuchError("the repository's own code does more than any model needs")
 

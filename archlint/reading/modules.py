@@ -109,6 +109,28 @@ def _input_embeddings(interpreter: Objects, value: Value) -> Value:
     return Unknown("the input embeddings")
 
 
+def _part(names: tuple[str, ...], method: str) -> Callable[..., Value]:
+    """As transformers looks for an encoder or a decoder where a class does not say."""
+
+    def find(interpreter: Objects, value: Value, *_: Value, **__: Value) -> Value:
+        for name in names:
+            found = interpreter.attribute(value, name, None, None)
+            if found is not None and not isinstance(found, Unknown):
+                return found
+        base = interpreter.attribute(value, "base_model", None, None)
+        if isinstance(base, Instance) and base is not value:
+            return interpreter.call(interpreter.attribute(base, method), [], {})
+        return value
+
+    return find
+
+
+def base_model(interpreter: Objects, value: Value) -> Value:
+    """The part that ``base_model_prefix`` names; the model itself where there is none."""
+    prefix = interpreter.attribute(value, "base_model_prefix", None, "")
+    return interpreter.attribute(value, prefix, None, value) if isinstance(prefix, str) and prefix else value
+
+
 def _output_embeddings(interpreter: Objects, value: Value) -> Value:
     return interpreter.attribute(value, "lm_head", None, None)
 
@@ -147,6 +169,8 @@ METHODS: Mapping[str, Callable[..., Value]] = {
     "post_init": _post_init,
     "get_input_embeddings": _input_embeddings,
     "get_output_embeddings": _output_embeddings,
+    "get_encoder": _part(("text_encoder", "encoder"), "get_encoder"),
+    "get_decoder": _part(("language_model", "text_model", "decoder", "text_decoder"), "get_decoder"),
     "_tie_or_clone_weights": _tie,
     "can_generate": lambda interpreter, value: Unknown("whether it generates"),
 }

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from archlint.reading import plain, tensors
+from archlint.reading import configs, installed, library, plain, tensors
 from archlint.reading.limits import MAX_CALLS, Budget, TooMuchError
 from archlint.reading.plain import NotPlainError
 from archlint.reading.sources import Sources
@@ -139,7 +139,7 @@ class Objects:
         module = self._package(wanted.module, wanted.name)
         if module is None:
             inner = self.module(f"{wanted.module}.{wanted.name}" if wanted.module else wanted.name)
-            return inner or External(f"{wanted.module}.{wanted.name}")
+            return inner or library.given(External(f"{wanted.module}.{wanted.name}"))
         if wanted.name in module.names:
             return self.name_of(module, wanted.name)
         inner = self.module(f"{module.name}.{wanted.name}")
@@ -147,12 +147,10 @@ class Objects:
 
     def _package(self, name: str, wanted: str) -> Module | None:
         """The module that has ``wanted``: transformers' packages give the names of the modules in them."""
-        from archlint.reading import library
-
         own = self.module(name) if name else None
         if own is not None and (wanted in own.names or name.partition(".")[0] != self.sources.library.name):
             return own
-        holder = library.holder(name, wanted) if name.partition(".")[0] == self.sources.library.name else None
+        holder = installed.holder(name, wanted) if name.partition(".")[0] == self.sources.library.name else None
         return self.module(holder) if holder else own
 
     def name_of(self, module: Module, name: str) -> Value:
@@ -169,21 +167,21 @@ class Objects:
         return isinstance(value, nn.Module) or (isinstance(value, Instance) and self.makes_modules(value.cls))
 
     def makes_modules(self, cls: Value) -> bool:
-        from archlint.reading import library
-
         if isinstance(cls, Class):
-            return any(library.is_module_class(base) for base in cls.libraries)
-        return isinstance(cls, External) and library.is_module_class(cls)
+            if cls.makes_modules is None:
+                cls.makes_modules = any(installed.is_module_class(base) for base in cls.libraries)
+            return cls.makes_modules
+        return isinstance(cls, External) and installed.is_module_class(cls)
 
     def is_config(self, value: Value) -> bool:
         return isinstance(value, Instance) and self.makes_configs(value.cls)
 
     def makes_configs(self, cls: Value) -> bool:
-        from archlint.reading import library
-
         if isinstance(cls, Class):
-            return any(library.is_config_class(base) for base in cls.libraries)
-        return isinstance(cls, External) and library.is_config_class(cls)
+            if cls.makes_configs is None:
+                cls.makes_configs = any(installed.is_config_class(base) for base in cls.libraries)
+            return cls.makes_configs
+        return isinstance(cls, External) and installed.is_config_class(cls)
 
     # attributes
 
@@ -204,8 +202,6 @@ class Objects:
         return found is not NotImplemented
 
     def _attribute(self, value: Value, name: str) -> Value:
-        from archlint.reading import library
-
         if isinstance(value, Unknown):
             return Unknown(value.why, value.may_hold_modules)
         if isinstance(value, Instance):
@@ -248,8 +244,6 @@ class Objects:
             return self.raise_(None, type(error).__name__)
 
     def _of_instance(self, value: Instance, name: str) -> Value:
-        from archlint.reading import configs, library
-
         if name == "__class__":
             return value.cls
         if name == "__dict__":
@@ -266,13 +260,11 @@ class Objects:
             getter = value.cls.find("__getattr__")
             if isinstance(getter, tuple):
                 return Unknown(f"{value.cls.name} looks {name} up by itself")
-            if any(not library.is_known(base) for base in value.cls.libraries):
+            if any(not installed.is_known(base) for base in value.cls.libraries):
                 return Unknown(f"{name} may be of a base that is not read", True)
         return bound
 
     def _bound(self, receiver: Value, found: Any, name: str, after: Class | None) -> Value:
-        from archlint.reading import library
-
         if isinstance(found, tuple):
             owner, held = found
             if isinstance(held, Function):
@@ -299,8 +291,6 @@ class Objects:
         return self._bound(value, found, name, None)
 
     def set_attribute(self, target: Value, name: str, value: Value, node: ast.AST | None = None) -> None:
-        from archlint.reading import configs, library
-
         if isinstance(target, nn.Module):
             library.set_in_layer(self, target, name, value)
             return
@@ -326,8 +316,6 @@ class Objects:
     # calls
 
     def call(self, callee: Value, args: list[Value], kwargs: dict[str, Value], node: ast.AST | None = None) -> Value:
-        from archlint.reading import library
-
         self.budget.step()
         if isinstance(callee, Function):
             return self.call_function(callee, args, kwargs)
@@ -393,9 +381,7 @@ class Objects:
         self, cls: Class, args: list[Value], kwargs: dict[str, Value], node: ast.AST | None = None
     ) -> Value:
         """An object of a class that is read, made by its own ``__init__``."""
-        from archlint.reading import configs, library
-
-        if library.is_enumeration(cls):
+        if installed.is_enumeration(cls):
             return args[0] if args else Unknown("a member of an enumeration")
         made = Instance(cls)
         if self.makes_configs(cls):
@@ -435,8 +421,6 @@ class Objects:
 
     def elements(self, value: Value) -> list[Value] | None:
         """The elements of something that a loop goes through; ``None`` where they are not known."""
-        from archlint.reading import library
-
         if isinstance(value, range):
             self.budget.take(len(value))
             return list(value)
@@ -454,7 +438,7 @@ class Objects:
             return library.elements(self, value)
         if isinstance(value, nn.ModuleList | nn.Sequential):
             return list(value.children())
-        if isinstance(value, Class) and library.is_enumeration(value):
+        if isinstance(value, Class) and installed.is_enumeration(value):
             return [held for name, held in value.namespace.items() if plain.is_plain(held) and not name.startswith("_")]
         return None
 

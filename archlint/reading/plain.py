@@ -328,9 +328,7 @@ def _range(*args: Any) -> Any:
 def _sorted(values: Any, reverse: bool = False) -> Any:
     if not is_plain(list(values)):
         raise NotPlainError
-    made: list[Any] = list(values)
-    made.sort(reverse=reverse)
-    return made
+    return sorted(values, reverse=reverse)
 
 
 def _pow(base: Any, exponent: Any) -> Any:
@@ -348,10 +346,10 @@ def _set(values: Any = ()) -> set[Any]:
 
 
 def _keys(values: Any) -> list[Any]:
-    values = list(values)
-    if not all(_is_hashable(value) for value in values):
+    made = list(values)
+    if not all(_is_hashable(value) for value in made):
         raise NotPlainError
-    return values
+    return made
 
 
 def _all(values: Any) -> bool | Unknown:

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from archlint.core.custom_code import Gap
 from archlint.deadline import deadline
+from archlint.garbage import importing, seldom_collected
 from archlint.reading import automatic, configs
 from archlint.reading.interpreter import Interpreter
 from archlint.reading.limits import MAX_SECONDS, SMALL, OutOfTimeError, ReadingError
@@ -18,17 +20,7 @@ from archlint.reading.standins import StandIns
 from archlint.reading.values import Class, Import, Instance, Module, Value
 from archlint.skeleton import Skeleton
 from archlint.skeleton.classes import custom_references
-
-
-@dataclass(frozen=True)
-class Gap:
-    """What of a model could not be told, and may be missing from it."""
-
-    path: str
-    """Of the module that may lack something; the name of what it may lack is its last part, where it has one."""
-    file: str
-    line: int
-    why: str
+from archlint.survey.source_code import shown_path
 
 
 @dataclass(frozen=True)
@@ -50,8 +42,13 @@ def read(config: Mapping[str, Any], folder: Path, class_name: str | None = None)
     Raises:
         ReadingError: nothing could be read.
     """
+    with importing():
+        from transformers import PreTrainedModel
+        from transformers.models.auto import modeling_auto
+
+        _ = PreTrainedModel, modeling_auto  # what takes long to import is no part of the time
     try:
-        with deadline(MAX_SECONDS, OutOfTimeError):
+        with seldom_collected(), deadline(MAX_SECONDS, OutOfTimeError):
             return _read(config, folder, class_name)
     except ReadingError:
         raise
@@ -67,14 +64,16 @@ def read(config: Mapping[str, Any], folder: Path, class_name: str | None = None)
 
 def _read(config: Mapping[str, Any], folder: Path, class_name: str | None) -> Reading:
     references = custom_references(config)
-    reference = _model_reference(references)
+    reference = _reference(references, class_name, _architectures(config))
     interpreter = Interpreter(Sources(folder))
     interpreter.frames.append(Frame(Module("", (), folder / "config.json"), ()))
     module_name, _, name = reference.rpartition(".")
     module = interpreter.module(_full(interpreter, module_name))
     if module is None:
         raise ReadingError(f"{reference} is not in the repository's folder")
-    cls = _chosen(interpreter, module, [class_name] if class_name else [*_architectures(config), name])
+    cls = interpreter.name_of(module, name) if name in module.names else None
+    if not isinstance(cls, Class) or not interpreter.makes_modules(cls):
+        raise ReadingError(f"{module.file.name} defines no model class {name}")
     parsed = _config(interpreter, config, references.get("AutoConfig"), cls)
     model = automatic.build(interpreter, cls, parsed)
     stand_ins = StandIns(interpreter)
@@ -92,28 +91,28 @@ def _full(interpreter: Interpreter, module: str) -> str:
     return ".".join((*interpreter.sources.package, module))
 
 
-def _model_reference(references: Mapping[str, str]) -> str:
-    tasks = [name for name in references if name.startswith("AutoModel")]
-    if not tasks:
+def _reference(references: Mapping[str, str], wanted: str | None, published: list[str]) -> str:
+    """Which class is to be read: the one that is wanted, else what ``auto_map`` names, as when it is run.
+
+    Of that the first that was published, else one with a task. A class that it does not name is looked for in the
+    same file.
+    """
+    models = {auto: reference for auto, reference in references.items() if auto.startswith("AutoModel")}
+    if not models:
         raise ReadingError("the config's auto_map names no model class")
-    reference = references[next((name for name in tasks if name != "AutoModel"), tasks[0])]
-    if "--" in reference:
-        raise ReadingError(f"the model's code is in another repository: {reference.partition('--')[0]}")
-    return reference
+    by_class = {reference.rpartition(".")[2]: reference for reference in models.values()}
+    first = [reference for name, reference in by_class.items() if name in published]
+    chosen = [*first, *(models[auto] for auto in sorted(models, key="AutoModel".__eq__))][0]
+    if wanted is not None:
+        chosen = by_class.get(wanted, f"{chosen.rpartition('.')[0]}.{wanted}")
+    if "--" in chosen:
+        raise ReadingError(f"the model's code is in another repository: {chosen.partition('--')[0]}")
+    return chosen
 
 
 def _architectures(config: Mapping[str, Any]) -> list[str]:
     named = config.get("architectures")
     return [name for name in named if isinstance(name, str)] if isinstance(named, list) else []
-
-
-def _chosen(interpreter: Interpreter, module: Module, names: list[str]) -> Class:
-    for name in names:
-        if name in module.names:
-            found = interpreter.name_of(module, name)
-            if isinstance(found, Class) and interpreter.makes_modules(found):
-                return found
-    raise ReadingError(f"{module.file.name} defines no model class {' or '.join(names)}")
 
 
 def _config(interpreter: Interpreter, config: Mapping[str, Any], reference: str | None, cls: Class) -> Value:
@@ -155,5 +154,5 @@ def _gaps(interpreter: Interpreter, paths: Mapping[int, str]) -> list[Gap]:
     for trace in interpreter.traces.values():
         holder = paths.get(id(trace.module), "") if trace.module is not None else ""
         path = f"{holder}.{trace.name}" if holder and trace.name else holder or trace.name
-        found[Gap(path, trace.file, trace.line, trace.why)] = None
+        found[Gap(path, shown_path(trace.file), trace.line, trace.why)] = None
     return list(found)

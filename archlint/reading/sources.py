@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ast
 import stat
-import warnings
+import tokenize
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 
 from archlint.reading.limits import MAX_FILE, MAX_FILES, ReadingError
+from archlint.syntax import parsed
 
 _READ = ("models", "modeling_layers", "backbone_utils", "time_series_utils")
 """Parts of transformers whose classes make layers; of all others only what they are called matters."""
@@ -93,10 +94,12 @@ def _parsed(path: Path) -> ast.Module:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_FILE:
             raise ReadingError(f"{path.name} is larger than any model's code")
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of escapes that mean nothing, say
-            return ast.parse(path.read_bytes())
+        with tokenize.open(path) as file:
+            tree = parsed(file.read())
     except OSError as error:
         raise ReadingError(f"{path.name} cannot be opened: {error.strerror}") from error
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise ReadingError(f"{path.name} is no Python that can be read: {type(error).__name__}") from error
+    except (SyntaxError, UnicodeDecodeError):
+        tree = None  # its first lines name no encoding that there is, or another than it has
+    if tree is None:
+        raise ReadingError(f"{path.name} is no Python that can be read")
+    return tree

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from archlint.reading import containers, layers, library, plain
+from archlint.reading import configs, containers, installed, layers, plain, tensors
 from archlint.reading.limits import MAX_MODULE_DEPTH, MAX_MODULES, TooMuchError
 from archlint.reading.objects import Objects, RaisedError
 from archlint.reading.values import Class, Function, Instance, Unknown, Value
@@ -80,7 +80,7 @@ class StandIns:
         if isinstance(value.cls, Class):
             cls = self.module_class(value.cls)
         else:
-            found = library.real(value.cls.path)
+            found = installed.real(value.cls.path)
             cls = found if isinstance(found, type) and issubclass(found, nn.Module) else Unread
         made: Any = object.__new__(cls)
         kind: Any = next((kind for kind in layers.CONTAINERS if isinstance(made, kind)), nn.Module)
@@ -119,7 +119,7 @@ class StandIns:
 
     def _library_class(self, cls: Class) -> type | None:
         """The class itself, where a part of transformers defines it that may be imported."""
-        found = library.real(f"{cls.module.name}.{cls.name}") if cls.module.name.startswith("transformers.") else None
+        found = installed.real(f"{cls.module.name}.{cls.name}") if cls.module.name.startswith("transformers.") else None
         return found if isinstance(found, type) else None
 
     def _made_class(self, cls: Class) -> type:
@@ -139,7 +139,7 @@ class StandIns:
     def _base(self, base: Value) -> type | None:
         if isinstance(base, Class):
             return self.module_class(base)
-        found = library.real(base.path)
+        found = installed.real(base.path)
         is_plain_base = isinstance(found, type) and found.__module__.partition(".")[0] in ("torch", "transformers")
         return found if is_plain_base else None
 
@@ -191,7 +191,7 @@ class StandIns:
             if self._interpreter.is_config(part):
                 made.__dict__[name] = self.config(part)
             elif isinstance(part, torch.dtype) or plain.is_plain(part):
-                made.__dict__[name] = getattr(torch, part, part) if name == "dtype" and isinstance(part, str) else part
+                made.__dict__[name] = configs.number_type(part) if name in ("dtype", "torch_dtype") else part
         made.__dict__["_attn_implementation_internal"] = "eager"
         return made
 
@@ -207,7 +207,9 @@ class StandIns:
             for name, default in (("model_type", ""), ("attribute_map", {})):
                 held = self._interpreter.attribute(value.cls, name, None, default)
                 namespace[name] = held if plain.is_plain(held) else default
-            made = types.new_class(value.cls.name, (PreTrainedConfig,), {}, lambda space: space.update(namespace))
+            made = types.new_class(
+                value.cls.name, (configs.based_on(value.cls),), {}, lambda space: space.update(namespace)
+            )
             self._config_classes[value.cls] = made
         return self._config_classes[value.cls]
 
@@ -283,7 +285,7 @@ def _answered(module: nn.Module, path: str | None) -> nn.Module | None:
 
 
 def _is_linear(cls: Class) -> bool:
-    return any(library.real(base.path) is nn.Linear for base in cls.libraries)
+    return any(installed.real(base.path) is nn.Linear for base in cls.libraries)
 
 
 def _forward(cls: Class, function: Function) -> Callable[..., Any]:
@@ -392,6 +394,4 @@ def _to_meta(model: nn.Module) -> None:
                 module._buffers[name] = buffer.to("meta")
         for name, parameter in module._parameters.items():
             if parameter is not None and not parameter.is_meta:
-                module._parameters[name] = nn.Parameter(
-                    torch.empty_like(parameter, device="meta"), requires_grad=parameter.requires_grad
-                )
+                module._parameters[name] = tensors.parameter(parameter, parameter.requires_grad)

@@ -23,6 +23,7 @@ _FUNCTIONS = _LIKE | frozenset(
     | {"flatten", "reshape", "transpose", "permute", "squeeze", "unsqueeze", "sum", "mean", "clamp", "abs", "sigmoid"}
     | {"log2", "ceil", "floor", "round", "div", "mul", "add", "sub", "where", "repeat_interleave", "flip", "roll"}
     | {"max", "min", "maximum", "minimum", "einsum", "matmul", "diag", "kron", "hann_window", "diff"}
+    | {"cumprod", "expm1", "log1p", "argmin", "argmax", "argsort", "square", "rsqrt", "tanh", "softmax", "prod"}
 )
 _METHODS = _FUNCTIONS | frozenset(
     {"float", "half", "bfloat16", "long", "int", "double", "bool", "to", "type", "view", "expand", "repeat", "clone"}
@@ -53,10 +54,18 @@ def call(name: str, args: list[Value], kwargs: dict[str, Value], budget: Budget)
         return _done(torch.tensor if name.endswith("Tensor") else function, args, kwargs, budget)
     if name.endswith("Tensor"):
         function = torch.empty
+    if name in _MAKERS:
+        args = [_number(arg) for arg in args]
     if name in _MAKERS and not any(isinstance(arg, torch.Tensor) for arg in args):
         meta = _done(function, args, {**kwargs, "device": "meta"}, budget)
         return _done(function, args, kwargs, budget) if _is_cheap(meta) else meta
     return _apply(function, args, kwargs, budget)
+
+
+def _number(value: Value) -> Value:
+    """The number that a tensor without dimensions is, where one stands for a size."""
+    is_one = isinstance(value, torch.Tensor) and value.ndim == 0 and not value.is_meta
+    return value.item() if is_one else value
 
 
 def method(tensor: torch.Tensor, name: str, args: list[Value], kwargs: dict[str, Value], budget: Budget) -> Value:
@@ -120,6 +129,15 @@ def element(tensor: torch.Tensor, index: Value, budget: Budget) -> Value:
     return _apply(lambda whole: whole[index], [tensor], {}, budget)
 
 
+def set_element(tensor: torch.Tensor, index: Value, value: Value) -> None:
+    """Change numbers of a tensor in place, where they are known."""
+    if not tensor.is_meta and isinstance(index, (int, slice)) and isinstance(value, (bool, int, float)):
+        try:
+            tensor[index] = value
+        except Exception as error:  # torch refuses in many ways
+            raise NotPlainError from error
+
+
 def elements(tensor: torch.Tensor, budget: Budget) -> list[Value]:
     if tensor.ndim == 0 or len(tensor) > MAX_TENSOR:
         raise NotPlainError
@@ -147,8 +165,10 @@ def _is_cheap(*values: Value) -> bool:
 
 def _apply(function: Callable[..., Any], args: list[Value], kwargs: dict[str, Value], budget: Budget) -> Value:
     """On the meta device first, which tells whether the numbers themselves are few enough."""
-    meta = _done(function, [_moved(arg) for arg in args], {k: _moved(v) for k, v in kwargs.items()}, budget)
     parts = _tensors([*args, *kwargs.values()])
+    if getattr(function, "__name__", "") in _LIKE and not any(part.is_meta for part in parts):
+        return _done(function, args, kwargs, budget)
+    meta = _done(function, [_moved(arg) for arg in args], {k: _moved(v) for k, v in kwargs.items()}, budget)
     if any(part.is_meta for part in parts) or not _is_cheap(*_tensors([meta])):
         return meta
     return _done(function, args, kwargs, budget)
@@ -195,4 +215,4 @@ def parameter(value: Value, requires_grad: bool = True) -> nn.Parameter:
     if not isinstance(value, torch.Tensor):
         raise NotPlainError
     learns = requires_grad and (value.is_floating_point() or value.is_complex())
-    return nn.Parameter(torch.empty_like(value, device="meta"), requires_grad=learns)
+    return nn.Parameter(torch.empty(value.shape, dtype=value.dtype, device="meta"), requires_grad=learns)

@@ -73,6 +73,9 @@ class Class:
     """Itself, then its bases, each a :class:`Class` or an :class:`External`."""
     fields: tuple[tuple[str, ast.expr | None], ...] = ()
     """Annotated names with their defaults, as a data class has them."""
+    makes_modules: bool | None = None
+    """Whether its objects are layers; ``None`` until that is asked."""
+    makes_configs: bool | None = None
 
     @property
     def read(self) -> Iterator[Class]:
@@ -113,6 +116,9 @@ class Function:
     kind: str = "function"
     """``function``, ``property``, ``setter``, ``staticmethod`` or ``classmethod``."""
 
+    is_generator: bool | None = None
+    """``None`` until that is asked."""
+
     @property
     def name(self) -> str:
         return "<lambda>" if isinstance(self.node, ast.Lambda) else self.node.name
@@ -132,6 +138,8 @@ class Native:
 
     name: str
     call: Callable[..., Value]
+    of: Value = None
+    """The class whose method it is, where that is asked."""
 
 
 @dataclass(eq=False, slots=True)
@@ -152,6 +160,8 @@ class Instance:
     """Whether ``post_init`` was called."""
     real: Any = None
     """Of a library's config: the object itself."""
+    length: int = 0
+    """Of a list of layers: how many there are."""
 
     def find(self, name: str, after: Class | None = None) -> tuple[Class, Value] | External | None:
         return self.cls.find(name, after) if isinstance(self.cls, Class) else self.cls
