@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import subprocess
 import tempfile
@@ -16,6 +17,10 @@ _LARGEST = 64 * 2**20
 """Bytes of the largest of these files that is taken: those of weights are larger, and are not read."""
 _ELSEWHERE = {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX"}
 """What a hook is told of the repository that it runs for, which need not be the one that is asked."""
+_ALONE = ("-c", "core.fsmonitor=false", "-c", "core.untrackedCache=false", "-c", f"core.hooksPath={os.devnull}")
+"""A repository's own configuration may name programs, and is not to have them run."""
+_SHA256 = 64
+"""Digits of the name of an object in repositories of this kind; in all others it is one of SHA-1."""
 _LINK, _MODULE = "120000", "160000"
 """Modes of symbolic links and of submodules."""
 
@@ -128,14 +133,12 @@ def _aims(links: Iterable[Path], root: Path) -> Iterator[str]:
 def _write(top: Path, commit: str, name: str, root: Path) -> list[Path]:
     """Put what ``name`` was below ``root``, at its own place; gives the links among that."""
     wanted = []
-    listed = _git(top, "ls-tree", "-r", "-l", "-z", "--full-tree", commit, "--", *([] if name == "." else [name]))
-    for entry in filter(None, listed.decode("utf-8", "surrogateescape").split("\0")):
-        head, _, path = entry.partition("\t")
-        mode, _, blob, size = head.split()
-        suffixes = {*_READ, ""} if mode == _LINK else _READ  # one without may lead to a folder
-        is_read = path == name or Path(path).suffix in suffixes
-        if mode != _MODULE and is_read and int(size) <= _LARGEST and not os.path.lexists(root / path):
-            wanted.append((mode, blob, root / path))
+    for held in _held(top, commit, [name]):
+        suffixes = {*_READ, ""} if held.mode == _LINK else _READ  # one without may lead to a folder
+        is_read = held.path == name or Path(held.path).suffix in suffixes
+        is_new = not os.path.lexists(root / held.path)
+        if held.mode != _MODULE and is_read and held.size <= _LARGEST and is_new:
+            wanted.append((held.mode, held.blob, root / held.path))
     contents = _git(top, "cat-file", "--batch", given="".join(f"{blob}\n" for _, blob, _ in wanted).encode())
     at = 0
     links = []
@@ -155,17 +158,59 @@ def _write(top: Path, commit: str, name: str, root: Path) -> list[Path]:
     return links
 
 
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """What a commit has under a path: ``size`` is that of a file, and 0 of a submodule."""
+
+    mode: str
+    blob: str
+    size: int
+    path: str
+
+
+def _held(top: Path, commit: str, names: Iterable[str]) -> Iterator[_Held]:
+    """What a commit has below ``names``."""
+    paths = [] if "." in names else names
+    listed = _git(top, "ls-tree", "-r", "-l", "-z", "--full-tree", commit, "--", *paths)
+    for entry in filter(None, listed.decode("utf-8", "surrogateescape").split("\0")):
+        head, _, path = entry.partition("\t")
+        mode, _, blob, size = head.split()
+        yield _Held(mode, blob, int(size) if size.isdecimal() else 0, path)
+
+
 def _is_unchanged(top: Path, commit: str, names: list[str]) -> bool:
-    others = ("--others", "--exclude-standard")
-    changed = _git(top, "diff", "--name-only", "--no-ext-diff", commit, "--", *names)
-    return not changed and not _git(top, "ls-files", *others, "--", *names)
+    """Whether what is below ``names`` is what the commit has, byte by byte.
+
+    git itself would run the filters that the repository's configuration names.
+    """
+    if not all(_is_same(top, held) for held in _held(top, commit, names)):
+        return False
+    return not _git(top, "ls-files", "--others", "--exclude-standard", "--", *names)
+
+
+def _is_same(top: Path, held: _Held) -> bool:
+    """Whether the file of today is the one that is held; of a submodule that is not known."""
+    file = top / held.path
+    try:
+        if held.mode == _LINK:
+            data = os.fsencode(file.readlink())
+        elif held.mode == _MODULE or file.is_symlink() or file.stat().st_size != held.size:
+            return False
+        else:
+            data = file.read_bytes()
+    except OSError:
+        return False
+    algorithm = "sha256" if len(held.blob) == _SHA256 else "sha1"
+    digest = hashlib.new(algorithm, b"blob %d\0" % len(data), usedforsecurity=False)
+    digest.update(data)
+    return digest.hexdigest() == held.blob
 
 
 def _git(folder: Path, *arguments: str, given: bytes | None = None) -> bytes:
     inherited = {name: value for name, value in os.environ.items() if name not in _ELSEWHERE}
     literal = {**inherited, "GIT_LITERAL_PATHSPECS": "1", "LC_ALL": "C"}
     try:
-        done = subprocess.run(["git", *arguments], cwd=folder, env=literal, input=given, capture_output=True)
+        done = subprocess.run(["git", *_ALONE, *arguments], cwd=folder, env=literal, input=given, capture_output=True)
     except FileNotFoundError as error:
         raise RevisionError("git is not installed") from error
     if done.returncode:

@@ -67,6 +67,25 @@ def test_any_change_is_one(repository: Path, change: str) -> None:
         assert not then.unchanged
 
 
+def test_the_configuration_of_a_repository_has_no_program_run(repository: Path, tmp_path: Path) -> None:
+    trace = tmp_path / "it ran"
+    program = tmp_path / "program"
+    program.write_text(f"#!/bin/sh\ntouch '{trace}'\ncat\n")
+    program.chmod(0o755)
+    (repository / ".gitattributes").write_text("* filter=own diff=own\n")
+    commit(repository)
+    for key in ("filter.own.clean", "filter.own.smudge", "diff.own.textconv", "diff.external", "core.fsmonitor"):
+        git(repository, "config", key, str(program))
+    os.utime(repository / "modeling_x.py")  # git would look at it again
+    trace.unlink(missing_ok=True)
+    with past("HEAD", [repository]) as then:
+        assert then.unchanged
+    (repository / "modeling_x.py").write_text("two = 2\n", encoding="utf-8")
+    with past("HEAD", [repository]) as then:
+        assert not then.unchanged
+    assert not trace.exists()
+
+
 def test_it_is_held_against_where_a_branch_began(repository: Path) -> None:
     base = git(repository, "rev-parse", "HEAD")
     git(repository, "checkout", "-qb", "change")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-MAX_SECONDS = 60.0
-"""Ten times what the largest plan on the largest model takes."""
+MAX_SECONDS = 30.0
+"""Five times what the largest plan on the largest model takes."""
 
 
 class PlanTooSlowError(BaseException):
