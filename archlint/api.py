@@ -21,6 +21,7 @@ from archlint.core.training import Trainer
 from archlint.core.trial import LORA, USER, Plan
 from archlint.engine import Options, check, opening
 from archlint.plans import PlanError, trainer_argument
+from archlint.plans.document import is_countable
 from archlint.solving import with_rank
 from archlint.sources import SourceOptions
 
@@ -92,7 +93,7 @@ def lint(
         TypeError: a source that is neither text, a path nor a module, a plan that is neither a mapping nor a
             config of adapters which PEFT places by module, or arguments of trainers that are no mapping.
         ValueError: an unknown scope or trainer, an argument that trainers do not have or a value that they do not
-            take, or a selection that leaves no rule.
+            take, a number that no plan has, or a selection that leaves no rule.
         UnknownRuleError: a code that no rule has.
         RuleLoadError: a file of ``load`` that cannot be loaded.
     """
@@ -395,4 +396,6 @@ def _plain(value: Any) -> Any:
         return value.value
     if isinstance(value, Mapping):  # in JSON a key is a text
         return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, int) and not is_countable(value):
+        raise ValueError("a plan has no number of hundreds of digits")
     return sorted(value, key=str) if isinstance(value, (set, frozenset)) else value

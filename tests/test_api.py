@@ -122,6 +122,12 @@ def test_what_is_no_plan_is_a_type_error(llama: LlamaForCausalLM, plan: Any, why
         archlint.check_plan(llama, plan)
 
 
+@pytest.mark.parametrize("plan", [{"r": 10**5000}, {"rank_pattern": {"q_proj": -(10**5000)}}])
+def test_a_number_that_no_plan_has_is_a_value_error(llama: LlamaForCausalLM, plan: Any) -> None:
+    with pytest.raises(ValueError, match="a plan has no number of hundreds of digits"):
+        archlint.check_plan(llama, {"target_modules": ["q_proj"], **plan})
+
+
 def test_unchecked_is_not_ok() -> None:
     report = archlint.check_plan("type:no-such-type", {"target_modules": ["q_proj"]}, offline=True)
     assert not report.ok

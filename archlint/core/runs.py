@@ -42,7 +42,7 @@ def tuple_sites(blueprint: Blueprint, trial: Trial) -> tuple[Site, ...]:
 
     An adapter on the weight of such a layer leaves what the layer returns alone.
     """
-    by_weight = [*(trial.plan.lora.get("target_parameters") or ()), *trial.rewritten.get("target_parameters", ())]
+    by_weight = [*trial.plan.named("target_parameters"), *trial.rewritten.get("target_parameters", ())]
     sites = (blueprint.by_path[path] for path in trial.adapted if path in blueprint.by_path)
     return tuple(
         site

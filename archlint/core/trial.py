@@ -34,6 +34,12 @@ class Plan:
         targets = self.lora.get("target_modules")
         return isinstance(targets, str) and targets.lower() == "all-linear"
 
+    def named(self, setting: str) -> tuple[str, ...]:
+        """The texts that a setting lists, a single one as one; what is no text names nothing."""
+        given = self.lora.get(setting)
+        listed = given if isinstance(given, (list, tuple, set, frozenset)) else (given,)
+        return tuple(value for value in listed if isinstance(value, str))
+
     @property
     def is_default(self) -> bool:
         """Whether it leaves the choice of targets to PEFT."""

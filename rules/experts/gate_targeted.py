@@ -94,8 +94,7 @@ def _is_named(trial: Trial, site: Site) -> bool:
     """Whether the plan means this layer: by an entry of a list, or by its name within an expression."""
     owner = site.parent if site.is_parameter else site.path
     leaf = owner.rpartition(".")[2]
-    given = [trial.plan.lora.get(setting) for setting in ("target_modules", "target_parameters")]
-    words = [word for value in given for word in ([value] if isinstance(value, str) else value or ())]
+    words = [word for setting in ("target_modules", "target_parameters") for word in trial.plan.named(setting)]
     return any(re.search(rf"(?<!\w){re.escape(leaf)}(?!\w)", word) for word in words)
 
 

@@ -65,7 +65,7 @@ class RewrittenTarget(Rule):
 
 
 def _gained(trial: Trial) -> list[str]:
-    given = trial.plan.lora.get("target_parameters") or ()
+    given = trial.plan.named("target_parameters")
     return [name for name in trial.rewritten.get("target_parameters", ()) if name not in given]
 
 

@@ -90,7 +90,7 @@ def _remedies(blueprint: Blueprint, trial: Trial, sites: Sequence[Site]) -> list
     names = suffixes(wanted, others)
     if names is None:
         return [recipe]
-    parameters = [*(trial.plan.lora.get("target_parameters") or ()), *names]
+    parameters = [*trial.plan.named("target_parameters"), *names]
     plan = {**trial.plan.lora, "target_parameters": parameters}
     return [Remedy("target_parameters", "name their weights as well", parameters, plan=plan), recipe]
 

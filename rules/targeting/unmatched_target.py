@@ -167,7 +167,7 @@ def _modules(blueprint: Blueprint, plan: Trial, missing: Sequence[str]) -> _Answ
     parameters = [] if isinstance(given, str) else guesses.parameters(blueprint, missing)
     if parameters:
         kept = [value for value in given if value not in missing]
-        named = [*(lora.get("target_parameters") or ()), *parameters]
+        named = [*plan.plan.named("target_parameters"), *parameters]
         plan_now = {**lora, "target_modules": kept, "target_parameters": named}
         text = "name the experts' parameters in target_parameters"
         remedies.insert(0, Remedy("target_parameters", text, named, plan=plan_now))

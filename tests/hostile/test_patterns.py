@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 import archlint
-from archlint import evidence, judging
-from archlint.core import expressions
+from archlint import judging
+from archlint.core import expressions, too_slow
 from archlint.core.report import Report
 
 CONFIG = {
@@ -36,7 +36,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is waited for that takes longer than this model needs."""
-    for module in (evidence, judging):
+    for module in (too_slow, judging):
         monkeypatch.setattr(module, "MAX_SECONDS", 1.0)
     monkeypatch.setattr(expressions, "MAX_SECONDS", 0.1)
 
@@ -82,7 +82,7 @@ def test_a_name_that_would_be_such_an_expression_is_told_like_any_other(model: P
 
 @pytest.mark.parametrize(
     "value",
-    ["[", "a{4294967296}", "(" * 2000 + ")" * 2000, [["a"]], [7, None], {"a": 1}, [""], "", ["\ud800", "\x1b[31m"]],
+    ["[", "a{4294967296}", "(" * 2000 + ")" * 2000, [["a"]], 7, [7, None], {"a": 1}, [""], "", ["\ud800", "\x1b[31m"]],
     ids=lambda value: str(value)[:20].encode("unicode_escape").decode(),
 )
 @pytest.mark.parametrize("setting", ["target_modules", "exclude_modules", "modules_to_save", "target_parameters"])
