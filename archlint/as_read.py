@@ -67,7 +67,7 @@ def as_read(located: Located, options: Options) -> AsRead:
 
     references = tuple(dict.fromkeys(map(str, (located.config.get("auto_map") or {}).values())))
     reason = (
-        f"{NOT_RUN}: model type {located.config.get('model_type')!r} exists only as the repository's own "
+        f"{NOT_RUN}: model type {located.config.get('model_type')!r} exists only as the repository's own code "
         f"({', '.join(references)}); to run it, pass --trust-remote-code"
     )
     config, class_name = wanted(located, options)

@@ -105,7 +105,9 @@ class Located:
             model = dataclasses.replace(
                 model, id=source.id, origin=source.origin, revision=source.revision, family=source.family
             )
-        called = (model.source if model is not None else None) or self.name
+        called = shlex.quote((model.source if model is not None else None) or self.name)
+        if report.own_code is not None and report.own_code.was_run:
+            called += " --trust-remote-code"
         return dataclasses.replace(
             report,
             source=self.name,
@@ -135,10 +137,10 @@ def locate(name: str, options: Options) -> Located:
 
 
 def _called(finding: Finding, name: str) -> Finding:
-    """``finding`` with ``name`` in the commands of its remedies."""
+    """``finding`` with ``name``, as a shell takes it, in the commands of its remedies."""
     if not any(NAMELESS in remedy.text for remedy in finding.remedies):
         return finding
-    old, new = f"archlint patch {NAMELESS} ", f"archlint patch {shlex.quote(name)} "
+    old, new = f"archlint patch {NAMELESS} ", f"archlint patch {name} "
     remedies = (
         dataclasses.replace(remedy, text=remedy.text.replace(old, new), value=str(remedy.value).replace(old, new))
         if remedy.kind == "patch"

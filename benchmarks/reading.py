@@ -1,9 +1,9 @@
 """How true a model that is read is to the one that is built.
 
-Usage: ``python benchmarks/reading.py [--jobs N] [--docs] [NAME …]``. Takes transformers' own model types, each from its
-default config, and the bundled snapshots, or those named alone. The folder of each type is read like a repository that
-brings its own code, and the census of what comes out is compared with the census of the model that transformers
-builds. Prints a table, and with ``--docs`` writes it into ``docs/reading.md``.
+Usage: ``python benchmarks/reading.py [--jobs N] [--output FILE] [--docs] [NAME …]``. Takes transformers' own model
+types, each from its default config, and the bundled snapshots, or those named alone. The folder of each type is read
+like a repository that brings its own code, and the census of what comes out is compared with the census of the model
+that transformers builds. Prints a table, and with ``--docs`` writes it into ``docs/reading.md``.
 """
 
 from __future__ import annotations
@@ -147,8 +147,11 @@ def _in_a_process(sources: Sequence[str]) -> Iterator[Row]:
     theirs.close()
     try:
         for source in sources:
+            if not ours.poll(SECONDS):
+                yield {"name": source, "stopped": f"took more than {SECONDS:.0f} s"}
+                return
             try:
-                yield ours.recv() if ours.poll(SECONDS) else {"name": source, "stopped": "took too long"}
+                yield ours.recv()
             except EOFError:
                 yield {"name": source, "stopped": "ended its process"}
                 return

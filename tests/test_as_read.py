@@ -70,6 +70,10 @@ class TestWhatIsFound:
         assert (finding.location.file, finding.location.line) == (str(file), line(file, "class Router"))
         assert [fold.pattern for fold in finding.sites] == ["model.layers.{0,1}.mlp.router"]
 
+    def test_it_is_said_once(self, repository: Path) -> None:
+        report = archlint.lint(repository, offline=True)
+        assert [one.code for one in report.of(Severity.ERROR) if "router" in str(one.sites)] == ["ARC303"]
+
     def test_it_is_the_same_that_the_built_model_shows(self, repository: Path) -> None:
         def shown(report: Report) -> set[tuple[str, str]]:
             return {(one.code, fold.pattern) for one in report.findings for fold in one.sites}
@@ -188,3 +192,18 @@ def test_it_is_kept_until_the_code_changes(repository: Path, tmp_path: Path) -> 
     file.write_text(file.read_text().replace("class Router(nn.Linear)", "class Router(nn.Identity)"))
     assert engine.kept(locate(str(repository), options), options) is None
     assert "ARC303" not in {one.code for one in engine.check(str(repository), options).findings}
+
+
+def test_it_is_kept_and_its_files_are_named_alike_wherever_the_folder_is_named_from(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(repository.parent)
+    catalog = Catalog.load()
+    options = engine.Options(
+        rules=catalog.select(), catalog=catalog, store=Store(tmp_path / "kept"), source=SourceOptions(offline=True)
+    )
+    report = engine.check("./routed", options)
+    location = only(report, "ARC303").location
+    assert location is not None
+    assert location.file == str(repository / "modeling_routed.py")
+    assert engine.kept(locate("./routed", options), options) is not None

@@ -11,6 +11,9 @@ import pytest
 
 from archlint import engine, identity
 from archlint.core.catalog import Catalog
+from archlint.core.custom_code import Conduct, Containment, OwnCode, Reading
+from archlint.core.finding import Evidence, Finding, Remedy, Severity
+from archlint.core.report import Report
 from archlint.core.serial import to_json
 from archlint.identity import NAMELESS, locate
 from archlint.options import Options
@@ -131,3 +134,20 @@ def test_a_report_of_another_name_is_what_a_check_by_that_name_says(
     assert json.dumps(renamed) == json.dumps(checked)
     assert NAMELESS not in json.dumps(renamed)
     assert f"archlint patch {second} " in json.dumps(renamed)
+
+
+@pytest.mark.parametrize(
+    ("own_code", "options"),
+    [
+        (None, ""),
+        (OwnCode(reading=Reading()), ""),
+        (OwnCode(conduct=Conduct(Containment(("seccomp",)))), "--trust-remote-code "),
+    ],
+)
+def test_a_command_of_a_remedy_lets_run_what_was_run(put: Put, own_code: OwnCode | None, options: str) -> None:
+    command = f"archlint patch {NAMELESS} --way register"
+    remedy = Remedy("patch", f"unwrap: {command}", command)
+    finding = Finding("ARC101", "x", Severity.ERROR, "x", "x", Evidence.FORWARDED, remedies=(remedy,))
+    source = put("a model")
+    report = locate(source, Options()).named(Report(NAMELESS, findings=(finding,), own_code=own_code))
+    assert report.findings[0].remedies[0].value == f"archlint patch '{source}' {options}--way register"

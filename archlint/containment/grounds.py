@@ -70,8 +70,9 @@ def grounds(repository: Path | None, cache: Path, others: Iterable[str], home: s
     """
     roots = [] if repository is None else [_root(Path(os.path.realpath(repository)), cache)]
     roots += [Path(os.path.realpath(cache / f"models--{name.replace('/', '--')}")) for name in others]
+    own = user_home()
     for root in roots:
-        if Path(os.path.realpath(Path.home())).is_relative_to(root):
+        if own is not None and Path(os.path.realpath(own)).is_relative_to(root):
             raise NoGroundsError(f"{root} holds the home folder, which its code would be shown")
     return Grounds(
         installed=tuple(_outermost(_installed())),
@@ -81,6 +82,12 @@ def grounds(repository: Path | None, cache: Path, others: Iterable[str], home: s
         home=home,
         search=tuple(path for path in sys.path if path and _is_needed(path)),
     )
+
+
+def user_home() -> str | None:
+    """The home of the user that archlint runs for, who may have none: in a container started with a mere number."""
+    home = os.path.expanduser("~")  # noqa: PTH111 (which raises nothing)
+    return home if os.path.isabs(home) else None  # noqa: PTH117 (as it is a string)
 
 
 def _outermost(paths: Iterable[str]) -> list[str]:
@@ -114,7 +121,7 @@ def _visible(root: Path) -> Iterator[str]:
 
 
 def _installed() -> Iterator[str]:
-    own = {os.path.realpath(path) for path in (Path.home(), Path.cwd())}
+    own = {os.path.realpath(path) for path in (user_home(), Path.cwd()) if path is not None}
 
     def is_fit(path: str) -> bool:
         return not any(Path(one).is_relative_to(path) for one in own)

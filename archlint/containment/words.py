@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Mapping
-from pathlib import Path
 
+from archlint.containment.grounds import user_home
 from archlint.core.custom_code import Remark
 
 _LETTERS = 160
@@ -79,5 +79,6 @@ def size(count: int) -> str:
 
 
 def _at_home(path: str) -> str:
-    home = str(Path.home())
-    return f"~{path[len(home) :]}" if path == home or path.startswith(f"{home}/") else path
+    home = user_home()
+    is_inside = home is not None and (path == home or path.startswith(f"{home}/"))
+    return f"~{path[len(home or '') :]}" if is_inside else path

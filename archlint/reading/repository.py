@@ -19,6 +19,7 @@ from archlint.reading.sources import Sources
 from archlint.reading.standins import StandIns
 from archlint.reading.values import Class, Import, Instance, Module, Value
 from archlint.skeleton import Skeleton
+from archlint.skeleton.build import quantization
 from archlint.skeleton.classes import custom_references
 from archlint.survey.source_code import shown_path
 
@@ -78,13 +79,8 @@ def _read(config: Mapping[str, Any], folder: Path, class_name: str | None) -> Re
     model = automatic.build(interpreter, cls, parsed)
     stand_ins = StandIns(interpreter)
     made = stand_ins.model(model)
-    skeleton = Skeleton(made, quantization=_quantization(config), custom_code=tuple(references.values()))
+    skeleton = Skeleton(made, quantization=quantization(config), custom_code=tuple(references.values()))
     return Reading(skeleton, tuple(_gaps(interpreter, stand_ins.path_of(made))))
-
-
-def _quantization(config: Mapping[str, Any]) -> Mapping[str, Any]:
-    found = config.get("quantization_config")
-    return found if isinstance(found, Mapping) else {}
 
 
 def _full(interpreter: Interpreter, module: str) -> str:

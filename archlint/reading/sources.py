@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import stat
 import tokenize
 from collections.abc import Callable
@@ -24,7 +25,8 @@ class Sources:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
+        self.folder = Path(os.path.normpath(folder.absolute()))
+        """Its files are named from here, as they are where the code is run."""
         self.root = folder.resolve()
         self.package: tuple[str, ...] = ()
         if self.root.is_relative_to(self.library):
@@ -74,7 +76,7 @@ class Sources:
 
     def _is_cached(self, real: Path) -> bool:
         """Whether the folder is one of the hub's cache, whose names are links to the blobs beside it."""
-        return self.folder.absolute().parent.name == "snapshots" and real.parent == self.root.parents[1] / "blobs"
+        return self.folder.parent.name == "snapshots" and real.parent == self.root.parents[1] / "blobs"
 
     def tree(self, path: Path) -> ast.Module:
         """The syntax tree of a file.

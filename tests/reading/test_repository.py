@@ -379,3 +379,11 @@ def test_no_code_that_is_named(tmp_path: Path) -> None:
         read({"model_type": "toy", "auto_map": {"AutoConfig": "a.B"}}, tmp_path)
     with pytest.raises(ReadingError, match="not in the repository"):
         read({"model_type": "toy", "auto_map": AUTO_MAP}, tmp_path)
+
+
+@pytest.mark.parametrize("place", ["", "text_config"])
+def test_how_weights_are_packed_is_known_wherever_the_config_says_it(tmp_path: Path, place: str) -> None:
+    packed = {"quantization_config": {"quant_method": "fp8"}}
+    config = {place: packed} if place else packed
+    reading = Repository(tmp_path, model("self.a = nn.Linear(8, 8)")).read(**config)
+    assert reading.skeleton.quantization == packed["quantization_config"]

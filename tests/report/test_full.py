@@ -360,7 +360,8 @@ class TestTrainers:
         assert "layers.{0..3}.q_proj" in text
 
     def test_a_real_trial_is_told_where_nobody_is_checked_for(self, clean: Run) -> None:
-        assert "1 step on a small copy" in shown(changed(clean, training=Training(trained=Trained(losses=(1.0,)))), 140)
+        text = shown(changed(clean, training=Training(trained=Trained(losses=(1.0,)))), 140)
+        assert "\ntrained  trl-sft  1 step on a small copy" in text
 
     def test_what_they_say_keeps_to_a_terminal(self, gemma: Run) -> None:
         crash = Crash("ValueError", "no " * 200, "own.py", 7)
