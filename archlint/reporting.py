@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from archlint import claims, extent, suppressions
+from archlint import claims, extent, suppressions, whereabouts
 from archlint.core.blueprint import Blueprint
 from archlint.core.catalog import Catalog
 from archlint.core.custom_code import OwnCode
@@ -71,7 +71,7 @@ def report(name: str, evidence: Evidence, options: Options) -> Report:
         unchecked.append(Unchecked("the plans", "PEFT was not run, as asked: only the structure was judged"))
     if options.plan_file is not None and blueprint.plan is not None:
         findings = list(located(findings, options.plan_file, blueprint.plan))
-    findings = claims.held(findings, blueprint.facts.reading)
+    findings = whereabouts.placed(claims.held(findings, blueprint.facts.reading), blueprint)
     unchecked += [*claims.unchecked(blueprint), *unread, *lacks(blueprint.training), *_untold(blueprint, findings)]
     if (lack := CannotRun.lack(blueprint, recipe)) is not None:
         unchecked.append(lack)

@@ -41,7 +41,7 @@ def test_what_was_read_was_not_run_and_gaps_are_told_by_their_lines() -> None:
     blueprint = Blueprint(MODEL, (), facts=Facts(custom_code=("own.Model",), reading=Reading((GAP,))))
     told = [(one.what, one.why) for one in claims.unchecked(blueprint)]
     assert told == [
-        ("model", "not run: custom code (own.Model); its text was read"),
+        ("model", "not run: custom code (own.Model); its text was read, and --trust-remote-code runs it"),
         ("modeling.py:7", "timm makes it"),
     ]
 

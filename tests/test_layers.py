@@ -59,7 +59,9 @@ KNOWS = {
     "evidence": "core deadline plans proving published subject",
     "memory": "core digests evidence identity options own_code places subject subjects",
     "claims": "core rules",
-    "reporting": "claims core evidence extent judging options plans rules solving subject suppressions versions",
+    "whereabouts": "core syntax",
+    "reporting": "claims core evidence extent judging options plans rules solving subject suppressions "
+    "versions whereabouts",
     "engine": "building core evidence garbage identity memory options quiet reporting sources subject subjects "
     "versions",
     "fixing": "core plans engine",
@@ -92,7 +94,7 @@ HEAVY = {"accelerate", "peft", "torch", "transformers", "trl"}
 WITHOUT_HEAVY = {
     *("core", "quiet", "syntax", "rules", "report", "plans", "sources", "solving", "settings", "cli", "__main__"),
     *("store", "digests", "surroundings", "own_code", "canonical", "options", "identity", "evidence", "places"),
-    *("memory", "versions", "reporting", "judging", "suppressions", "extent"),
+    *("memory", "versions", "claims", "whereabouts", "reporting", "judging", "suppressions", "extent"),
     *("rule_origins", "rule_index"),
 }
 """Layers that work on plain data, or start before it is known that more is needed."""

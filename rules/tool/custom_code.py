@@ -69,7 +69,8 @@ class CustomCode(Rule):
     @staticmethod
     def not_run(references: Iterable[str]) -> str:
         """What is said of a model whose code, at ``references``, was read and not run."""
-        return f"not run: custom code ({', '.join(dict.fromkeys(references))}); its text was read"
+        named = ", ".join(dict.fromkeys(references))
+        return f"not run: custom code ({named}); its text was read, and --trust-remote-code runs it"
 
     def not_read(self, error: Exception) -> tuple[Finding, Unchecked]:
         """What to report where only code would have built the model that was not run, and could not be read."""

@@ -6,9 +6,11 @@ import contextlib
 import functools
 import io
 import json
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 
 from archlint import baselines
@@ -19,6 +21,7 @@ from archlint.core.report import Run
 from archlint.identity import Located
 from archlint.options import Options
 from archlint.plans import PlanError, read_plan_file
+from archlint.reading import ReadingError, read
 from archlint.report import stored
 from archlint.report.values import DocumentError
 from archlint.scanning import entries
@@ -169,6 +172,16 @@ def code(data: bytes) -> None:
     list(comments("modeling.py", text))
 
 
+@_refuses(ReadingError)
+def modeling(data: bytes) -> None:
+    """The module of a repository that makes its model, as it is read."""
+    config = json.loads((_REPOSITORY / "config.json").read_text(encoding="utf-8"))
+    with _file(data, "modeling_clipped.py") as path:
+        shutil.copy(_REPOSITORY / "configuration_clipped.py", path.parent)
+        read(config, path.parent)
+
+
+_REPOSITORY = Path(str(files("archlint.fixtures") / "repositories" / "clipped_like"))
 _CODE = b"""from . import configuration
 from .layers import x
 
@@ -212,5 +225,6 @@ TARGETS: Mapping[str, Target] = {
     "list": Target(scan_list, _written(seeds.LISTS, ".txt", ".jsonl")),
     "weights": Target(weights, lambda: (_WEIGHTS,)),
     "code": Target(code, lambda: (_CODE,)),
+    "modeling": Target(modeling, lambda: ((_REPOSITORY / "modeling_clipped.py").read_bytes(),)),
 }
 """All of them by name."""
