@@ -21,6 +21,8 @@ from archlint.versions import environment
 if TYPE_CHECKING:
     from torch import nn
 
+    from archlint.core.blueprint import Blueprint
+    from archlint.core.custom_code import Conduct
     from archlint.evidence import Evidence
     from archlint.memory import Memory
     from archlint.subject import Bench
@@ -93,7 +95,7 @@ def opening(source: str | nn.Module, options: Options) -> Iterator[Bench | Repor
         with contextlib.closing(subject):
             blueprint = subject.blueprint
             if (missing := missing_part(blueprint)) is not None:
-                yield Report(blueprint.model.id, blueprint.model, blueprint.scope, unchecked=(missing,))
+                yield _not_judged(blueprint.model.id, blueprint, missing, subject.conduct(), options)
             else:
                 yield subject
 
@@ -197,8 +199,16 @@ def _report(name: str, evidence: Evidence, options: Options) -> Report:
 
     blueprint = evidence.blueprint
     if (missing := missing_part(blueprint)) is not None:
-        return Report(name, model=blueprint.model, scope=blueprint.scope, unchecked=(missing,))
+        return _not_judged(name, blueprint, missing, evidence.conduct(), options)
     return reporting.report(name, evidence, options)
+
+
+def _not_judged(
+    name: str, blueprint: Blueprint, missing: Unchecked, conduct: Conduct | None, options: Options
+) -> Report:
+    from archlint import reporting
+
+    return reporting.not_judged(name, blueprint, (missing,), conduct, options)
 
 
 def _not_loaded(name: str, error: Exception, options: Options) -> Report:

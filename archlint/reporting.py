@@ -9,7 +9,7 @@ from typing import Any
 from archlint import claims, extent, suppressions, whereabouts
 from archlint.core.blueprint import Blueprint
 from archlint.core.catalog import Catalog
-from archlint.core.custom_code import OwnCode
+from archlint.core.custom_code import Conduct, OwnCode
 from archlint.core.finding import Finding, LeftOut, Severity
 from archlint.core.means import ALL
 from archlint.core.report import Report, Unchecked
@@ -49,7 +49,7 @@ def report(name: str, evidence: Evidence, options: Options) -> Report:
             tried = None if plan is None else judge.try_plan(plan)
         except (PlanError, PlanTooSlowError) as error:  # the tool itself would refuse this model, or take for ever
             unread = (Unchecked("the plan", str(error)), *unread)
-            return Report(name, blueprint.model, blueprint.scope, unchecked=unread)
+            return not_judged(name, blueprint, unread, evidence.conduct(), options)
         blueprint = dataclasses.replace(blueprint, plan=tried)
         blueprint = dataclasses.replace(blueprint, stock=judge.try_plans(STOCK_PLANS))
         options.progress("asking the trainers")
@@ -107,19 +107,32 @@ def not_loaded(name: str, error: Exception, options: Options) -> Report:
     from archlint.core.blueprint import Scope
     from archlint.rules.tool.cannot_load import CannotLoad
     from archlint.rules.tool.custom_code import CustomCode
-    from archlint.rules.tool.intrusive_code import IntrusiveCode
     from archlint.subject import CodeNotRunError, NotBuiltError
 
     found = CustomCode().not_read(error) if isinstance(error, CodeNotRunError) else CannotLoad().failed(error)
     finding, unchecked = found
     conduct = error.conduct if isinstance(error, NotBuiltError) else None
+    report = Report(name, scope=options.scope or Scope.TEXT, findings=(finding,), unchecked=(unchecked,))
+    return _with_conduct(report, conduct, options)
+
+
+def not_judged(
+    name: str, blueprint: Blueprint, unchecked: tuple[Unchecked, ...], conduct: Conduct | None, options: Options
+) -> Report:
+    """The report on a model that was built, and is not judged, for the reasons that ``unchecked`` has."""
+    return _with_conduct(Report(name, blueprint.model, blueprint.scope, unchecked=unchecked), conduct, options)
+
+
+def _with_conduct(report: Report, conduct: Conduct | None, options: Options) -> Report:
+    """``report`` with what the repository's own code did where it was run, and with the rules that were asked for."""
+    from archlint.rules.tool.intrusive_code import IntrusiveCode
+
     own_code = None if conduct is None else OwnCode(conduct=conduct)
-    findings = (finding, *IntrusiveCode().told(conduct))
-    return Report(
-        source=name,
-        scope=options.scope or Scope.TEXT,
+    findings = (*report.findings, *IntrusiveCode().told(conduct))
+    return dataclasses.replace(
+        report,
         findings=tuple(finding for finding in findings if finding.code in options.codes),
-        unchecked=(unchecked, *claims.attempts(conduct)),
+        unchecked=(*report.unchecked, *claims.attempts(conduct)),
         own_code=own_code,
         notes=() if own_code is None else (str(own_code),),
     )

@@ -12,10 +12,14 @@ import platform
 import sys
 import threading
 import uuid
+from collections import Counter
 from collections.abc import Callable, Mapping
+from importlib.machinery import all_suffixes
+from pathlib import PosixPath
 from types import FrameType
 from typing import Any
 
+from archlint.containment import environ
 from archlint.containment.grounds import Grounds
 
 Tell = Callable[[str, str], None]
@@ -39,6 +43,8 @@ _CHANGES: Mapping[str, tuple[str, int]] = {
 }
 """Events that change files: the kind, and how many of the arguments are paths."""
 _LISTS = frozenset({"os.listdir", "os.scandir"})
+_INPUT = "builtins.input"
+_DATABASE = "sqlite3.connect"
 _SOCKETS: Mapping[str, str] = {
     "socket.__new__": "socket",
     "socket.connect": "connect",
@@ -76,6 +82,11 @@ _DANGEROUS_MODULES = frozenset(
 ) | frozenset(("code", "signal", "threading", "multiprocessing", "urllib", "http", "webbrowser"))
 """What no file of weights names."""
 _IMPORTING = ("<frozen importlib._bootstrap>", "<frozen importlib._bootstrap_external>")
+_MODULES = tuple(all_suffixes())
+"""What the names of files end with that are read where something is imported."""
+_FROZEN = "<frozen "
+_SEEN = frozenset({"native", "unpickle", "inside", "secret", "environment"})
+"""Kinds of attempts that are told, and not refused."""
 _ASKING = (platform, uuid)
 """Modules of Python that ask other programs what machine this is, and do without an answer."""
 
@@ -86,12 +97,12 @@ class Attempts:
     Args:
         grounds: files that may be read and written.
         tell: told each attempt once.
-        most: how many are told.
+        most: how many of a kind are told, and one more.
     """
 
     def __init__(self, grounds: Grounds, tell: Tell, most: int) -> None:
-        self._libraries = ("<", *map(_slashed, grounds.installed))
-        """What the names of files of code begin with that is no repository's; of generated code there is no file."""
+        self._libraries = tuple(map(_slashed, grounds.installed))
+        """What the names of files of code begin with that is no repository's."""
         self._known = tuple(map(_slashed, (*grounds.installed, *grounds.system, *grounds.repository, "/proc/self")))
         self._listed = tuple(map(_slashed, (*grounds.folders, *grounds.search)))
         self._home = _slashed(grounds.home)
@@ -100,6 +111,7 @@ class Attempts:
         self._tell = tell
         self._most = most
         self._told: set[tuple[str, str]] = set()
+        self._counts: Counter[str] = Counter()
         self._busy = threading.local()
         self._main = threading.main_thread().ident
         self._frame, self._thread, self._real = sys._getframe, threading.get_ident, os.path.realpath
@@ -114,15 +126,16 @@ class Attempts:
                 found = self._attempt(event, arguments)
             except (TypeError, ValueError, LookupError, OSError):  # of arguments that no such call takes
                 return
-            if found is None or not self._is_of_repository():
+            if found is None or not self._is_of_repository(*found):
                 return
-            if found not in self._told and len(self._told) < self._most:
+            if found not in self._told and self._counts[found[0]] <= self._most:
                 self._told.add(found)
+                self._counts[found[0]] += 1
                 self._tell(*found)
         finally:
             self._busy.is_so = False
         kind, what = found
-        if kind not in ("native", "unpickle", "inside"):
+        if kind not in _SEEN:
             raise PermissionError(errno.EACCES, "archlint does not let code of a repository do this", what)
 
     def _attempt(self, event: str, arguments: tuple[Any, ...]) -> tuple[str, str] | None:
@@ -137,6 +150,16 @@ class Attempts:
             kind, count = _CHANGES[event]
             paths = [path for one in arguments[:count] if (path := self._path(one)) is not None]
             return next(((kind, path) for path in paths if not self._is_own(path)), None)
+        if event == _DATABASE:
+            given = str(arguments[0]) if type(arguments[0]) is PosixPath else arguments[0]
+            path = None if given == ":memory:" else self._path(given)
+            return None if path is None or self._is_own(path) else ("write", path)
+        if event == _INPUT:
+            return "input", ""
+        if event == environ.LOOKED_FOR:
+            return "secret", str(arguments[0])
+        if event == environ.LOOKED_THROUGH:
+            return "environment", ""
         if event in _SOCKETS:
             return _SOCKETS[event], _address(event, arguments)
         if event in _STARTS:
@@ -157,6 +180,8 @@ class Attempts:
         is_writing = is_writing or (isinstance(mode, str) and not {"w", "a", "x", "+"}.isdisjoint(mode))
         if is_writing:
             return "write", path
+        if path == f"/proc/{os.getpid()}/environ":
+            return "environment", ""
         return None if self._is_shown(path) or f"{path}/" in self._listed else ("read", path)
 
     def _path(self, given: Any) -> str | None:
@@ -175,17 +200,32 @@ class Attempts:
         own = f"/proc/{os.getpid()}/"
         return self._is_own(path) or f"{path}/".startswith(self._known) or f"{path}/".startswith(own)
 
-    def _is_of_repository(self) -> bool:
+    def _is_of_repository(self, kind: str, what: str) -> bool:
         """Whether the repository's code is what does it, rather than a library by itself or while it is imported."""
         frame: FrameType | None = self._frame(2)
+        if kind in ("secret", "environment"):  # what libraries ask for on the way is theirs
+            while frame is not None and frame.f_code.co_filename.startswith((_FROZEN, environ.__file__)):
+                frame = frame.f_back
+            return frame is not None and not self._is_of_library(frame)
+        if kind != "list" and not what.endswith(_MODULES):  # a loader that was asked for another file
+            while frame is not None and frame.f_code.co_filename in _IMPORTING:
+                frame = frame.f_back
         while frame is not None:
-            file = frame.f_code.co_filename
-            if file in self._harmless:
+            if frame.f_code.co_filename in self._harmless:
                 return False
-            if not file.startswith(self._libraries) or file.startswith(self._cache):
+            if not self._is_of_library(frame):
                 return True
             frame = frame.f_back
         return self._thread() != self._main  # a thread that calls a library's function
+
+    def _is_of_library(self, frame: FrameType) -> bool:
+        """Whether no repository brings the code: what was generated in no file is of the module that it is run in."""
+        file = frame.f_code.co_filename
+        if file.startswith(_FROZEN) or frame.f_back is None:
+            return file.startswith(("<", *self._libraries))
+        if file.startswith("<"):
+            file = dict.get(frame.f_globals, "__file__", "")
+        return type(file) is str and file.startswith(self._libraries) and not file.startswith(self._cache)
 
 
 def _slashed(path: str) -> str:

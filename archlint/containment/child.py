@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import signal
 import sys
 import warnings
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from importlib import import_module
 from typing import Any
 
 from archlint import deadline
+from archlint.containment import environ
 from archlint.containment.attempts import Attempts
 from archlint.containment.channel import Channel
 from archlint.containment.locking import Locks, lock_calls, lock_files
@@ -44,8 +46,10 @@ def main(questions: int, answers: int, notices: int) -> None:
         warnings.simplefilter("ignore")
         logging.disable(logging.CRITICAL)
         locks = Locks(version, lock_calls(setup))
+        signal.signal(signal.SIGXFSZ, lambda *_: channel.notice("size", ""))
         replaced, streams = Replaced(setup.grounds.installed), (sys.stdout, sys.stderr)
         channel.answer(channel.word, {"answer": to_json(locks)})
+        environ.watch()
         Attempts(setup.grounds, channel.notice, setup.limits.remarks)
         while True:
             word, question = channel.question()

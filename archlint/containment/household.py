@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import os
-import shutil
+import secrets
 import stat
 import tempfile
 from collections.abc import Mapping
@@ -64,13 +66,28 @@ def fresh_home() -> str:
 
 
 def remove(home: str) -> None:
-    """Take a folder of :func:`fresh_home` away, whatever was done to it; no link in it is followed."""
-    for folder, names, _ in os.walk(home):
-        for name in names:
-            path = Path(folder, name)
-            if not path.is_symlink() and not os.access(path, os.R_OK | os.W_OK | os.X_OK):
-                path.chmod(stat.S_IRWXU)
-    shutil.rmtree(home, ignore_errors=True)
+    """Take a folder of :func:`fresh_home` away, whatever was done to it; no link in it is followed.
+
+    Folders are lifted out of others, which may lie deeper than a path is long.
+    """
+    lifted = (os.path.join(home, f"{secrets.token_hex(16)}-{number}") for number in itertools.count())  # noqa: PTH118
+    due = [home]
+    while due:
+        folder = due.pop()
+        with contextlib.suppress(OSError):
+            Path(folder).chmod(stat.S_IRWXU)
+            for entry in list(os.scandir(folder)):
+                with contextlib.suppress(OSError):
+                    if not entry.is_dir(follow_symlinks=False):
+                        Path(entry.path).unlink()
+                        continue
+                    Path(entry.path).chmod(stat.S_IRWXU)  # else a folder cannot be moved
+                    due.append(str(Path(entry.path).rename(next(lifted))))
+        if folder != home:
+            with contextlib.suppress(OSError):
+                Path(folder).rmdir()
+    with contextlib.suppress(OSError):
+        Path(home).rmdir()
 
 
 def environment(home: str, cache: Path) -> dict[str, str]:

@@ -30,5 +30,5 @@ class Limits:
     """Bytes of one answer."""
     output: int = 2**20
     """Bytes on standard output and error that are no cause for a remark."""
-    remarks: int = 40
-    """Different ones, at most."""
+    remarks: int = 20
+    """Different ones of a kind, at most: many of one are not to hide another."""

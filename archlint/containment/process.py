@@ -6,12 +6,14 @@ import contextlib
 import json
 import os
 import pickle
+import re
 import secrets
 import selectors
 import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -30,6 +32,9 @@ _BEGIN = (
 )
 """What the process runs: where modules are it is told where nobody else reads it, as everybody can its arguments."""
 _PYTHON = (sys.executable, *["-O"] * sys.flags.optimize)
+_CONTROLS = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\xc2[\x80-\x9f]")
+"""Characters that no text has: the beginning of what moves a terminal's cursor, say."""
+_MORE = Remark("did more of the same: left out")
 _TICK = 0.1
 """Seconds between two looks at what it takes."""
 _SELDOM = 5
@@ -81,6 +86,7 @@ class Process:
         self._changed = threading.Condition()
         self._answers: list[bytes] = []
         self._remarks: dict[str, Remark] = {}
+        self._kinds: Counter[str] = Counter()
         self._end: str | None = None
         self._expected: str | None = None
         """The word of the question that is asked; ``None`` where none is."""
@@ -191,14 +197,18 @@ class Process:
         finally:
             with self._changed:
                 self._expected = None
+        data = said = None
         try:
-            said = strictly(Said, decoded(line))
+            data = decoded(line)
+            said = strictly(Said, data)
         except NonsenseError:
-            said = None
-        if said is None or not secrets.compare_digest(said.word, word):
-            with self._changed:
-                raise self._stop("wrote into what archlint is answered by: stopped")
-        return said
+            pass
+        if said is not None and secrets.compare_digest(said.word, word):
+            return said
+        is_own = said is None and isinstance(data, dict) and data.get("word") == word
+        with self._changed:
+            why = "gave an answer that is too large in parts" if is_own else "wrote into what archlint is answered by"
+            raise self._stop(f"{why}: stopped")
 
     def _send(self, content: bytes, until: float) -> None:
         left = memoryview(content)
@@ -232,7 +242,7 @@ class Process:
         return LostError(self._end)
 
     def _note(self, remark: Remark) -> None:
-        if self._is_ready and not self._is_closed and len(self._remarks) < self._limits.remarks:
+        if self._is_ready and not self._is_closed:
             self._remarks.setdefault(remark.text, remark)
 
     def _listen(self) -> None:
@@ -288,6 +298,8 @@ class Process:
             else:
                 if self._is_ready:
                     self._output += len(content)
+                    if _CONTROLS.search(content):
+                        self._note(Remark("wrote control characters to the terminal: withheld"))
                 else:
                     self._said = (self._said + content)[-_TOLD:]
         return bool(content)
@@ -320,10 +332,11 @@ class Process:
                 notice = None
             remark = None if notice is None else of_notice(notice.kind, notice.what, self._limits.memory)
             is_own = notice is not None and secrets.compare_digest(notice.word, self._word)
-            if remark is None or not is_own:
+            if notice is None or remark is None or not is_own:
                 is_forged = True
-            else:
-                self._note(remark)
+            elif remark.text not in self._remarks:
+                self._kinds[notice.kind] += 1
+                self._note(remark if self._kinds[notice.kind] <= self._limits.remarks else _MORE)
         if is_forged:
             self._stop("wrote into what archlint is told by: stopped")
 
@@ -352,13 +365,16 @@ class Process:
     def _look_into_folder(self) -> None:
         limits = self._limits
         held = watching.content(self._folder, limits.count)
+        nameless = watching.nameless(self._popen.pid)
         with self._changed:
             if held.largest >= limits.file:
                 self._note(Remark(f"wrote a file of {size(limits.file)}: no more of it is taken"))
-            if held.size > limits.files:
+            if held.size + nameless > limits.files:
                 self._stop(f"wrote more than {size(limits.files)} of files: stopped")
             if held.count > limits.count:
                 self._stop(f"made more than {limits.count:,} files: stopped")
+            if held.is_hidden:
+                self._stop("hid files in folders that cannot be looked into: stopped")
 
     def _gone(self) -> None:
         """The process has ended, and all that it wrote is read."""

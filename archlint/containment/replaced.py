@@ -52,7 +52,8 @@ class Replaced:
         holder: Any = self._modules.get(module)
         if name:
             holder = self._get(holder, name, None)
-        return vars(holder).get(attribute) if holder is not None else None
+        held = self._get(holder, "__dict__", {})
+        return held.get(attribute)
 
     def _is_of_library(self, value: Any) -> bool:
         code = getattr(getattr(value, "__func__", value), "__code__", None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -69,33 +70,49 @@ class Content:
     """Bytes of all files."""
     largest: int
     count: int
+    is_hidden: bool
+    """Whether there is something that cannot be looked at: it lies too deep, or may not be read."""
 
 
 def content(folder: str, most: int) -> Content:
     """What lies in ``folder``; no more than ``most`` entries are looked at."""
-    size, largest, count = 0, 0, 0
-    for entry in _entries(folder):
-        count += 1
-        with contextlib.suppress(OSError):
-            state = entry.stat(follow_symlinks=False)
-            size += state.st_blocks * 512 if hasattr(state, "st_blocks") else state.st_size
-            largest = max(largest, state.st_size)
-        if count > most:
-            break
-    return Content(size, largest, count)
-
-
-def _entries(folder: str) -> Iterator[os.DirEntry[str]]:
+    size, largest, count, is_hidden = 0, 0, 0, False
     due = [folder]
-    while due:
+    while due and count <= most:
         try:
             with os.scandir(due.pop()) as entries:
                 for entry in entries:
-                    yield entry
-                    if entry.is_dir(follow_symlinks=False):
-                        due.append(entry.path)
-        except OSError:  # taken away meanwhile
+                    count += 1
+                    if count > most:
+                        break
+                    with contextlib.suppress(FileNotFoundError):
+                        state = entry.stat(follow_symlinks=False)
+                        size += _taken(state)
+                        largest = max(largest, state.st_size)
+                        if stat.S_ISDIR(state.st_mode):
+                            due.append(entry.path)
+        except (FileNotFoundError, NotADirectoryError):  # taken away meanwhile
             continue
+        except OSError:
+            is_hidden = True
+    return Content(size, largest, count, is_hidden)
+
+
+def nameless(pid: int) -> int:
+    """Bytes of the files that the process ``pid`` and its descendants have deleted, and still have open."""
+    found: dict[tuple[int, int], int] = {}
+    for process in _family(pid):
+        with contextlib.suppress(OSError), os.scandir(f"/proc/{process.pid}/fd") as descriptors:
+            for descriptor in descriptors:
+                with contextlib.suppress(OSError):
+                    state = descriptor.stat()
+                    if stat.S_ISREG(state.st_mode) and not state.st_nlink:
+                        found[state.st_dev, state.st_ino] = _taken(state)
+    return sum(found.values())
+
+
+def _taken(state: os.stat_result) -> int:
+    return state.st_blocks * 512 if hasattr(state, "st_blocks") else state.st_size
 
 
 def _family(pid: int) -> Iterator[psutil.Process]:

@@ -13,6 +13,7 @@ _REFUSED: Mapping[str, str] = {
     "read": "tried to read {}",
     "list": "tried to list {}",
     "write": "tried to write {}",
+    "size": "tried to write more into a file than it may",
     "delete": "tried to delete {}",
     "rename": "tried to rename {}",
     "link": "tried to link {}",
@@ -24,11 +25,14 @@ _REFUSED: Mapping[str, str] = {
     "run": "tried to start the program {}",
     "fork": "tried to start another process",
     "kill": "tried to send a signal to another process",
+    "input": "asked for input at the terminal",
 }
 """Kinds of attempts that are answered with an error."""
 _SEEN: Mapping[str, str] = {
     "native": "called machine code by way of ctypes: {}",
     "unpickle": "unpickled {}, which no file of weights holds",
+    "secret": "looked for the secret {} in the environment: not there",
+    "environment": "looked through the environment: none of yours",
     "inside": "looked into archlint's own process with {}",
     "replace": "replaced {}, which archlint answers with",
     "handler": "replaced what is done on {}",

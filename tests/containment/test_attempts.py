@@ -292,6 +292,7 @@ NAMED = {
     "__import__('gc').get_objects()": "looked into archlint's own process with gc.get_objects",
     "__import__('threading').Thread(target=os.remove, args=({secret!r},)).start()": "tried to delete {secret}",
     "C.getpid()": "called machine code by way of ctypes: getpid",
+    "input()": "asked for input at the terminal",
     "setattr(__import__('json'), 'dumps', None)": "replaced json.dumps",
     "setattr(__import__('builtins'), 'print', None)": "replaced builtins.print",
     "setattr(__import__('sys'), 'stdout', None)": "replaced sys.stdout",
@@ -301,6 +302,14 @@ NAMED = {
     ),
     "__import__('signal').signal(15, lambda *_: None)": "replaced what is done on SIGTERM",
     "__import__('signal').signal(40, lambda *_: None)": "replaced what is done on signal 40",
+    "__import__('importlib.machinery').machinery.SourceFileLoader('x', {secret!r}).get_data({secret!r} + '3')": (
+        "tried to read {secret}3"
+    ),
+    "__import__('sqlite3').connect({secret!r} + '4')": "tried to write {secret}4",
+    "__import__('sqlite3').connect(__import__('pathlib').Path({secret!r} + '5'))": "tried to write {secret}5",
+    "os.environ.get('HF_TOKEN')": "looked for the secret HF_TOKEN in the environment",
+    "os.getenvb(b'OPENAI_API_KEY')": "looked for the secret OPENAI_API_KEY in the environment",
+    "[*os.environ.items()]": "looked through the environment",
     "__import__('sys').addaudithook(lambda *_: None)": "looked into archlint's own process with sys.addaudithook",
 }
 
@@ -323,6 +332,35 @@ def test_attempts_are_refused_and_named(
     assert state(outside) == before
 
 
+def test_many_attempts_of_a_kind_hide_no_other(tmp_path: Path) -> None:
+    code = "\nfor number in range(300): attempt('read', open, f'/etc/{number}')\nattempt('fork', os.fork)"
+    ran = run(_TRYING + code, tmp_path / "repository", means("limits"))
+    assert sum("tried to read" in remark for remark in ran.remarks) == Limits().remarks
+    assert ran.says("did more of the same: left out")
+    assert ran.says("tried to start another process: refused")
+
+
+def test_a_module_of_archlint_that_is_replaced_is_named(tmp_path: Path) -> None:
+    code = "import sys\nsys.modules['archlint.core.serial'] = object()"
+    ran = run(code, tmp_path / "repository", means("limits"))
+    assert not ran.lost, ran
+    assert ran.says("replaced archlint.core.serial.to_json"), ran
+
+
+def test_code_that_is_in_no_file_is_the_repositorys(outside: Path, tmp_path: Path) -> None:
+    """Called where nothing of the repository's files is on the stack."""
+    code = f"""
+    made = {{}}
+    exec("def given_up(self): open({str(outside / "secret")!r})", made)
+    class Own:
+        __del__ = made["given_up"]
+    own = Own()
+    """
+    for level in ("everything", "limits"):
+        ran = run(code, tmp_path / "repository", means(level))
+        assert ran.says(f"tried to read {outside / 'secret'}: refused"), ran
+
+
 def test_what_libraries_do_by_themselves_is_no_attempt(tmp_path: Path) -> None:
     code = """
     import copy, getpass, importlib.metadata, logging, pickle, platform, tempfile, threading, uuid, warnings
@@ -337,6 +375,9 @@ def test_what_libraries_do_by_themselves_is_no_attempt(tmp_path: Path) -> None:
         list(pool.map(abs, [1, 2]))
     import os
     open(__file__).read(), os.listdir(os.path.dirname(__file__)), os.path.exists("/etc/shadow")
+    os.environ.get("LOCAL_RANK"), os.environ.get("TOKENIZERS_PARALLELISM")
+    import collections, huggingface_hub, sqlite3
+    huggingface_hub.get_token(), sqlite3.connect(":memory:"), collections.namedtuple("Own", "a b")(1, 2)
     os.makedirs(os.path.expanduser("~/.cache/own")), open("/dev/null", "w").write("x"), open("/proc/cpuinfo").read()
     seen = True
     """

@@ -53,6 +53,18 @@ CASES = {
         Limits(count=500),
         "made more than 500 files",
     ),
+    "deletes the files that it writes": (
+        "import os\nheld = []\nwhile True:\n    held.append(open(os.path.expanduser('~/own'), 'wb', 0))\n"
+        "    os.remove(held[-1].name)\n    held[-1].write(bytes(10**6)) if len(held) < 400 else held.clear()",
+        Limits(files=20 * MIB, seconds=20),
+        "wrote more than 20 MiB of files",
+    ),
+    "writes deeper than paths reach": (
+        "import os\nos.chdir(os.path.expanduser('~'))\nfor _ in range(30): os.mkdir('a' * 200), os.chdir('a' * 200)\n"
+        "while True: pass",
+        Limits(seconds=20),
+        "hid files in folders that cannot be looked into",
+    ),
     "ends": ("import os\nos._exit(0)", None, "ended the process with exit code 0"),
     "aborts": ("import os\nos.abort()", None, "ended the process with SIGABRT"),
     "crashes": ("import ctypes\nctypes.string_at(0)", None, "ended the process with SIGSEGV"),
@@ -85,6 +97,7 @@ CASES = {
         Limits(answer=MIB),
         "wrote into what archlint is told by",
     ),
+    "has a name without end": ("seen = 'x' * 10**6", None, "gave an answer that is too large in parts"),
     "writes to all that it finds": (
         "import os\nfor one in os.listdir('/proc/self/fd'):\n"
         "    try: open(f'/proc/self/fd/{one}', 'wb', 0).write(b'\\n' * 10)\n    except OSError: pass\n"
@@ -123,12 +136,30 @@ def test_whatever_contains_it_ends_with_it(level: str, tmp_path: Path) -> None:
             "class Own(BaseException):\n    def __str__(self): raise KeyboardInterrupt\nraise Own",
             "raised Own",
         ),
+        ("import os\nos.write(2, b'\\x1b[2J')", "wrote control characters to the terminal: withheld"),
+        ("print('\\x9b2J')", "wrote control characters to the terminal: withheld"),
         ("print('\\x1b[2J' * 10**6)", "wrote 4,000,001 bytes to the terminal: withheld"),
     ],
 )
 def test_what_ends_a_program_ends_no_check(code: str, words: str, tmp_path: Path) -> None:
     ran = run(code, tmp_path / "repository", means("limits"))
     assert ran.says(words), ran
+
+
+def test_a_file_that_grows_too_large_is_named_where_it_is_taken_away_again(tmp_path: Path) -> None:
+    code = """
+    import os
+    name = os.path.expanduser("~/own")
+    try:
+        with open(name, "wb", 0) as file:
+            while True: file.write(bytes(10**6))
+    except OSError:
+        os.remove(name)
+    seen = True
+    """
+    ran = run(code, tmp_path / "repository", means("limits"), Limits(file=5 * MIB))
+    assert ran.seen
+    assert ran.says("tried to write more into a file than it may: refused")
 
 
 @pytest.mark.parametrize("level", ["everything", "limits"])

@@ -210,6 +210,18 @@ def test_a_check_ends_with_a_report_whatever_the_code_does(code: str, words: str
     assert words in str(report)
 
 
+LOOKS = "try: open('/etc/shadow')\nexcept OSError: pass\n"
+
+
+def test_what_code_tried_is_told_of_a_model_that_is_not_judged(tmp_path: Path) -> None:
+    nothing = repository(tmp_path / "nothing", init=f"{LOOKS}del self.embed, self.up")
+    report = engine.check(str(nothing), TRUSTING)
+    assert "has no parameters" in report.unchecked[0].why
+    assert "tried to read /etc/shadow: refused" in {one.why for one in report.unchecked}
+    assert report.own_code is not None
+    assert report.own_code.was_run
+
+
 def test_an_adapter_for_code_of_another_repository_in_the_hubs_cache(tmp_path: Path) -> None:
     other = tmp_path / "cache" / "models--some--code"
     commit = "a" * 40
