@@ -45,5 +45,5 @@ def unchecked(blueprint: Blueprint) -> Iterator[Unchecked]:
 def attempts(conduct: Conduct | None) -> Iterator[Unchecked]:
     """What the repository's own code tried: its model need not be the one that is trained."""
     if conduct is not None:
-        for remark in conduct.grave:
+        for remark in conduct.remarks:
             yield Unchecked("the repository's own code", remark.text)

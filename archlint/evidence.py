@@ -95,7 +95,7 @@ class Evidence:
         """How the repository's own code behaved, in all that was asked so far; ``None`` where none was run."""
         if self._subject is not None and (conduct := self._subject.conduct()) is not None:
             self._answers.put("conduct", conduct)
-            self._answers.is_sure &= not conduct.grave
+            self._answers.is_sure &= not conduct.remarks
         return read_as(Conduct, self._answers.kept.get(json.dumps("conduct")))
 
     def plan(self, file: PlanFile) -> Plan:

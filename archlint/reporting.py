@@ -120,7 +120,10 @@ def not_judged(
     name: str, blueprint: Blueprint, unchecked: tuple[Unchecked, ...], conduct: Conduct | None, options: Options
 ) -> Report:
     """The report on a model that was built, and is not judged, for the reasons that ``unchecked`` has."""
-    return _with_conduct(Report(name, blueprint.model, blueprint.scope, unchecked=unchecked), conduct, options)
+    read = tuple(claims.unchecked(blueprint))
+    return _with_conduct(
+        Report(name, blueprint.model, blueprint.scope, unchecked=(*read, *unchecked)), conduct, options
+    )
 
 
 def _with_conduct(report: Report, conduct: Conduct | None, options: Options) -> Report:

@@ -21,7 +21,7 @@ OF_THE_WHOLE = dataclasses.replace(OF_SITES, code="ARC504", sites=())
 GAP = Gap("model.vision", "modeling.py", 7, "timm makes it")
 MODEL = ModelInfo("a/b", "hub", "Own", "own", 1, 1)
 CLOSED = Containment(("Landlock (ABI 7)", "seccomp"))
-CONDUCT = Conduct(CLOSED, (Remark("tried to read ~/.ssh/id_rsa: refused"), Remark("is slow", is_grave=False)))
+CONDUCT = Conduct(CLOSED, (Remark("tried to read ~/.ssh/id_rsa: refused"),))
 
 
 def test_what_was_built_is_said_as_it_is() -> None:

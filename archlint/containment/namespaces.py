@@ -17,7 +17,15 @@ from archlint.containment.grounds import Grounds
 _SECONDS = 20
 """In which a program that does nothing is started in them."""
 _UNSHARE = (
-    ("--user", "--map-current-user", "--net", "--pid", "--fork", "--kill-child=KILL", "--ipc", "--uts", "--mount"),
+    "--user",
+    "--map-current-user",
+    "--net",
+    "--pid",
+    "--fork",
+    "--kill-child=KILL",
+    "--ipc",
+    "--uts",
+    "--mount",
 )
 _PROC = "--mount-proc"
 """Where it is refused, the other processes of the system can be seen, and are not to be reached all the same."""
@@ -53,11 +61,11 @@ def bubblewrap() -> Namespaces | None:
 def unshare() -> Namespaces | None:
     """``unshare`` of util-linux, with as much as works here."""
     program = shutil.which("unshare") if kernel.IS_LINUX else None
-    for options in _UNSHARE if program is not None else ():
-        for command in ((str(program), *options, _PROC), (str(program), *options)):
-            if _works([*command, "--"]):
-                return Namespaces("namespaces (unshare)", command, hides_files=False)
-    return None
+    if program is None:
+        return None
+    plain = (str(program), *_UNSHARE)
+    found = next((command for command in ((*plain, _PROC), plain) if _works([*command, "--"])), None)
+    return None if found is None else Namespaces("namespaces (unshare)", found, hides_files=False)
 
 
 def _works(command: Sequence[str]) -> bool:

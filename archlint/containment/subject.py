@@ -147,7 +147,7 @@ class Contained(Bench):
             said = self._process.ask(question, longer)
         except LostError as error:
             raise self._failed(f"its code {error}") from error
-        for _ in range(min(said.expired, 1)):
+        if said.expired:
             deadline.expire()
         if said.kind:
             raise self._error(said)

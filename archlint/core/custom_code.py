@@ -25,11 +25,9 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """Something that the code did, or tried to do, besides making a model."""
+    """Something that the code did, or tried to do, that loading a model has no use for."""
 
     text: str
-    is_grave: bool = True
-    """Whether loading a model has no use for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +46,6 @@ class Conduct:
 
     containment: Containment
     remarks: tuple[Remark, ...] = ()
-
-    @property
-    def grave(self) -> tuple[Remark, ...]:
-        """What it did that loading a model has no use for."""
-        return tuple(remark for remark in self.remarks if remark.is_grave)
 
 
 @dataclass(frozen=True, slots=True)

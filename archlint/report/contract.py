@@ -92,7 +92,7 @@ def _own_code(code: OwnCode) -> dict[str, Any]:
         "gaps": [] if code.reading is None else [dataclasses.asdict(gap) for gap in code.reading.gaps],
         "containment": None if conduct is None else list(conduct.containment.layers),
         "open": None if conduct is None else conduct.containment.lack or None,
-        "remarks": [] if conduct is None else [{"text": one.text, "grave": one.is_grave} for one in conduct.remarks],
+        "remarks": [] if conduct is None else [one.text for one in conduct.remarks],
     }
 
 

@@ -150,7 +150,7 @@ def _own_code(given: Value) -> OwnCode:
     if given["treatment"].text() == "read":
         return OwnCode(reading=Reading(given["gaps"].each(_gap)))
     containment = Containment(given["containment"].each(Value.text), given["open"].maybe(Value.text) or "")
-    remarks = given["remarks"].each(lambda one: Remark(one["text"].text(), one["grave"].flag()))
+    remarks = given["remarks"].each(lambda one: Remark(one.text()))
     return OwnCode(conduct=Conduct(containment, remarks))
 
 

@@ -54,7 +54,7 @@ class IntrusiveCode(Rule):
 
     def told(self, conduct: Conduct | None) -> Iterable[Finding]:
         """What is said of code that was run."""
-        for remark in () if conduct is None else conduct.grave:
+        for remark in () if conduct is None else conduct.remarks:
             yield self.finding(
                 f"the repository's own code {remark.text}",
                 remedies=[Remedy("other", "do not load the model before its code is read")],

@@ -138,7 +138,7 @@ GAPS = st.builds(Gap, NAMES, NAMES, LINES, NAMES)
 CONDUCT = st.builds(
     Conduct,
     st.builds(Containment, st.lists(NAMES, max_size=2).map(tuple), st.one_of(st.just(""), NAMES)),
-    st.lists(st.builds(Remark, NAMES, st.booleans()), max_size=2).map(tuple),
+    st.lists(st.builds(Remark, NAMES), max_size=2).map(tuple),
 )
 OWN_CODE = st.one_of(
     st.builds(OwnCode, reading=st.builds(Reading, st.lists(GAPS, max_size=2).map(tuple))),
