@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Protocol
 
-from archlint.core import guesses
+from archlint.core import guesses, too_slow
 from archlint.core.amending import gives_up
 from archlint.core.blueprint import Blueprint, Scope
 from archlint.core.finding import Finding, Remedy, Severity
@@ -24,13 +24,7 @@ from archlint.core.trial import LORA, Baseline, Judge, Plan, Trial
 from archlint.deadline import deadline
 from archlint.solving import PLACING, nearest, respelled, solve
 
-MAX_SECONDS = 30.0
-"""Five times what the largest plan on the largest model takes."""
 _TARGETS = ("target_modules", "target_parameters")
-
-
-class _PlanTooSlowError(BaseException):
-    """No code of PEFT's or of a model that catches errors may catch it."""
 
 
 class ScopedJudge(Judge, Protocol):
@@ -240,9 +234,9 @@ class _Court:
         """What comes of a plan; ``None`` where a pattern of the user's takes longer than any that is meant."""
         if not self.late:
             try:
-                with deadline(MAX_SECONDS, _PlanTooSlowError):
+                with deadline(too_slow.MAX_SECONDS, too_slow.PlanTooSlowError):
                     return judge.try_plan(self._plan(arguments))
-            except _PlanTooSlowError:
+            except too_slow.PlanTooSlowError:
                 self.late.append(arguments)
         return None
 

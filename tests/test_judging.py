@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from archlint import judging
+from archlint.core import too_slow
 from archlint.core.blueprint import Blueprint, ModelInfo, Scope
 from archlint.core.finding import Finding, Remedy, Severity
 from archlint.core.rule import Rule
@@ -230,7 +230,7 @@ def test_behind_a_remedy_that_takes_for_ever_no_other_is_tried(monkeypatch: pyte
                 except Exception:  # as PEFT has it in places
                     continue
 
-    monkeypatch.setattr(judging, "MAX_SECONDS", 0.05)
+    monkeypatch.setattr(too_slow, "MAX_SECONDS", 0.05)
     plans = [Remedy("target_modules", "name it", plan={"target_modules": [name]}) for name in ("a", "b", "c")]
     words = Remedy("other", "think again")
     finding = dataclasses.replace(next(iter(NeedsO().check(BLUEPRINT))), remedies=(*plans, words))

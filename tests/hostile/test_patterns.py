@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 import archlint
-from archlint import judging
 from archlint.core import expressions, too_slow
 from archlint.core.report import Report
 
@@ -36,8 +35,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is waited for that takes longer than this model needs."""
-    for module in (too_slow, judging):
-        monkeypatch.setattr(module, "MAX_SECONDS", 1.0)
+    monkeypatch.setattr(too_slow, "MAX_SECONDS", 1.0)
     monkeypatch.setattr(expressions, "MAX_SECONDS", 0.1)
 
 
