@@ -104,16 +104,13 @@ def _named(source: str, options: Options) -> Bench:
     """The model of ``source`` with the name that it has there.
 
     Raises:
-        NotBuiltError: there is no model, or one of which only the text was read.
+        NotBuiltError: there is no model, or one that only the repository's own code makes, which may not run.
         SourceError: there is no such source.
     """
-    from archlint.subject import Bench, CodeNotRunError
-    from archlint.subjects import subject_of
+    from archlint.subjects import bench_of
 
     located = _located(source, options)
-    subject = subject_of(located, options)
-    if not isinstance(subject, Bench):
-        raise CodeNotRunError("not run: custom code; to run it, pass --trust-remote-code")
+    subject = bench_of(located, options)
     named = located.named(Report(NAMELESS, subject.blueprint.model))
     assert named.model is not None  # as it had one
     subject.blueprint = dataclasses.replace(subject.blueprint, model=named.model)
