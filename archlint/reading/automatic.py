@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -28,7 +28,7 @@ def call(
     cls = model_class(interpreter, owner, config)
     if isinstance(cls, Unknown):
         return cls
-    return build(interpreter, cls, config)
+    return build(interpreter, cls, config, kwargs)
 
 
 def _config(interpreter: Objects, name: str, args: list[Value], kwargs: dict[str, Value]) -> Value:
@@ -92,12 +92,20 @@ def entry(interpreter: Objects, table: External, cls: Value) -> Value:
     return found if isinstance(found, Class) else Unknown(f"the class {name} is not read", True)
 
 
-def build(interpreter: Objects, cls: Value, config: Value) -> Value:
+_OPTIONS = frozenset(
+    {"config", "attn_implementation", "experts_implementation", "dtype", "torch_dtype", "trust_remote_code"}
+    | {"code_revision", "use_flash_attention_2"}
+)
+"""Arguments of ``from_config`` that do not go on to the constructor."""
+
+
+def build(interpreter: Objects, cls: Value, config: Value, kwargs: Mapping[str, Value] | None = None) -> Value:
     """A model, in the type of numbers that its configuration names."""
     if not isinstance(config, Instance):
         return Unknown("a model of a configuration that is not known", True)
+    rest = {name: value for name, value in (kwargs or {}).items() if name not in _OPTIONS}
     with number_type(interpreter.attribute(config, "dtype", None, None)):
-        return interpreter.call(cls, [config], {})
+        return interpreter.call(cls, [config], rest)
 
 
 @contextlib.contextmanager

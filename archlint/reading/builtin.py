@@ -6,7 +6,9 @@ import collections.abc
 import inspect
 import itertools
 import numbers
+import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -68,6 +70,8 @@ def call(interpreter: Objects, name: str, args: list[Value], kwargs: dict[str, V
     function = plain.FUNCTIONS.get(name)
     if function is None:
         raise NotPlainError
+    if name == "zip":
+        args = _as_long_as_the_others(interpreter, args)
     key = kwargs.pop("key", None) if name in ("sorted", "max", "min") else None
     if key is not None:
         raise NotPlainError
@@ -270,13 +274,22 @@ def library(interpreter: Objects, path: str, args: list[Value], kwargs: dict[str
     return function(interpreter, *args, **kwargs)
 
 
+_ARRAYS: Mapping[str, str] = {"concatenate": "cat"} | {
+    name: name
+    for name in ("zeros", "ones", "arange", "linspace", "meshgrid", "stack", "einsum", "outer", "sin", "cos", "flip")
+}
+"""Functions of numpy, and those of torch that give the same."""
+
+
 def _array(interpreter: Objects, name: str, args: list[Value], kwargs: dict[str, Value]) -> Value:
     """Of numpy what is used to count layers and to spread rates over them."""
     if name in ("ceil", "floor", "sqrt", "log2", "log", "exp", "prod", "power"):
         return plain.mathematics("pow" if name == "power" else name, args, {})
-    if name in ("linspace", "arange"):
-        made = tensors.call(name, args, {}, interpreter.budget)
-        return tensors.method(made, "tolist", [], {}, interpreter.budget)
+    if name in _ARRAYS:
+        options = {"dim" if key == "axis" else key: value for key, value in kwargs.items()}
+        if name == "meshgrid":
+            options.setdefault("indexing", "xy")
+        return tensors.call(_ARRAYS[name], args, options, interpreter.budget)
     if name in ("array", "asarray"):
         return args[0]
     if name in ("cumsum",) and isinstance(args[0], (list, tuple)) and plain.is_plain(args[0]):
@@ -325,9 +338,26 @@ def _from_iterable(interpreter: Objects, sources: Value) -> Value:
     return _chain(interpreter, *(interpreter.elements(sources) or []))
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class _Endless:
+    """What ``itertools.repeat`` gives without a number."""
+
+    value: Value
+
+
+def _as_long_as_the_others(interpreter: Objects, args: list[Value]) -> list[Value]:
+    lengths = [len(found) for arg in args if (found := interpreter.elements(arg)) is not None]
+    if not lengths:
+        return args
+    interpreter.budget.take(min(lengths) * len(args))
+    return [[arg.value] * min(lengths) if isinstance(arg, _Endless) else arg for arg in args]
+
+
 def _repeat(interpreter: Objects, value: Value, times: Value = None) -> Value:
+    if times is None:
+        return _Endless(value)
     if not isinstance(times, int):
-        return Unknown("it has no end")
+        return Unknown("it is not known how often")
     interpreter.budget.take(times)
     return [value] * times
 
@@ -381,7 +411,34 @@ def _signature(interpreter: Objects, function: Value) -> Value:
     return Instance(External("inspect.Signature"), {"parameters": {name: Unknown("a parameter") for name in names}})
 
 
+_MAX_PATTERN = 80
+_REPEATS = re.compile(r"[*+?{]")
+
+
+def _searched(how: Callable[[str, str], re.Match[str] | None]) -> Callable[..., Value]:
+    """A search for a pattern that is short, and quickly done with in a short text."""
+
+    def search(interpreter: Objects, pattern: Value, text: Value) -> Value:
+        if not (isinstance(pattern, str) and isinstance(text, str) and max(len(pattern), len(text)) <= _MAX_PATTERN):
+            raise NotPlainError
+        if len(_REPEATS.findall(pattern)) > 3 or re.search(r"\\\d|\)[*+?{]", pattern):
+            raise NotPlainError
+        try:
+            found = how(pattern, text)
+        except re.error as error:
+            raise NotPlainError from error
+        if found is None:
+            return None
+        parts = {"group": Native("group", found.group), "groups": Native("groups", found.groups)}
+        return Instance(External("re.Match"), parts)
+
+    return search
+
+
 _LIBRARY: Mapping[str, Callable[..., Any]] = {
+    "re.match": _searched(re.match),
+    "re.fullmatch": _searched(re.fullmatch),
+    "re.search": _searched(re.search),
     "inspect.signature": _signature,
     "copy.deepcopy": _deepcopy,
     "copy.copy": _copy,

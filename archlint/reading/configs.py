@@ -169,7 +169,8 @@ def set_attribute(interpreter: Objects, config: Instance, name: str, value: Valu
         interpreter.call_function(found[1], [config, value], {})
         return
     interpreter.budget.take(1)
-    if name == "num_labels" and isinstance(value, int) and 0 <= value <= 100_000:
+    hides_property = isinstance(config.cls, Class) and config.cls.has("num_labels")
+    if name == "num_labels" and not hides_property and isinstance(value, int) and 0 <= value <= 100_000:
         labels = config.attributes.get("id2label")
         if not isinstance(labels, dict) or len(labels) != value:
             interpreter.budget.take(value)
@@ -203,7 +204,7 @@ def initialize_base(interpreter: Objects, made: Instance, args: list[Value], kwa
     _inherit(made, kwargs)
     if isinstance(made.cls, Class):
         for name, default in interpreter.fields(made.cls).items():
-            if name not in made.attributes and not isinstance(default, Unknown):
+            if name not in (made.attributes | kwargs) and not isinstance(default, Unknown):
                 set_attribute(interpreter, made, name, default)
     _post_init(interpreter, made, **kwargs)
 

@@ -37,6 +37,14 @@ class _Return(Exception):
         self.value = value
 
 
+class _Ended(Exception):
+    """The function raises, and nothing catches it."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name
+
+
 class _Break(Exception):
     pass
 
@@ -52,11 +60,14 @@ class Interpreter(Expressions):
         super().__init__(*args)
         self._statements: dict[type, Callable[[Any, Frame], None]] = {}
         self._level = 0
+        self._choosing = False
+        """Whether one of two branches is under way, and it is not known which of them is gone."""
 
     def fill(self, module: Module) -> None:
         tree = self.sources.tree(module.file)
         module.names |= {"__name__": module.name, "__file__": module.file.name}
         trying, self.trying = self.trying, 0
+        choosing, self._choosing = self._choosing, False
         frame = Frame(module, ())
         self.frames.append(frame)
         try:
@@ -65,13 +76,14 @@ class Interpreter(Expressions):
             pass
         finally:
             self.frames.pop()
-            self.trying = trying
+            self.trying, self._choosing = trying, choosing
 
     def run(self, function: Function, scope: Scope, receiver: Value) -> Value:
         node = function.node
         frame = Frame(function.module, (scope, *function.scopes), function, receiver)
         self.frames.append(frame)
         depth, self._depth, level, self._level = self._depth, 0, self._level, 0
+        choosing, self._choosing = self._choosing, False
         try:
             if isinstance(node, ast.Lambda):
                 return self.evaluate(node.body, frame)
@@ -84,6 +96,8 @@ class Interpreter(Expressions):
                 self._block(node.body, frame)
             except _Return as returned:
                 result = returned.value
+            except _Ended as ended:
+                result = Unknown(f"{function.name} raises {ended.name}", True)
             except (_Break, _Continue):
                 pass
             if frame.yielded is not None:
@@ -93,7 +107,7 @@ class Interpreter(Expressions):
             return result
         finally:
             self.frames.pop()
-            self._depth, self._level = depth, level
+            self._depth, self._level, self._choosing = depth, level, choosing
 
     def _block(self, statements: list[ast.stmt], frame: Frame) -> None:
         for statement in statements:
@@ -338,8 +352,14 @@ class Interpreter(Expressions):
         name = getattr(error, "id", getattr(error, "attr", "Exception"))
         if self.trying:
             raise RaisedError(name)
-        if frame.function is not None and name != "NotImplementedError":
+        if self._choosing:
+            raise _Ended(name)
+        if frame.function is None:
+            return
+        if name != "NotImplementedError":
             self.gap(node, f"{frame.function.name} raises {name}, as it is read")
+        if frame.function.name != "__init__":  # a constructor most often asks for a package: its layers are read on
+            raise _Ended(name)
 
     def _do_if(self, node: ast.If, frame: Frame) -> None:
         condition = self.evaluate(node.test, frame)
@@ -355,12 +375,42 @@ class Interpreter(Expressions):
         else:
             self._both(node, frame, why)
 
+    def _do_match(self, node: ast.Match, frame: Frame) -> None:
+        subject = self.evaluate(node.subject, frame)
+        for case in node.cases:
+            found = self._matches(case.pattern, subject, frame)
+            if found and case.guard is not None:
+                found = self.truth(self.evaluate(case.guard, frame))
+            if found is None:
+                self._unread(node, frame)
+                return
+            if found:
+                self._block(case.body, frame)
+                return
+
+    def _matches(self, pattern: ast.pattern, subject: Value, frame: Frame) -> bool | None:
+        """Whether a pattern fits; ``None`` where that cannot be told."""
+        if isinstance(pattern, ast.MatchAs):
+            found = self._matches(pattern.pattern, subject, frame) if pattern.pattern is not None else True
+            if found and pattern.name is not None:
+                self.bind_name(pattern.name, subject, frame)
+            return found
+        if isinstance(pattern, ast.MatchOr):
+            answers = [self._matches(part, subject, frame) for part in pattern.patterns]
+            return True if True in answers else (None if None in answers else False)
+        if isinstance(subject, Unknown):
+            return None
+        if isinstance(pattern, ast.MatchValue):
+            return self.truth(self._compared(ast.Eq(), subject, self.evaluate(pattern.value, frame)))
+        return subject is pattern.value if isinstance(pattern, ast.MatchSingleton) else None
+
     def _both(self, node: ast.If, frame: Frame, why: str) -> None:
         """Go both ways where it is not known which: whatever one of them adds is there, and that is told."""
         effects = self.effects
         scope = frame.scopes[0] if frame.scopes else frame.module.names
         before = dict(scope)
         ends: list[dict[str, Value]] = []
+        choosing, self._choosing = self._choosing, True
         for block in (node.orelse, node.body):
             scope.clear()
             scope.update(before)
@@ -368,10 +418,11 @@ class Interpreter(Expressions):
                 self._block(block, frame)
             except _Return as returned:
                 frame.pending.append(returned.value)
-            except (_Break, _Continue, RaisedError):
+            except (_Break, _Continue, _Ended, RaisedError):
                 pass
             else:
                 ends.append(dict(scope))
+        self._choosing = choosing
         if ends:
             scope.clear()
             scope.update(ends[0])

@@ -26,12 +26,14 @@ def make(cls: type[nn.Module], args: list[Value], kwargs: dict[str, Value]) -> t
     Raises:
         NotPlainError: torch does not make one of these arguments.
     """
-    arguments, unknown = _arguments(cls, args, kwargs)
-    key = _key(cls, arguments)
+    rest, unknown = _rest(cls, args)
+    arguments, more = _arguments(cls, args, kwargs)
+    unknown += more
+    key = _key(cls, rest, arguments)
     if key is None:
-        return _made(cls, arguments), unknown
+        return _made(cls, rest, arguments), unknown
     if key not in _prototypes():
-        _prototypes()[key] = _made(cls, arguments)
+        _prototypes()[key] = _made(cls, rest, arguments)
     return copied(_prototypes()[key]), unknown
 
 
@@ -40,12 +42,25 @@ def _prototypes() -> dict[Any, nn.Module]:
     return {}
 
 
-def _key(cls: type[nn.Module], arguments: Mapping[str, Value]) -> Any:
-    if not all(isinstance(value, (*SCALARS, torch.dtype)) for value in arguments.values()):
+def _rest(cls: type[nn.Module], args: list[Value]) -> tuple[list[Value], list[str]]:
+    """The arguments that have no name of their own, as those of recurrent layers have none."""
+    kinds = [parameter.kind for parameter in _parameters(cls)]  # type: ignore[arg-type]
+    if inspect.Parameter.VAR_POSITIONAL not in kinds:
+        return [], []
+    rest = args[kinds.index(inspect.Parameter.VAR_POSITIONAL) :]
+    if issubclass(cls, nn.RNNBase) and any(isinstance(value, int) and value > MAX_COUNT for value in rest[2:]):
+        raise NotPlainError  # the third is how many layers there are
+    known = [value if not isinstance(value, Unknown) and _is_allowed(value) else PLACEHOLDER for value in rest]
+    return known, [f"argument {place + 1}" for place, value in enumerate(rest) if known[place] is not value]
+
+
+def _key(cls: type[nn.Module], rest: list[Value], arguments: Mapping[str, Value]) -> Any:
+    if not all(isinstance(value, (*SCALARS, torch.dtype)) for value in (*rest, *arguments.values())):
         return None
     if len(_prototypes()) > 5_000:
         _prototypes().clear()
-    return (cls, torch.get_default_dtype(), *((name, type(value), value) for name, value in arguments.items()))
+    named = [*enumerate(rest), *arguments.items()]
+    return (cls, torch.get_default_dtype(), *((name, type(value), value) for name, value in named))
 
 
 @functools.cache
@@ -55,7 +70,8 @@ def _parameters(cls: Any) -> tuple[inspect.Parameter, ...]:
 
 def _arguments(cls: type[nn.Module], args: list[Value], kwargs: dict[str, Value]) -> tuple[dict[str, Value], list[str]]:
     parameters = _parameters(cls)  # type: ignore[arg-type]
-    names = [parameter.name for parameter in parameters if parameter.kind is not parameter.VAR_POSITIONAL]
+    variable = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    names = [parameter.name for parameter in parameters if parameter.kind not in variable]
     has_rest = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
     given = dict(zip(names, args, strict=False))
     given.update({name: value for name, value in kwargs.items() if name in names or has_rest})
@@ -84,13 +100,13 @@ def _is_allowed(value: Value) -> bool:
     return is_plain(value) or isinstance(value, (torch.dtype, nn.Module, torch.Tensor))
 
 
-def _made(cls: type[nn.Module], arguments: dict[str, Value]) -> nn.Module:
+def _made(cls: type[nn.Module], rest: list[Value], arguments: dict[str, Value]) -> nn.Module:
     names = {parameter.name for parameter in _parameters(cls)}  # type: ignore[arg-type]
     try:
         if "device" in names:
-            return cls(**arguments, device="meta")
+            return cls(*rest, **arguments, device="meta")
         with torch.device("meta"):
-            return cls(**arguments)
+            return cls(*rest, **arguments)
     except Exception as error:  # torch refuses in many ways
         raise NotPlainError from error
 

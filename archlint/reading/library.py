@@ -84,6 +84,8 @@ def _member_of_transformers(interpreter: Objects, external: External, name: str)
 
 def of_layer(interpreter: Objects, layer: nn.Module, name: str) -> Value:
     """An attribute of a layer of torch."""
+    if name == "_modules":
+        return modules.Parts(interpreter, layer)
     for held in (layer._parameters, layer._buffers, layer._modules):
         if name in held:
             return held[name]
@@ -108,6 +110,8 @@ def set_in_layer(interpreter: Objects, layer: nn.Module, name: str, value: Value
         layer._parameters[name] = None
     elif isinstance(value, nn.Module):
         layer._modules[name] = value
+    elif interpreter.is_module(value) or (isinstance(value, Unknown) and name in layer._modules):
+        interpreter.gap(None, f"a part of a {type(layer).__name__} of torch is replaced: {name}")
     elif plain.is_plain(value) and name in vars(layer) and not name.startswith("_"):
         layer.__dict__[name] = value
 
@@ -157,7 +161,7 @@ def inherited_by_class(interpreter: Objects, cls: Value, name: str) -> Value:
         )
     if interpreter.makes_modules(cls):
         if name in ("_from_config", "from_config"):
-            return Native(name, lambda config, *_, **__: automatic.build(interpreter, cls, config))
+            return Native(name, lambda config, **kwargs: automatic.build(interpreter, cls, config, kwargs))
         if name == "from_pretrained":
             return Native(name, lambda *_, **__: Unknown(f"{cls.name} is loaded from somewhere else", True))
     if interpreter.makes_configs(cls) and name in ("from_dict", "from_pretrained"):
@@ -318,6 +322,8 @@ def _call_torch(
         return args[0] if args else Native("a decorator", lambda inner: inner)
     if callee.path == "torch.nn.utils.skip_init" and args:
         return interpreter.call(args[0], args[1:], kwargs, node)
+    if callee.path == "torch.from_numpy" and args:
+        return args[0]
     if callee.path == "torch.get_default_dtype":
         return torch.get_default_dtype()
     if callee.path.count(".") == 1 and tensors.is_maker(callee.name):

@@ -21,6 +21,32 @@ def children(interpreter: Objects, value: Value) -> dict[str, Value]:
     return {name: part for name, part in value.attributes.items() if interpreter.is_module(part)}
 
 
+class Parts(dict[Value, Value]):
+    """What ``_modules`` of a layer is: a change of it is a change of the layer."""
+
+    def __init__(self, interpreter: Objects, value: Value) -> None:
+        super().__init__(children(interpreter, value))
+        self._interpreter = interpreter
+        self._value = value
+
+    def __setitem__(self, name: Value, part: Value) -> None:
+        super().__setitem__(name, part)
+        if isinstance(name, str):
+            self._interpreter.set_attribute(self._value, name, part)
+
+    def __delitem__(self, name: Value) -> None:
+        self.pop(name)
+
+    def pop(self, name: Value, *default: Value) -> Value:
+        held = self._value._modules if isinstance(self._value, nn.Module) else self._value.attributes
+        held.pop(name, None)
+        return super().pop(name, *default)
+
+    def update(self, *args: Value, **kwargs: Value) -> None:
+        for name, part in dict(*args, **kwargs).items():
+            self[name] = part
+
+
 def _walk(interpreter: Objects, value: Value, path: str, seen: set[int]) -> Iterator[tuple[str, Value]]:
     waiting = [(path, value)]
     while waiting:

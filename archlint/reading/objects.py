@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from archlint.reading import configs, installed, library, plain, tensors
+from archlint.reading import configs, installed, library, modules, plain, tensors
 from archlint.reading.limits import MAX_CALLS, Budget, TooMuchError
 from archlint.reading.plain import NotPlainError
 from archlint.reading.sources import Sources
@@ -169,7 +169,8 @@ class Objects:
     def makes_modules(self, cls: Value) -> bool:
         if isinstance(cls, Class):
             if cls.makes_modules is None:
-                cls.makes_modules = any(installed.is_module_class(base) for base in cls.libraries)
+                bases = [base for base in cls.libraries if installed.is_known(base) or not _is_data(cls)]
+                cls.makes_modules = any(installed.is_module_class(base) for base in bases)
             return cls.makes_modules
         return isinstance(cls, External) and installed.is_module_class(cls)
 
@@ -248,6 +249,8 @@ class Objects:
             return value.cls
         if name == "__dict__":
             return dict(value.attributes)
+        if name == "_modules" and self.is_module(value):
+            return modules.Parts(self, value)
         if self.is_config(value):
             return configs.attribute(self, value, name)
         found = value.find(name)
@@ -392,10 +395,10 @@ class Objects:
         found = cls.find("__init__")
         if isinstance(found, tuple):
             self.call_function(found[1], [made, *args], kwargs)
+        elif self.fields(cls) and not self.makes_modules(cls):
+            self._fill_fields(made, args, kwargs)
         elif found is not None:
             library.initialize(self, made, None, args, kwargs, node)
-        elif cls.fields:
-            self._fill_fields(made, args, kwargs)
         return made
 
     def _fill_fields(self, made: Instance, args: list[Value], kwargs: dict[str, Value]) -> None:
@@ -441,6 +444,11 @@ class Objects:
         if isinstance(value, Class) and installed.is_enumeration(value):
             return [held for name, held in value.namespace.items() if plain.is_plain(held) and not name.startswith("_")]
         return None
+
+
+def _is_data(cls: Class) -> bool:
+    """Whether what is read of a class declares fields, and nothing that a layer has."""
+    return any(base.fields for base in cls.read) and not cls.has("forward") and not cls.has("__init__")
 
 
 def _found(receiver: Value, name: str, after: Class) -> tuple[Class, Value] | External | None:

@@ -20,7 +20,7 @@ from archlint.reading.standins import StandIns
 from archlint.reading.values import Class, Import, Instance, Module, Value
 from archlint.skeleton import Skeleton
 from archlint.skeleton.build import quantization
-from archlint.skeleton.classes import custom_references
+from archlint.skeleton.classes import custom_references, own_class
 from archlint.survey.source_code import shown_path
 
 
@@ -65,7 +65,12 @@ def read(config: Mapping[str, Any], folder: Path, class_name: str | None = None)
 
 def _read(config: Mapping[str, Any], folder: Path, class_name: str | None) -> Reading:
     references = custom_references(config)
-    reference = _reference(references, class_name, _architectures(config))
+    try:
+        reference = own_class(config, class_name)
+    except LookupError as error:
+        raise ReadingError(str(error)) from error
+    if "--" in reference:
+        raise ReadingError(f"the model's code is in another repository: {reference.partition('--')[0]}")
     interpreter = Interpreter(Sources(folder))
     interpreter.frames.append(Frame(Module("", (), folder / "config.json"), ()))
     module_name, _, name = reference.rpartition(".")
@@ -85,30 +90,6 @@ def _read(config: Mapping[str, Any], folder: Path, class_name: str | None) -> Re
 
 def _full(interpreter: Interpreter, module: str) -> str:
     return ".".join((*interpreter.sources.package, module))
-
-
-def _reference(references: Mapping[str, str], wanted: str | None, published: list[str]) -> str:
-    """Which class is to be read: the one that is wanted, else what ``auto_map`` names, as when it is run.
-
-    Of that the first that was published, else one with a task. A class that it does not name is looked for in the
-    same file.
-    """
-    models = {auto: reference for auto, reference in references.items() if auto.startswith("AutoModel")}
-    if not models:
-        raise ReadingError("the config's auto_map names no model class")
-    by_class = {reference.rpartition(".")[2]: reference for reference in models.values()}
-    first = [reference for name, reference in by_class.items() if name in published]
-    chosen = [*first, *(models[auto] for auto in sorted(models, key="AutoModel".__eq__))][0]
-    if wanted is not None:
-        chosen = by_class.get(wanted, f"{chosen.rpartition('.')[0]}.{wanted}")
-    if "--" in chosen:
-        raise ReadingError(f"the model's code is in another repository: {chosen.partition('--')[0]}")
-    return chosen
-
-
-def _architectures(config: Mapping[str, Any]) -> list[str]:
-    named = config.get("architectures")
-    return [name for name in named if isinstance(name, str)] if isinstance(named, list) else []
 
 
 def _config(interpreter: Interpreter, config: Mapping[str, Any], reference: str | None, cls: Class) -> Value:

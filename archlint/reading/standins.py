@@ -18,6 +18,8 @@ from archlint.reading.values import Class, Function, Instance, Unknown, Value
 from archlint.survey.source_code import WRITTEN
 
 _ANSWERS = "_archlint_answers"
+_PARTS = ("sub_configs", "sub_configs_defaults")
+"""Where a config class declares its parts."""
 
 
 class NotRunError(NotImplementedError):
@@ -201,9 +203,11 @@ class StandIns:
         if not isinstance(value.cls, Class):
             return type(value.real) if value.real is not None else PreTrainedConfig
         if value.cls not in self._config_classes:
-            parts = [name for name, part in value.attributes.items() if self._interpreter.is_config(part)]
-            namespace: dict[str, Any] = {"sub_configs": dict.fromkeys(parts, PreTrainedConfig)}
-            namespace |= {"__module__": value.cls.module.name or "archlint"}
+            namespace: dict[str, Any] = {"__module__": value.cls.module.name or "archlint"}
+            parts = [self._interpreter.attribute(value.cls, name, None, {}) for name in _PARTS if value.cls.has(name)]
+            if parts:  # else it has what transformers' class has, as when it is run
+                declared = [name for part in parts if isinstance(part, dict) for name in part]
+                namespace["sub_configs"] = dict.fromkeys(declared, PreTrainedConfig)
             for name, default in (("model_type", ""), ("attribute_map", {})):
                 held = self._interpreter.attribute(value.cls, name, None, default)
                 namespace[name] = held if plain.is_plain(held) else default

@@ -32,6 +32,7 @@ _METHODS = _FUNCTIONS | frozenset(
 )
 _ATTRIBUTES = frozenset({"shape", "ndim", "dtype", "T", "requires_grad", "is_meta", "itemsize"})
 _ITSELF = frozenset({"data", "cuda", "share_memory_"})
+_CONVERTED = frozenset({"astype", "numpy"})
 _DATA_MAKING = frozenset({"tensor", "as_tensor"})
 
 
@@ -79,7 +80,7 @@ def method(tensor: torch.Tensor, name: str, args: list[Value], kwargs: dict[str,
         return tensor.shape[args[0]] if args and isinstance(args[0], int) else tuple(tensor.shape)
     if name in ("numel", "dim"):
         return getattr(tensor, name)()
-    if (name.endswith("_") and not name.endswith("__")) or name in _ITSELF:
+    if (name.endswith("_") and not name.endswith("__")) or name in _ITSELF | _CONVERTED:
         return tensor  # changed in place
     if name not in _METHODS:
         raise NotPlainError
@@ -87,7 +88,7 @@ def method(tensor: torch.Tensor, name: str, args: list[Value], kwargs: dict[str,
 
 
 def has_method(name: str) -> bool:
-    return name in _METHODS or name in ("item", "tolist") or name.endswith("_")
+    return name in _METHODS | _CONVERTED or name in ("item", "tolist") or name.endswith("_")
 
 
 def attribute(tensor: torch.Tensor, name: str) -> Value:

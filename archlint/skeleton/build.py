@@ -5,13 +5,20 @@ from __future__ import annotations
 import contextlib
 import copy
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archlint.garbage import importing
-from archlint.skeleton.classes import custom_references, exported_class, known_type, language_model, model_class
+from archlint.skeleton.classes import (
+    custom_references,
+    exported_class,
+    known_type,
+    language_model,
+    model_class,
+    own_class,
+)
 from archlint.skeleton.copies import remember
 from archlint.skeleton.limits import BuildTooLargeError, bounded_build
 
@@ -197,29 +204,12 @@ def _custom(
         raise CustomCodeError("the repository's own code is not here: give its folder or its hub id as the source")
     if "AutoConfig" not in references:
         raise SkeletonError("the config's auto_map names no AutoConfig")
-    reference = _model(references, wanted, config.get("architectures") or ())
+    reference = own_class(config, wanted)
     config_class: Any = _imported(references["AutoConfig"], code)
     from transformers.models.auto.auto_factory import add_generation_mixin_to_remote_model
 
     model = add_generation_mixin_to_remote_model(_imported(reference, code))  # as Auto classes do
     return config_class.from_dict(dict(config)), model
-
-
-def _model(references: Mapping[str, str], wanted: str | None, published: Collection[str]) -> str:
-    """Which of the ``references`` of an ``auto_map`` is to be built.
-
-    The class that is ``wanted``, else one of the ``architectures`` that were ``published``, else one with a task.
-    """
-    models = {auto: reference for auto, reference in references.items() if auto.startswith("AutoModel")}
-    if not models:
-        raise SkeletonError("the config's auto_map names no model class")
-    by_class = {reference.rpartition(".")[2]: reference for reference in models.values()}
-    if wanted is not None:
-        if wanted not in by_class:
-            raise SkeletonError(f"the config's auto_map names no class {wanted!r}; it names {', '.join(by_class)}")
-        return by_class[wanted]
-    first = [reference for name, reference in by_class.items() if name in published]
-    return [*first, *(models[auto] for auto in sorted(models, key="AutoModel".__eq__))][0]
 
 
 def _imported(reference: str, code: Path) -> type[Any]:

@@ -156,6 +156,27 @@ def known_type(model_type: object) -> TypeGuard[str]:
     return isinstance(model_type, str) and model_type in CONFIG_MAPPING
 
 
+def own_class(config: Mapping[str, Any], wanted: str | None = None) -> str:
+    """Which class of its repository's own code a config asks for, as ``module.Class``.
+
+    The one that is ``wanted``, else the first of those that ``auto_map`` names which was published, else one with a
+    task. A class that it does not name is looked for in the file of that one.
+
+    Raises:
+        LookupError: it names no model class.
+    """
+    references = custom_references(config)
+    models = {auto: reference for auto, reference in references.items() if auto.startswith("AutoModel")}
+    if not models:
+        raise LookupError("the config's auto_map names no model class")
+    by_class = {reference.rpartition(".")[2]: reference for reference in models.values()}
+    published = config.get("architectures")
+    named = published if isinstance(published, list) else []
+    first = [reference for name, reference in by_class.items() if name in named]
+    chosen = [*first, *(models[auto] for auto in sorted(models, key="AutoModel".__eq__))][0]
+    return chosen if wanted is None else by_class.get(wanted, f"{chosen.rpartition('.')[0]}.{wanted}")
+
+
 def custom_references(config: Mapping[str, Any]) -> dict[str, str]:
     """The classes that a config's ``auto_map`` asks to be run from its repository's own code."""
     auto_map = config.get("auto_map")

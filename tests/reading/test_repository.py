@@ -95,6 +95,16 @@ CONSTRUCTS = {
         2,
     ),
     "with": ("import contextlib\nwith contextlib.nullcontext():\n    self.layers = nn.ModuleList([Layer(config)])", 1),
+    "match": (
+        "match config.model_type:\n    case 'other' | 'others':\n        n = 1\n    case 'toy' if config.num_layers:\n"
+        "        n = 2\n    case _:\n        n = 3\nself.layers = nn.ModuleList([Layer(config) for _ in range(n)])",
+        2,
+    ),
+    "repeat": (
+        "from itertools import repeat\n"
+        "self.layers = nn.ModuleList([Layer(config, i * j) for i, j in zip(range(2), repeat(4))])",
+        2,
+    ),
     "rates": (
         "import torch\nrates = [x.item() for x in torch.linspace(0, 0.5, 3)]\n"
         "self.layers = nn.ModuleList([Layer(config) if rate < 0.4 else nn.Identity() for rate in rates])",
@@ -387,3 +397,208 @@ def test_how_weights_are_packed_is_known_wherever_the_config_says_it(tmp_path: P
     config = {place: packed} if place else packed
     reading = Repository(tmp_path, model("self.a = nn.Linear(8, 8)")).read(**config)
     assert reading.skeleton.quantization == packed["quantization_config"]
+
+
+def test_layers_can_be_exchanged_where_torch_keeps_them(tmp_path: Path) -> None:
+    rest = """
+    class Frozen(nn.Module):
+        def __init__(self, size):
+            super().__init__()
+            self.weight = nn.Parameter(torch.ones(size))
+    def replace(module):
+        for name, child in module.named_children():
+            if isinstance(child, nn.BatchNorm1d):
+                module._modules[name] = Frozen(child.num_features)
+            else:
+                replace(child)
+    """
+    body = """
+    self.tower = nn.Sequential(nn.BatchNorm1d(3), nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(5)), nn.Linear(1, 1))
+    replace(self)
+    self.tower._modules.pop("2")
+    """
+    reading = Repository(tmp_path, model(body, rest)).read()
+    built = reading.skeleton.model
+    assert (type(built.tower[0]).__name__, type(built.tower[1][1]).__name__) == ("Frozen", "Frozen")
+    assert shapes(built)["tower.1.1.weight"] == (5,)
+    assert len(built.tower) == 2
+    assert reading.gaps == ()
+
+
+def test_a_part_of_a_layer_of_torch_that_is_replaced_by_another_class_is_a_gap(tmp_path: Path) -> None:
+    body = """
+    self.encoder = nn.TransformerEncoderLayer(8, 2, 16)
+    self.encoder.self_attn = Layer(config)
+    """
+    reading = Repository(tmp_path, model(body, LAYER)).read()
+    assert [gap.why for gap in reading.gaps] == ["a part of a TransformerEncoderLayer of torch is replaced: self_attn"]
+
+
+def test_recurrent_layers_take_their_sizes_in_order(tmp_path: Path) -> None:
+    body = """
+    self.rnn = nn.LSTM(config.hidden_size, 5, 2, bidirectional=True)
+    self.gru = nn.GRU(input_size=4, hidden_size=3)
+    self.cell = nn.LSTMCell(4, 3)
+    """
+    reading = Repository(tmp_path, model(body)).read()
+    found = shapes(reading.skeleton.model)
+    assert found["rnn.weight_ih_l1_reverse"] == (20, 10)
+    assert found["gru.weight_hh_l0"] == (9, 3)
+    assert found["cell.weight_ih"] == (12, 4)
+    assert reading.gaps == ()
+
+
+def test_arguments_of_from_config_reach_the_constructor(tmp_path: Path) -> None:
+    configuration = """
+    from transformers import PretrainedConfig, BertConfig
+    class ToyConfig(PretrainedConfig):
+        model_type = "toy"
+        def __init__(self, text_config=None, **kwargs):
+            self.text_config = BertConfig(**(text_config or {}))
+            super().__init__(**kwargs)
+    """
+    body = """
+    from transformers import AutoModel, BertModel
+    self.one = AutoModel.from_config(config.text_config, add_pooling_layer=False, attn_implementation="sdpa")
+    self.two = BertModel._from_config(config.text_config, add_pooling_layer=False)
+    self.three = BertModel(config.text_config)
+    """
+    small = {"hidden_size": 8, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    built = Repository(tmp_path, model(body), configuration).read(text_config=small).skeleton.model
+    poolers = [name for name in names(built) if name.endswith("pooler")]
+    assert poolers == ["three.pooler"]
+
+
+def test_a_projector_is_made_as_its_name_says(tmp_path: Path) -> None:
+    rest = r"""
+    import re
+    def build(kind, size):
+        found = re.match(r"^mlp(\d+)x_gelu$", kind)
+        if found:
+            layers = [nn.Linear(size, 2 * size)]
+            for _ in range(1, int(found.group(1))):
+                layers += [nn.GELU(), nn.Linear(2 * size, 2 * size)]
+            return nn.Sequential(*layers)
+        if kind == "identity":
+            return nn.Identity()
+        raise ValueError(kind)
+    """
+    body = "self.one = build('mlp2x_gelu', 4)\nself.two = build('identity', 4)"
+    reading = Repository(tmp_path, model(body, rest)).read()
+    assert names(reading.skeleton.model) == ["one", "one.0", "one.1", "one.2", "two"]
+    assert reading.gaps == ()
+
+
+def test_a_pattern_that_could_take_long_is_not_looked_for(tmp_path: Path) -> None:
+    body = "import re\nif re.match('(a+)+b', 'a' * 60):\n    self.one = nn.Linear(1, 1)"
+    assert any("depends" in gap.why for gap in Repository(tmp_path, model(body)).read().gaps)
+
+
+def test_a_function_that_raises_ends_there(tmp_path: Path) -> None:
+    rest = """
+    def build(kind):
+        if kind != "known":
+            raise ValueError(kind)
+            return nn.Linear(1, 1)
+        return nn.Linear(2, 2)
+    """
+    reading = Repository(tmp_path, model("self.one = build('other')\nself.two = nn.Linear(3, 3)", rest)).read()
+    assert names(reading.skeleton.model) == ["two"]
+    assert {gap.path for gap in reading.gaps} >= {"one"}
+
+
+def test_a_constructor_that_asks_for_a_package_is_read_on(tmp_path: Path) -> None:
+    body = """
+    if not torch.cuda.is_available():
+        raise ImportError("it needs an accelerator")
+    self.one = nn.Linear(1, 1)
+    """
+    reading = Repository(tmp_path, model(body)).read()
+    assert names(reading.skeleton.model) == ["one"]
+    assert [gap.why for gap in reading.gaps] == ["__init__ raises ImportError, as it is read"]
+
+
+def test_a_branch_that_raises_leaves_nothing_to_choose(tmp_path: Path) -> None:
+    body = """
+    import time
+    if time.time() > 5:
+        size = 3
+    else:
+        size = 4
+        if config.hidden_size:
+            raise ValueError(size)
+        size = 5
+    self.one = nn.Linear(size, size)
+    """
+    reading = Repository(tmp_path, model(body)).read()
+    assert shapes(reading.skeleton.model)["one.weight"] == (3, 3)
+
+
+def test_arrays_of_numpy_have_their_shapes(tmp_path: Path) -> None:
+    rest = """
+    import numpy as np
+    def one_axis(size, places):
+        omega = np.arange(size // 2, dtype=np.float32)
+        omega /= size / 2.0
+        omega = 1.0 / 10000**omega
+        out = np.einsum("m,d->md", places.reshape(-1), omega)
+        return np.concatenate([np.sin(out), np.cos(out)], axis=1)
+    def table(size, side):
+        places = np.arange(side, dtype=np.float32)
+        grid = np.stack(np.meshgrid(places, places), axis=0).reshape([2, 1, side, side])
+        return np.concatenate([one_axis(size // 2, grid[0]), one_axis(size // 2, grid[1])], axis=1)
+    """
+    body = """
+    self.places = nn.Parameter(torch.from_numpy(table(config.hidden_size, 3)).float()).requires_grad_(False)
+    rates = np.linspace(0, 0.1, 4)
+    self.layers = nn.ModuleList([nn.Linear(1, 1) if rate > 0.0 else nn.Identity() for rate in rates.tolist()])
+    """
+    reading = Repository(tmp_path, model(body, rest)).read()
+    assert shapes(reading.skeleton.model)["places"] == (9, 8)
+    assert len(shapes(reading.skeleton.model)) == 7
+    assert reading.gaps == ()
+
+
+@pytest.mark.parametrize("declared", [True, False])
+def test_a_config_has_the_parts_that_its_class_declares(tmp_path: Path, declared: bool) -> None:
+    configuration = f"""
+    from transformers import PretrainedConfig
+    class EyeConfig(PretrainedConfig):
+        model_type = "eye"
+    class ToyConfig(PretrainedConfig):
+        model_type = "toy"
+        {'sub_configs = {"vision_config": EyeConfig}' if declared else ""}
+        def __init__(self, vision_config=None, **kwargs):
+            self.vision_config = EyeConfig(**(vision_config or {{}}))
+            super().__init__(**kwargs)
+    """
+    built = Repository(tmp_path, model("self.a = nn.Linear(1, 1)"), configuration).read().skeleton.model
+    assert list(built.config.sub_configs) == ["vision_config"] * declared
+
+
+def test_data_of_a_third_party_s_class_is_no_layer(tmp_path: Path) -> None:
+    rest = """
+    from somewhere import Table, Norm
+    class HeadConfig(Table):
+        size: int = 3
+    class OwnNorm(Norm):
+        pass
+    """
+    body = "self.head_config = HeadConfig(size=4)\nself.norm = OwnNorm(3)"
+    body += "\nself.proj = nn.Linear(self.head_config.size, HeadConfig().size)"
+    built = Repository(tmp_path, model(body, rest)).read().skeleton.model
+    assert names(built) == ["norm", "proj"]
+    assert shapes(built)["proj.weight"] == (3, 4)
+
+
+def test_a_field_of_a_config_gives_way_to_what_the_constructor_is_given(tmp_path: Path) -> None:
+    configuration = """
+    from transformers import PretrainedConfig
+    class ToyConfig(PretrainedConfig):
+        model_type = "toy"
+        num_labels: int = 1
+        def __init__(self, num_labels: int = 3, **kwargs):
+            super().__init__(num_labels=num_labels, **kwargs)
+    """
+    built = Repository(tmp_path, model("self.a = nn.Linear(1, config.num_labels)"), configuration).read().skeleton.model
+    assert shapes(built)["a.weight"] == (3, 1)
