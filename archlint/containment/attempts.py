@@ -19,7 +19,7 @@ from pathlib import PosixPath
 from types import FrameType
 from typing import Any
 
-from archlint.containment import environ
+from archlint.containment import environ, household
 from archlint.containment.grounds import Grounds
 
 Tell = Callable[[str, str], None]
@@ -107,6 +107,7 @@ class Attempts:
         self._listed = tuple(map(_slashed, (*grounds.folders, *grounds.search)))
         self._home = _slashed(grounds.home)
         self._cache = _slashed(os.path.join(grounds.home, "modules"))  # noqa: PTH118 (no Path while it watches)
+        self._furnished = tuple(_slashed(os.path.join(grounds.home, one)) for one in household.FURNISHED)  # noqa: PTH118
         self._harmless = (*_IMPORTING, *(module.__file__ for module in _ASKING))
         self._tell = tell
         self._most = most
@@ -115,6 +116,7 @@ class Attempts:
         self._busy = threading.local()
         self._main = threading.main_thread().ident
         self._frame, self._thread, self._real = sys._getframe, threading.get_ident, os.path.realpath
+        self._stat = os.lstat
         sys.addaudithook(self._heard)
 
     def _heard(self, event: str, arguments: tuple[Any, ...]) -> None:
@@ -145,6 +147,8 @@ class Attempts:
         if event in _LISTS:
             path = self._path(arguments[0])
             is_shown = path is None or self._is_shown(path) or f"{path}/".startswith(self._listed)
+            if path is not None and self._is_missed(path):
+                return "list", self._at_home(path)
             return None if is_shown else ("list", str(path))
         if event in _CHANGES:
             kind, count = _CHANGES[event]
@@ -174,10 +178,12 @@ class Attempts:
 
     def _opening(self, arguments: tuple[Any, ...]) -> tuple[str, str] | None:
         path, mode, flags = self._path(arguments[0]), arguments[1], arguments[2]
-        if path is None or self._is_own(path):
+        if path is None:
             return None
         is_writing = bool(isinstance(flags, int) and flags & _WRITING)
         is_writing = is_writing or (isinstance(mode, str) and not {"w", "a", "x", "+"}.isdisjoint(mode))
+        if self._is_own(path):
+            return ("read", self._at_home(path)) if not is_writing and self._is_missed(path) else None
         if is_writing:
             return "write", path
         if path == f"/proc/{os.getpid()}/environ":
@@ -195,6 +201,19 @@ class Attempts:
 
     def _is_own(self, path: str) -> bool:
         return f"{path}/".startswith(self._home) or path == "/dev/null"
+
+    def _at_home(self, path: str) -> str:
+        return f"~/{path[len(self._home) :]}"
+
+    def _is_missed(self, path: str) -> bool:
+        """Whether it would be a file of the user's, as ``~/.ssh/id_rsa``, in a home where nobody has put one."""
+        if not f"{path}/".startswith(self._home) or f"{path}/".startswith(self._furnished):
+            return False
+        try:
+            self._stat(path)
+        except OSError:
+            return True
+        return False
 
     def _is_shown(self, path: str) -> bool:
         own = f"/proc/{os.getpid()}/"

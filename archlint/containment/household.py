@@ -55,6 +55,8 @@ _FOLDERS: Mapping[str, str] = {
     "MPLCONFIGDIR": "config",
 }
 """Names of folders of its own, by what asks for them."""
+FURNISHED = tuple(sorted({folder.partition("/")[0] for folder in _FOLDERS.values()} - {""}))
+"""Folders in its home in which libraries look for what may not be there."""
 
 
 def fresh_home() -> str:
