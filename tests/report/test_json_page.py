@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from archlint.core.comparison import Difference
-from archlint.core.report import Run
+from archlint.core.custom_code import OwnCode, Reading
+from archlint.core.report import Report, Run
 from archlint.report import contract, json_document, json_lines
 from archlint.report.difference import document
 
@@ -29,6 +30,7 @@ else:
     print(text, end="")
 """
 RULES = ["ARC101", "ARC601"]
+OWN = Report("own/model", own_code=OwnCode(reading=Reading()))
 
 
 def examples(language: str) -> list[str]:
@@ -40,13 +42,14 @@ def reports(several: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
     """A folder with a report of three sources, as ``archlint`` writes it, and an archlint that writes nothing else."""
     (bin_ := tmp_path / "bin").mkdir()
     (bin_ / "json").write_text(json_document.render(several))
-    (bin_ / "jsonl").write_text(json_lines.render(several))
+    lines = json_lines.render(dataclasses.replace(several, reports=(*several.reports, OWN)))
+    (bin_ / "jsonl").write_text(lines)
     (bin_ / "diff").write_text(document.render(Difference.of(dataclasses.replace(several, reports=()), several)))
     (bin_ / "archlint").write_text(ARCHLINT.format(python=sys.executable))
     (bin_ / "archlint").chmod(0o755)
     monkeypatch.setenv("PATH", f"{bin_}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "reports.jsonl").write_text(json_lines.render(several))
+    (tmp_path / "reports.jsonl").write_text(lines)
     return tmp_path
 
 
@@ -58,7 +61,7 @@ def test_examples_for_jq(reports: Path, several: Run) -> None:
         done = subprocess.run(["bash", "-e", "-c", example], capture_output=True, text=True, check=False)
         assert (done.returncode, done.stderr) == (0, ""), example
         printed.append([line.split("\t") for line in done.stdout.splitlines()])
-    written, found, summed, recipes, piped, new = printed
+    written, found, summed, recipes, piped, code, new = printed
     assert written == []
     assert [(source, code) for source, code, _ in found] == [("google/gemma-4", code) for code in RULES]
     assert summed[0] == ["google/gemma-4"]
@@ -67,6 +70,7 @@ def test_examples_for_jq(reports: Path, several: Run) -> None:
         (report.source, str(int(report.recipe.coverage))) for report in several.reports if report.recipe is not None
     ]
     assert piped == [["1"]]
+    assert code == [["own/model", "read", "null", "[]"]]
     assert [(source, code) for source, code, _ in new] == [
         (report.source, finding.code) for report in several.reports for finding in report.findings
     ]
