@@ -80,19 +80,19 @@ CASES = {
         "closed what archlint listens at",
     ),
     "puts something else in their place": (
-        "import os\nfor one in range(3, 30):\n    try: os.dup2(os.open(os.devnull, os.O_RDWR), one)\n"
+        "import os\nfor one in range(3, 1000):\n    try: os.dup2(os.open(os.devnull, os.O_RDWR), one)\n"
         "    except OSError: pass\nwhile True: pass",
         Limits(seconds=20),
         "closed what archlint listens at",
     ),
     "forges answers": (
-        "import os\nfor one in range(3, 30):\n"
+        "import os\nfor one in range(3, 1000):\n"
         '    try: os.write(one, b\'{"word": "", "answer": 1}\\n\' * 9)\n    except OSError: pass',
         None,
         "wrote",
     ),
     "answers for ever": (
-        "import os\nwhile True:\n    for one in range(3, 30):\n"
+        "import os\nwhile True:\n    for one in range(3, 1000):\n"
         "        try: os.write(one, b'[' * 10**5)\n        except OSError: pass",
         Limits(answer=MIB),
         "wrote into what archlint is told by",
@@ -101,7 +101,7 @@ CASES = {
     "writes to all that it finds": (
         "import os\nfor one in os.listdir('/proc/self/fd'):\n"
         "    try: open(f'/proc/self/fd/{one}', 'wb', 0).write(b'\\n' * 10)\n    except OSError: pass\n"
-        "for one in range(3, 30):\n    try: os.write(one, b'\\xff\\n')\n    except OSError: pass",
+        "for one in range(3, 1000):\n    try: os.write(one, b'\\xff\\n')\n    except OSError: pass",
         None,
         "wrote",
     ),
