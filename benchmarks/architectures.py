@@ -14,18 +14,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import multiprocessing
 import os
 import re
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import PackageNotFoundError, version
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+import apart
 import peers
 import verdicts
 
@@ -191,46 +189,7 @@ def _stable(reason: str) -> str:
 
 def scan_all(sources: Sequence[str], jobs: int) -> list[verdicts.Row]:
     """The lines of ``sources``, in their order, from ``jobs`` processes at a time."""
-    chunks = [sources[start : start + CHUNK] for start in range(0, len(sources), CHUNK)]
-    with ThreadPoolExecutor(jobs) as pool:
-        return [row for rows in pool.map(_scan_chunk, chunks) for row in rows]
-
-
-def _scan_chunk(sources: Sequence[str]) -> list[verdicts.Row]:
-    rows: list[verdicts.Row] = []
-    while len(rows) < len(sources):
-        rows += _scan_in_a_process(sources[len(rows) :])
-    return rows
-
-
-def _scan_in_a_process(sources: Sequence[str]) -> Iterator[verdicts.Row]:
-    """The lines of ``sources`` up to the first that stops the process, which says so."""
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_work, args=(sources, theirs), daemon=True)
-    process.start()
-    theirs.close()
-    try:
-        for source in sources:
-            if not ours.poll(SECONDS):
-                yield {"name": source, "stopped": f"took more than {SECONDS:.0f} s"}
-                return
-            try:
-                yield ours.recv()
-            except EOFError:
-                yield {"name": source, "stopped": "ended its process"}
-                return
-    finally:
-        process.kill()
-        process.join()
-
-
-def _work(sources: Iterable[str], results: Connection) -> None:
-    silence = os.open(os.devnull, os.O_WRONLY)
-    for stream in (1, 2):
-        os.dup2(silence, stream)
-    for source in sources:
-        results.send(_scan_or_say(source))
+    return list(apart.found(_scan_or_say, sources, jobs=jobs, chunk=CHUNK, seconds=SECONDS))
 
 
 def _scan_or_say(source: str) -> verdicts.Row:

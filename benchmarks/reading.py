@@ -11,19 +11,18 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
-import multiprocessing
 import os
 import sys
 import tempfile
 import time
 import traceback
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from multiprocessing.connection import Connection
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import apart
+from apart import Row
 from architectures import architectures, is_language
 
 from archlint.core.blueprint import Blueprint, ModelInfo, Site
@@ -34,8 +33,6 @@ DOCS = Path(__file__).parent.parent / "docs" / "reading.md"
 BEGIN, END = "<!-- table -->\n", "<!-- end of table -->\n"
 CHUNK = 30
 SECONDS = 180.0
-
-Row = dict[str, Any]
 
 
 def compare(source: str) -> Row:
@@ -123,52 +120,11 @@ def _said(blueprint: Blueprint) -> Counter[str]:
     return Counter({finding.code: finding.count for finding in findings})
 
 
-def compare_all(sources: Sequence[str], jobs: int) -> Iterator[Row]:
-    """The rows of ``sources``, as they come, from ``jobs`` processes at a time."""
-    chunks = [sources[start : start + CHUNK] for start in range(0, len(sources), CHUNK)]
-    with ThreadPoolExecutor(jobs) as pool:
-        for rows in pool.map(_chunk, chunks):
-            yield from rows
-
-
-def _chunk(sources: Sequence[str]) -> list[Row]:
-    rows: list[Row] = []
-    while len(rows) < len(sources):
-        rows += _in_a_process(sources[len(rows) :])
-    return rows
-
-
-def _in_a_process(sources: Sequence[str]) -> Iterator[Row]:
-    """The rows of ``sources`` up to the first that stops the process, which says so."""
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_work, args=(sources, theirs), daemon=True)
-    process.start()
-    theirs.close()
+def _compare_or_say(source: str) -> Row:
     try:
-        for source in sources:
-            if not ours.poll(SECONDS):
-                yield {"name": source, "stopped": f"took more than {SECONDS:.0f} s"}
-                return
-            try:
-                yield ours.recv()
-            except EOFError:
-                yield {"name": source, "stopped": "ended its process"}
-                return
-    finally:
-        process.kill()
-        process.join()
-
-
-def _work(sources: Iterable[str], results: Connection) -> None:
-    silence = os.open(os.devnull, os.O_WRONLY)
-    for stream in (1, 2):
-        os.dup2(silence, stream)
-    for source in sources:
-        try:
-            results.send(compare(source))
-        except Exception:  # a defect of archlint's own: a line that says so is seen, and the others are kept
-            results.send({"name": source, "stopped": traceback.format_exc()[-600:]})
+        return compare(source)
+    except Exception:  # a defect of archlint's own: a line that says so is seen, and the others are kept
+        return {"name": source, "stopped": traceback.format_exc()[-600:]}
 
 
 def table(rows: Sequence[Row]) -> str:
@@ -231,7 +187,7 @@ def main() -> None:
     rows = {row["name"]: row for row in _kept(options.output)}
     with tempfile.TemporaryDirectory() as home:  # a user's cache may hold other configs than the snapshots are
         os.environ |= {"HF_HOME": home, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
-        for row in compare_all(sources, options.jobs):
+        for row in apart.found(_compare_or_say, sources, jobs=options.jobs, chunk=CHUNK, seconds=SECONDS):
             rows[row["name"]] = row
             if options.output:
                 with options.output.open("a", encoding="utf-8") as file:
