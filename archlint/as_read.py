@@ -4,39 +4,25 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from archlint.core.blueprint import Blueprint, Operation, Scope
+from archlint.building import Held, wanted
+from archlint.core.blueprint import Operation
 from archlint.core.custom_code import Reading
 from archlint.core.training import Trained, Training
-from archlint.core.trial import Baseline, Plan, Trial
-from archlint.subject import CodeNotRunError, Subject
+from archlint.core.trial import Trial
+from archlint.subject import CodeNotRunError
 
 if TYPE_CHECKING:
-    from archlint.core.checkpoint import AdapterWeights
     from archlint.identity import Located
     from archlint.options import Options
-    from archlint.proving import Prover
-    from archlint.published import PublishedAdapter
 
 NOT_RUN = "not run: custom code"
 """What is said of all that only a run would show."""
 
 
-@dataclass
-class AsRead(Subject):
+class AsRead(Held):
     """A model whose classes stand in for those of the code: PEFT can be tried on it, and it cannot be run."""
-
-    blueprint: Blueprint
-    _prover: Prover
-    notes: tuple[str, ...] = ()
-
-    def baseline(self, scope: Scope) -> Baseline:
-        return self._prover.scoped(scope).baseline
-
-    def try_plan(self, plan: Plan, scope: Scope) -> Trial:
-        return self._prover.scoped(scope).try_plan(plan)
 
     def training(self) -> Training:
         return Training()
@@ -47,12 +33,6 @@ class AsRead(Subject):
     def trained(self, trial: Trial, arguments: Mapping[str, Any]) -> Trained:
         return Trained(reason=NOT_RUN)
 
-    def weights(self, adapter: PublishedAdapter) -> AdapterWeights:
-        from archlint.proving.loading import load
-
-        assert adapter.shapes is not None  # the caller looked
-        return load(self._prover.model, adapter.settings, adapter.shapes, adapter.file)
-
 
 def as_read(located: Located, options: Options) -> AsRead:
     """What the code of a source says that its model is.
@@ -60,7 +40,6 @@ def as_read(located: Located, options: Options) -> AsRead:
     Raises:
         CodeNotRunError: there is no code at hand, or it cannot be read.
     """
-    from archlint.building import wanted
     from archlint.proving import Prover
     from archlint.reading import ReadingError, read
     from archlint.survey import survey

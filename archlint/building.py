@@ -11,7 +11,7 @@ from archlint.core.blueprint import Blueprint, Kind, ModelInfo, Operation, Scope
 from archlint.core.training import Trained, Training
 from archlint.core.trial import Baseline, Plan, Trial
 from archlint.options import Options
-from archlint.subject import Bench, CodeNotRunError, NotBuiltError, NotVerifiableError
+from archlint.subject import Bench, CodeNotRunError, NotBuiltError, NotVerifiableError, Subject
 from archlint.versions import environment
 
 if TYPE_CHECKING:
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Built(Bench):
-    """A model on the meta device."""
+class Held(Subject):
+    """A model on the meta device of this process, and what tries plans on it."""
 
     blueprint: Blueprint
     prover: Prover
@@ -39,17 +39,27 @@ class Built(Bench):
     def model(self) -> nn.Module:
         return self.prover.model
 
-    @cached_property
-    def _options(self) -> list[Option]:
-        from archlint.surgery.options import options
-
-        return options(self.prover, self.blueprint)
-
     def baseline(self, scope: Scope) -> Baseline:
         return self.prover.scoped(scope).baseline
 
     def try_plan(self, plan: Plan, scope: Scope) -> Trial:
         return self.prover.scoped(scope).try_plan(plan)
+
+    def weights(self, adapter: PublishedAdapter) -> AdapterWeights:
+        from archlint.proving.loading import load
+
+        assert adapter.shapes is not None  # the caller looked
+        return load(self.model, adapter.settings, adapter.shapes, adapter.file)
+
+
+class Built(Held, Bench):
+    """One that can be run."""
+
+    @cached_property
+    def _options(self) -> list[Option]:
+        from archlint.surgery.options import options
+
+        return options(self.prover, self.blueprint)
 
     def training(self) -> Training:
         from archlint.training import ask
@@ -67,12 +77,6 @@ class Built(Bench):
         from archlint.proving.real_training import train
 
         return train(self.model, self.blueprint, trial, arguments)
-
-    def weights(self, adapter: PublishedAdapter) -> AdapterWeights:
-        from archlint.proving.loading import load
-
-        assert adapter.shapes is not None  # the caller looked
-        return load(self.model, adapter.settings, adapter.shapes, adapter.file)
 
     def surgeries(self) -> tuple[Operation, ...]:
         return tuple(option.operation for option in self._options)
